@@ -1,0 +1,90 @@
+#include "socket.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "retry.h"
+
+namespace holdfast::sys {
+
+Result<int> open_socket(int family, int type) {
+  const int fd = socket(family, type | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failure<int>(errno, "socket");
+  return success(fd);
+}
+
+Result<DescriptorPair> socket_pair(int type) {
+  int ends[2];
+  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0) return failure<DescriptorPair>(errno, "socketpair");
+  return success(DescriptorPair{ends[0], ends[1]});
+}
+
+Result<Done> bind_socket(int fd, const Address& address) {
+  if (bind(fd, address.raw(), address.length) < 0) return failure<Done>(errno, "bind");
+  return done();
+}
+
+Result<Done> listen_socket(int fd, int backlog) {
+  if (listen(fd, backlog) < 0) return failure<Done>(errno, "listen");
+  return done();
+}
+
+Result<int> accept_socket(int fd) {
+  const Result<bool> waiting = poll_readable(fd);
+  if (!waiting.ok()) return failure<int>(waiting.error, "accept4");
+  if (!waiting.value) return failure<int>(EAGAIN, "accept4");
+  const int connection = retry([&] { return accept4(fd, nullptr, nullptr, SOCK_CLOEXEC); });
+  if (connection < 0) return failure<int>(errno, "accept4");
+  return success(connection);
+}
+
+Result<Done> connect_socket(int fd, const Address& address) {
+  if (connect(fd, address.raw(), address.length) == 0) return done();
+  return failure<Done>(errno == EINTR ? EINPROGRESS : errno, "connect");
+}
+
+Result<Address> local_address(int fd) {
+  Address address;
+  address.length = sizeof(address.storage);
+  if (getsockname(fd, address.raw(), &address.length) < 0) return failure<Address>(errno, "getsockname");
+  return success(address);
+}
+
+Result<Address> remote_address(int fd) {
+  Address address;
+  address.length = sizeof(address.storage);
+  if (getpeername(fd, address.raw(), &address.length) < 0) return failure<Address>(errno, "getpeername");
+  return success(address);
+}
+
+Result<Done> set_option(int fd, int level, int name, int value) {
+  if (setsockopt(fd, level, name, &value, sizeof(value)) < 0) return failure<Done>(errno, "setsockopt");
+  return done();
+}
+
+Result<Done> set_text_option(int fd, int level, int name, const char* value, size_t size) {
+  if (setsockopt(fd, level, name, value, static_cast<socklen_t>(size)) < 0) return failure<Done>(errno, "setsockopt");
+  return done();
+}
+
+Result<int> get_option(int fd, int level, int name) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  if (getsockopt(fd, level, name, &value, &size) < 0) return failure<int>(errno, "getsockopt");
+  return success(value);
+}
+
+Result<Credentials> peer_credentials(int fd) {
+  struct ucred raw = {};
+  socklen_t size = sizeof(raw);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &raw, &size) < 0) return failure<Credentials>(errno, "getsockopt");
+  return success(Credentials{raw.pid, raw.uid, raw.gid});
+}
+
+Result<Done> shutdown_socket(int fd, int how) {
+  if (shutdown(fd, how) < 0) return failure<Done>(errno, "shutdown");
+  return done();
+}
+
+}  // namespace holdfast::sys

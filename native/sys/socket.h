@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "address.h"
+#include "descriptor.h"
+#include "result.h"
+
+namespace holdfast::sys {
+
+struct Credentials {
+  int32_t pid = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+};
+
+/** Every socket made here is close-on-exec and blocks. */
+Result<int> open_socket(int family, int type);
+Result<DescriptorPair> socket_pair(int type);
+
+Result<Done> bind_socket(int fd, const Address& address);
+Result<Done> listen_socket(int fd, int backlog);
+
+/** accept4(SOCK_CLOEXEC); EAGAIN where nothing waits, also on a blocking socket, as long as nobody else takes the connection in between. */
+Result<int> accept_socket(int fd);
+
+/** EINTR is not retried but reported as EINPROGRESS: the attempt goes on (connect(2), errors). */
+Result<Done> connect_socket(int fd, const Address& address);
+
+Result<Address> local_address(int fd);
+Result<Address> remote_address(int fd);
+
+Result<Done> set_option(int fd, int level, int name, int value);
+Result<Done> set_text_option(int fd, int level, int name, const char* value, size_t size);
+Result<int> get_option(int fd, int level, int name);
+
+/** SO_PEERCRED. */
+Result<Credentials> peer_credentials(int fd);
+
+Result<Done> shutdown_socket(int fd, int how);
+
+}  // namespace holdfast::sys

@@ -1,0 +1,157 @@
+/**
+ * What the operator's interface shows and asks for. The HTTP routes, the commands and the runtime all speak these types;
+ * they are the JSON of `/v1/…` and of `-o json`.
+ *
+ * Times that a person reads are ISO 8601 in UTC; lengths of time are milliseconds.
+ */
+export interface SupervisorView {
+  readonly version: string;
+  readonly pid: number;
+  readonly keeperPid: number;
+  readonly startedAt: string;
+  /** How many supervisors the keeper has started, this one included. */
+  readonly starts: number;
+  /** Why the one before ended, in words; undefined for the first. */
+  readonly previousEnd?: string;
+  /** From the start of this process until everything was adopted. */
+  readonly adoptedInMs?: number;
+  readonly configFiles: readonly string[];
+  readonly control: string;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
+export type ServicePhase =
+  | "stopped"
+  | "waiting"
+  | "starting"
+  | "ready"
+  | "degraded"
+  | "restarting"
+  | "backoff"
+  | "limited"
+  | "stopping"
+  | "failed";
+
+export interface ServiceView {
+  readonly name: string;
+  readonly phase: ServicePhase;
+  readonly desired: "started" | "stopped";
+  readonly start: "boot" | "connection" | "manual";
+  readonly sockets: readonly string[];
+  /** How many are wanted. */
+  readonly instances: number;
+  readonly ready: number;
+  /** Restarts since the supervisor's first start, of all instances. */
+  readonly restarts: number;
+  readonly workers: readonly WorkerView[];
+  /** What is tried next and when, in words, where there is something to wait for. */
+  readonly next?: string;
+  readonly nextStartAt?: string;
+  readonly lastFailure?: FailureView;
+  readonly statusText?: string;
+  readonly readiness: string;
+  readonly logDropped: number;
+}
+
+export interface WorkerView {
+  /** `web/1`: the instance. */
+  readonly instance: string;
+  /** Never reused within a service. */
+  readonly id: number;
+  readonly pid?: number;
+  readonly phase: "starting" | "ready" | "stopping" | "killing" | "exited";
+  readonly role: "current" | "successor" | "retiring";
+  readonly startedAt?: string;
+  readonly readyAt?: string;
+  /** STATUS= of sd_notify. */
+  readonly statusText?: string;
+}
+
+/** The last failure of a service, complete enough to explain it without a look elsewhere. */
+export interface FailureView {
+  readonly at: string;
+  readonly instance: string;
+  readonly worker: number;
+  /** A code of docs/errors.md, e.g. `start-failed`, `exited`, `ready-timeout`. */
+  readonly code: string;
+  /** One sentence: what failed, where, why. */
+  readonly message: string;
+  readonly stage?: string;
+  readonly errno?: string;
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly lastLines: readonly string[];
+}
+
+export interface SocketView {
+  readonly name: string;
+  readonly address: string;
+  readonly kind: string;
+  /** Bound and held by the keeper; `error` says why not. */
+  readonly bound: boolean;
+  readonly error?: string;
+  readonly services: readonly string[];
+  /** Connections that wait now; undefined where the kernel does not tell. */
+  readonly queued?: number;
+  readonly backlog?: number;
+}
+
+/** One line of `logs`. */
+export interface LogLine {
+  readonly at: string;
+  readonly service: string;
+  readonly instance: string;
+  readonly worker: number;
+  readonly stream: "stdout" | "stderr";
+  /** Without its newline; bytes that are not UTF-8 are replaced. */
+  readonly text: string;
+}
+
+/** One fact, as `events` shows it. */
+export interface EventView {
+  /** Ascending; gaps mean that the reader was too slow. Starts again with each supervisor. */
+  readonly sequence: number;
+  readonly at: string;
+  /** e.g. `worker-started`, `worker-ready`, `worker-exited`, `start-limit`, `supervisor-adopted`. */
+  readonly type: string;
+  readonly service?: string;
+  readonly instance?: string;
+  readonly worker?: number;
+  readonly message: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+export type Action =
+  | { readonly action: "start" | "stop" | "reload" | "reset" }
+  | { readonly action: "restart"; readonly hard: boolean }
+  | { readonly action: "scale"; readonly workers: number }
+  | { readonly action: "signal"; readonly signal: string };
+
+/** What became of one action on one service. `rolled-back`: the successor failed, what ran goes on running. */
+export interface Outcome {
+  readonly service: string;
+  readonly result: "done" | "unchanged" | "failed" | "rolled-back" | "superseded" | "not-running" | "timed-out";
+  readonly message: string;
+  readonly failure?: FailureView;
+  readonly durationMs: number;
+}
+
+export type WaitFor = "ready" | "stopped" | "running";
+
+/** What the control interface needs from the runtime. A name that does not exist is answered with undefined. */
+export interface Operations {
+  supervisor(): SupervisorView;
+  services(): readonly ServiceView[];
+  service(name: string): ServiceView | undefined;
+  sockets(): readonly SocketView[];
+  /** Resolves when the action is complete (ready, stopped, …), failed, or superseded by a later command; never rejects for an expected outcome. */
+  act(service: string, action: Action): Promise<Outcome> | undefined;
+  waitFor(service: string, what: WaitFor, timeoutMs: number): Promise<"reached" | "timed-out"> | undefined;
+  /** The last `count` lines that are still in memory, oldest first. */
+  logs(service: string, count: number): { readonly lines: readonly LogLine[]; readonly dropped: number } | undefined;
+  /** Called for each new line until the returned function is called. */
+  followLogs(service: string, take: (line: LogLine) => void): () => void;
+  events(count: number): readonly EventView[];
+  followEvents(take: (event: EventView) => void): () => void;
+}

@@ -1,0 +1,153 @@
+import { constants } from "node:os";
+import * as z from "zod";
+import type {
+  Action,
+  EventView,
+  FailureView,
+  LogLine,
+  Outcome,
+  ServiceView,
+  SocketView,
+  SupervisorView,
+  WaitFor,
+  WorkerView,
+} from "./api.js";
+
+/** The schemas that the OpenAPI document names. */
+export const components = z.registry<{ readonly id: string }>();
+
+/** An object schema that has every field of a view, no other, with the view's types. */
+function view<View>(id: string) {
+  return <Shape extends { readonly [K in keyof Required<View>]: z.ZodType<View[K]> }>(shape: Shape) =>
+    z.object(shape).register(components, { id });
+}
+
+const at = z.iso.datetime();
+const count = z.int().nonnegative();
+
+export const supervisorView = view<SupervisorView>("Supervisor")({
+  version: z.string(),
+  pid: z.int().positive(),
+  keeperPid: z.int().positive(),
+  startedAt: at,
+  starts: count,
+  previousEnd: z.string().exactOptional(),
+  adoptedInMs: z.number().nonnegative().exactOptional(),
+  configFiles: z.array(z.string()),
+  control: z.string(),
+  counters: z.record(z.string(), z.number()),
+});
+
+export const failureView = view<FailureView>("Failure")({
+  at,
+  instance: z.string(),
+  worker: count,
+  code: z.string(),
+  message: z.string(),
+  stage: z.string().exactOptional(),
+  errno: z.string().exactOptional(),
+  exitCode: z.int().exactOptional(),
+  signal: z.string().exactOptional(),
+  lastLines: z.array(z.string()),
+});
+
+export const workerView = view<WorkerView>("Worker")({
+  instance: z.string(),
+  id: count,
+  pid: z.int().positive().exactOptional(),
+  phase: z.enum(["starting", "ready", "stopping", "killing", "exited"]),
+  role: z.enum(["current", "successor", "retiring"]),
+  startedAt: at.exactOptional(),
+  readyAt: at.exactOptional(),
+  statusText: z.string().exactOptional(),
+});
+
+export const serviceView = view<ServiceView>("Service")({
+  name: z.string(),
+  phase: z.enum([
+    "stopped",
+    "waiting",
+    "starting",
+    "ready",
+    "degraded",
+    "restarting",
+    "backoff",
+    "limited",
+    "stopping",
+    "failed",
+  ]),
+  desired: z.enum(["started", "stopped"]),
+  start: z.enum(["boot", "connection", "manual"]),
+  sockets: z.array(z.string()),
+  instances: count,
+  ready: count,
+  restarts: count,
+  workers: z.array(workerView),
+  next: z.string().exactOptional(),
+  nextStartAt: at.exactOptional(),
+  lastFailure: failureView.exactOptional(),
+  statusText: z.string().exactOptional(),
+  readiness: z.string(),
+  logDropped: count,
+});
+
+export const socketView = view<SocketView>("Socket")({
+  name: z.string(),
+  address: z.string(),
+  kind: z.string(),
+  bound: z.boolean(),
+  error: z.string().exactOptional(),
+  services: z.array(z.string()),
+  queued: count.exactOptional(),
+  backlog: count.exactOptional(),
+});
+
+export const logLine = view<LogLine>("LogLine")({
+  at,
+  service: z.string(),
+  instance: z.string(),
+  worker: count,
+  stream: z.enum(["stdout", "stderr"]),
+  text: z.string(),
+});
+
+export const eventView = view<EventView>("Event")({
+  sequence: count,
+  at,
+  type: z.string(),
+  service: z.string().exactOptional(),
+  instance: z.string().exactOptional(),
+  worker: count.exactOptional(),
+  message: z.string(),
+  data: z.record(z.string(), z.unknown()).exactOptional(),
+});
+
+export const outcome = view<Outcome>("Outcome")({
+  service: z.string(),
+  result: z.enum(["done", "unchanged", "failed", "rolled-back", "superseded", "not-running", "timed-out"]),
+  message: z.string(),
+  failure: failureView.exactOptional(),
+  durationMs: z.number().nonnegative(),
+});
+
+const signalName = z
+  .string()
+  .refine((name) => name in constants.signals, { error: "is not a signal of this system, e.g. SIGHUP" });
+
+export const action = z
+  .discriminatedUnion("action", [
+    z.strictObject({ action: z.enum(["start", "stop", "reload", "reset"]) }),
+    z.strictObject({ action: z.literal("restart"), hard: z.boolean().default(false) }),
+    z.strictObject({ action: z.literal("scale"), workers: z.int().min(1).max(256) }),
+    z.strictObject({ action: z.literal("signal"), signal: signalName }),
+  ])
+  .register(components, { id: "Action" }) satisfies z.ZodType<Action>;
+
+export const waitFor = z.enum(["ready", "stopped", "running"]) satisfies z.ZodType<WaitFor>;
+
+/** The last event of a follower that was too slow: so many items were not sent; the stream ends after it. */
+export const gap = z.object({ dropped: z.int().positive() }).register(components, { id: "Gap" });
+
+export const errorBody = z
+  .object({ error: z.looseObject({ code: z.string(), message: z.string() }) })
+  .register(components, { id: "Error" });

@@ -1,0 +1,96 @@
+import { type Instance, type Job, newInstance, range, type ServiceEvent, without } from "./service-state.js";
+import type { Turn } from "./turn.js";
+import { stepWorker } from "./worker.js";
+
+type Command = Extract<ServiceEvent, { asker: number }>;
+
+/** What the operator asks for. Limits and backoff never stand in an operator's way. */
+export function commandService(turn: Turn, command: Command): void {
+  switch (command.type) {
+    case "start":
+      return start(turn, command.asker, "start");
+    case "stop":
+      return stop(turn, command.asker);
+    case "restart":
+      if (turn.state.desired === "stopped") return start(turn, command.asker, "start");
+      return command.hard ? restartHard(turn, command.asker) : restart(turn, command.asker);
+    case "scale":
+      return scale(turn, command.asker, command.size);
+    case "reset":
+      turn.eachInstance(fresh);
+      return turn.answer([command.asker], "done");
+  }
+}
+
+function start(turn: Turn, asker: number, kind: Job["kind"]): void {
+  const { job, instances, desired } = turn.state;
+  const allReady = instances.every(({ current }) => current?.state.phase === "ready");
+  if (desired === "started" && allReady) return turn.answer([asker], "unchanged");
+  const askers = job?.kind === kind ? [...job.askers, asker] : [asker];
+  if (job?.kind !== kind) turn.endJob("superseded");
+  turn.set({ desired: "started", job: { kind, askers, since: turn.at } });
+  turn.eachInstance((instance) => ({ ...fresh(instance), called: true }));
+  for (const { current } of turn.state.instances) {
+    if (current?.state.phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
+  }
+}
+
+function stop(turn: Turn, asker: number): void {
+  const { job } = turn.state;
+  const askers = job?.kind === "stop" ? [...job.askers, asker] : [asker];
+  if (job?.kind !== "stop") turn.endJob("superseded");
+  turn.set({ desired: "stopped" });
+  retireAll(turn, () => true);
+  turn.eachInstance((instance) => ({ ...fresh(instance), called: false }));
+  if (turn.workers().length === 0) return turn.answer(askers, "unchanged");
+  turn.set({ job: { kind: "stop", askers, since: turn.at } });
+}
+
+function restart(turn: Turn, asker: number): void {
+  turn.endJob("superseded");
+  // A successor of an earlier restart may be of an older version already: it makes room for a new one.
+  for (const { successor } of turn.state.instances) if (successor) turn.retire(successor, false);
+  turn.set({
+    job: { kind: "restart", askers: [asker], since: turn.at },
+    rollout: { pending: turn.state.instances.map(({ slot }) => slot) },
+  });
+}
+
+function restartHard(turn: Turn, asker: number): void {
+  turn.endJob("superseded");
+  retireAll(turn, ({ state }) => state.phase !== "armed" && state.phase !== "disarming");
+  turn.eachInstance(fresh);
+  turn.set({ job: { kind: "restart-hard", askers: [asker], since: turn.at } });
+}
+
+function scale(turn: Turn, asker: number, size: number): void {
+  if (size === turn.state.size) return turn.answer([asker], "unchanged");
+  turn.endJob("superseded");
+  const { instances } = turn.state;
+  for (const { slot, current, successor } of instances) {
+    if (slot <= size) continue;
+    if (successor) turn.retire(successor, false);
+    if (current) turn.retire(current, false);
+  }
+  const called = instances.some((instance) => instance.called);
+  const kept = turn.state.instances.filter(({ slot }) => slot <= size);
+  const added = range(size)
+    .slice(instances.length)
+    .map((slot) => ({ ...newInstance(slot), called }));
+  turn.set({
+    size,
+    instances: [...kept, ...added],
+    job: { kind: "scale", askers: [asker], since: turn.at },
+  });
+}
+
+function retireAll(turn: Turn, which: (worker: NonNullable<Instance["current"]>) => boolean): void {
+  for (const { worker, role } of turn.workers()) {
+    if (role !== "retiring" && which(worker)) turn.retire(worker, false);
+  }
+}
+
+/** The instance without whatever holds its next start back. */
+function fresh(instance: Instance): Instance {
+  return { ...without(instance, "wait"), halted: false, history: { failures: 0, starts: [] } };
+}

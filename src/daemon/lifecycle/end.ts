@@ -1,0 +1,64 @@
+import type { RestartPolicy } from "../config/config.js";
+
+/** Milliseconds of CLOCK_MONOTONIC. It is one clock for the whole machine, so a deadline outlives the supervisor that set it. */
+export type Monotonic = number;
+
+/** How a worker's life ended, as the kernel told it. */
+export type End =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "signalled"; readonly signal: number; readonly core: boolean }
+  /** It never executed: the step between fork and exec that failed, and the errno. */
+  | { readonly kind: "not-started"; readonly stage: number; readonly errno: number }
+  /** Its process is gone and nobody saw the status. */
+  | { readonly kind: "unknown" }
+  /** It was armed and never fired. */
+  | { readonly kind: "disarmed" };
+
+/** Why we ended it; undefined when it ended by itself. */
+export type StopReason = "asked" | "ready-timeout";
+
+export type EndClass = "clean" | "failure" | "abnormal";
+
+const SIGHUP = 1;
+const SIGINT = 2;
+const SIGPIPE = 13;
+const SIGTERM = 15;
+const CLEAN_SIGNALS: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGTERM, SIGPIPE]);
+
+/**
+ * The row of the restart table (systemd.service(5), `Restart=`) that an end belongs to.
+ *
+ * `abnormal` is a signal that is not a polite one, or a timeout; `failure` an exit code, or a start that failed.
+ */
+export function classify(end: End, reason: StopReason | undefined): EndClass {
+  if (reason === "ready-timeout") return "abnormal";
+  switch (end.kind) {
+    case "exited":
+      return end.code === 0 ? "clean" : "failure";
+    case "signalled":
+      return CLEAN_SIGNALS.has(end.signal) ? "clean" : "abnormal";
+    case "not-started":
+    case "unknown":
+      return "failure";
+    case "disarmed":
+      return "clean";
+  }
+}
+
+/** Whether the policy wants another worker after such an end. */
+export function wantsRestart(policy: RestartPolicy, end: End, reason: StopReason | undefined): boolean {
+  if (end.kind === "exited" && policy.prevent.includes(end.code)) return false;
+  const row = classify(end, reason);
+  switch (policy.when) {
+    case "always":
+      return true;
+    case "never":
+      return false;
+    case "on-success":
+      return row === "clean";
+    case "on-failure":
+      return row !== "clean";
+    case "on-abnormal":
+      return row === "abnormal";
+  }
+}

@@ -1,0 +1,211 @@
+import type { ServiceConfig } from "../config/config.js";
+import type { End, Monotonic, StopReason } from "./end.js";
+import { freshHistory, type RestartHistory } from "./restart-policy.js";
+import { type Worker, type WorkerEffect, type WorkerEvent, workerDeadline } from "./worker.js";
+
+/**
+ * All that is known of one service. Plain data: it is written into the keeper's table after each change and read back by the
+ * next supervisor, so a field that is missing there is a field that a crash forgets.
+ */
+export interface ServiceState {
+  readonly desired: "started" | "stopped";
+  /** Its sockets could not be bound: nothing is started until they are. */
+  readonly blocked: boolean;
+  /** How many instances are wanted. */
+  readonly size: number;
+  /** The id of the next worker. */
+  readonly nextWorker: number;
+  readonly instances: readonly Instance[];
+  /** Workers on their way out, of instances that are still there and of those that are not. */
+  readonly retiring: readonly Worker[];
+  readonly job?: Job;
+  readonly rollout?: Rollout;
+  readonly lastFailure?: Failure;
+  /** Activations since `since`, to bound a worker that ends without taking the connection that started it. */
+  readonly triggers?: Triggers;
+}
+
+export interface Triggers {
+  readonly since: Monotonic;
+  readonly count: number;
+}
+
+/** One slot of the service; it survives restarts. */
+export interface Instance {
+  readonly slot: number;
+  /** The worker that serves, or is on its way to it, or is armed. */
+  readonly current?: Worker;
+  /** During a restart: the one that takes over once it is ready. */
+  readonly successor?: Worker;
+  /** With `start = "connection"`: there is work for it, or the operator started it. */
+  readonly called: boolean;
+  readonly wait?: { readonly until: Monotonic; readonly why: "backoff" | "start-limit" };
+  /** The restart policy wants no further worker after the last end. */
+  readonly halted: boolean;
+  readonly history: RestartHistory;
+  readonly restarts: number;
+}
+
+/** A command in progress. One at a time: a later one supersedes it. */
+export interface Job {
+  readonly kind: "start" | "stop" | "restart" | "restart-hard" | "scale";
+  /** Ids of those who wait for the answer. */
+  readonly askers: readonly number[];
+  readonly since: Monotonic;
+}
+
+/** A rolling restart: one instance after the other, its successor ready first. */
+export interface Rollout {
+  readonly pending: readonly number[];
+  /** The instance in hand, and the worker that is to be replaced in it (0 = there was none). */
+  readonly active?: { readonly slot: number; readonly old: number };
+}
+
+export interface Failure {
+  readonly at: Monotonic;
+  readonly slot: number;
+  readonly worker: number;
+  readonly code: "start-failed" | "exited" | "killed" | "ready-timeout" | "lost";
+  readonly end: End;
+  /** What it wrote last; bounded by the runtime. */
+  readonly lines: readonly string[];
+}
+
+export type ServiceEvent =
+  /** The supervisor runs for the first time, or the service is new. */
+  | { readonly type: "boot" }
+  | { readonly type: "blocked" }
+  | { readonly type: "unblocked" }
+  | { readonly type: "start"; readonly asker: number }
+  | { readonly type: "stop"; readonly asker: number }
+  | { readonly type: "restart"; readonly asker: number; readonly hard: boolean }
+  | { readonly type: "scale"; readonly asker: number; readonly size: number }
+  | { readonly type: "reset"; readonly asker: number }
+  | { readonly type: "deadline" }
+  /** `lines`: what it wrote last; with `gone` and `start-failed`. */
+  | {
+      readonly type: "worker";
+      readonly worker: number;
+      readonly event: WorkerEvent;
+      readonly lines?: readonly string[];
+    };
+
+export type Answer = "done" | "unchanged" | "failed" | "rolled-back" | "superseded";
+
+export type ServiceEffect =
+  | WorkerEffect
+  | {
+      readonly type: "answer";
+      readonly askers: readonly number[];
+      readonly answer: Answer;
+      readonly failure?: Failure;
+    };
+
+export type ServiceFact =
+  | {
+      readonly type: "armed" | "worker-started" | "worker-ready" | "ready-timeout" | "stopping" | "stop-timeout";
+      readonly slot: number;
+      readonly worker: number;
+    }
+  | {
+      readonly type: "worker-ended";
+      readonly slot: number;
+      readonly worker: number;
+      readonly end: End;
+      readonly reason?: StopReason;
+      readonly forced: boolean;
+    }
+  | {
+      readonly type: "start-delayed";
+      readonly slot: number;
+      readonly until: Monotonic;
+      readonly why: "backoff" | "start-limit";
+    }
+  | { readonly type: "halted"; readonly slot: number; readonly end: End }
+  | { readonly type: "rolled-back"; readonly slot: number; readonly worker: number }
+  | { readonly type: "restarted" | "stopped" };
+
+export interface ServiceStep {
+  readonly state: ServiceState;
+  readonly effects: readonly ServiceEffect[];
+  readonly facts: readonly ServiceFact[];
+}
+
+/** What a step may look at beside state and event. */
+export interface Moment {
+  readonly at: Monotonic;
+  readonly policy: ServiceConfig;
+  /** Uniform in [0, 1). */
+  readonly random: number;
+}
+
+export function newService(policy: ServiceConfig): ServiceState {
+  return {
+    desired: "stopped",
+    blocked: false,
+    size: policy.workers,
+    nextWorker: 1,
+    instances: range(policy.workers).map(newInstance),
+    retiring: [],
+  };
+}
+
+export function newInstance(slot: number): Instance {
+  return { slot, called: false, halted: false, history: freshHistory, restarts: 0 };
+}
+
+/** Slots 1 to `size`. */
+export function range(size: number): number[] {
+  return Array.from({ length: size }, (_, index) => index + 1);
+}
+
+/** Every worker of the service, with the part it plays. */
+export function workersOf(
+  state: ServiceState,
+): { readonly worker: Worker; readonly role: "current" | "successor" | "retiring" }[] {
+  return [
+    ...state.instances.flatMap(({ current, successor }) => [
+      ...(current ? [{ worker: current, role: "current" as const }] : []),
+      ...(successor ? [{ worker: successor, role: "successor" as const }] : []),
+    ]),
+    ...state.retiring.map((worker) => ({ worker, role: "retiring" as const })),
+  ];
+}
+
+/** As systemd.socket(5) has it for sockets with a process per connection; 100 starts a second are far from a burnt core. */
+const TRIGGER_LIMIT = { burst: 200, intervalMs: 2_000 };
+
+/** One activation more, at `at`. */
+export function countTrigger(triggers: Triggers | undefined, at: Monotonic): Triggers {
+  const fits = triggers !== undefined && at < triggers.since + TRIGGER_LIMIT.intervalMs;
+  return fits ? { since: triggers.since, count: triggers.count + 1 } : { since: at, count: 1 };
+}
+
+/** From when on the service may be armed again; 0 = at once. */
+export function triggersFree(triggers: Triggers | undefined): Monotonic {
+  if (triggers === undefined || triggers.count < TRIGGER_LIMIT.burst) return 0;
+  return triggers.since + TRIGGER_LIMIT.intervalMs;
+}
+
+/** The earliest time at which the runtime must send `deadline`; undefined = nothing waits for time to pass. */
+export function nextDeadline(state: ServiceState): Monotonic | undefined {
+  const wanted = state.desired === "started" && !state.blocked;
+  const pause = triggersFree(state.triggers);
+  const idle = state.instances.every(({ current, called }) => current === undefined && !called);
+  const times = [
+    ...workersOf(state).map(({ worker }) => workerDeadline(worker)),
+    ...(wanted ? state.instances.map(({ current, wait }) => (current === undefined ? wait?.until : undefined)) : []),
+    ...(wanted && idle && pause > 0 ? [pause] : []),
+  ].filter((time) => time !== undefined);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+/** A copy without the named optional fields (exactOptionalPropertyTypes allows no undefined in them). */
+export function without<K extends "current" | "successor" | "wait">(
+  instance: Instance,
+  ...keys: K[]
+): Omit<Instance, K> & Instance {
+  const copy: { -readonly [P in keyof Instance]: Instance[P] } = { ...instance };
+  for (const key of keys) delete copy[key];
+  return copy as Omit<Instance, K> & Instance;
+}
