@@ -25,6 +25,9 @@ import { printTable } from "./lib/table.mjs";
  *   onAnswer      none       (body, millisecondsSinceStart) => void
  *
  * Returns {stop(), done}. `stop` sends no more and resolves, like `done`, once each request has its outcome: see `Load#result`.
+ *
+ * @param {{target: {host: string, port: number} | {path: string}, rate?: number, connections?: "new" | "kept", protocol?: "http" | "line", path?: string,
+ *   slow?: {every: number, path: string}, timeoutMs?: number, limit?: number, durationMs?: number, onAnswer?: (body: string, atMs: number) => void}} options
  */
 export function startLoad(options) {
   return new Load(options);

@@ -23,7 +23,7 @@ const STEPS = [
     says: "installing the dependencies…",
     inputs: ["package-lock.json"],
     outputs: ["node_modules"],
-    stamp: "node_modules/.holdfast-stamp",
+    stamp: "node_modules/.prepared",
     run: () =>
       command("npm", ["ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]),
   },
@@ -31,8 +31,8 @@ const STEPS = [
     name: "native parts",
     says: "building the native parts…",
     inputs: ["binding.gyp", "native", "scripts/build-native.mjs", "package-lock.json"],
-    outputs: ["build/Release"],
-    stamp: "build/.holdfast-stamp",
+    outputs: ["build/Release/holdfast.node", "build/Release/holdfast-keeper"],
+    stamp: "build/.prepared",
     run: () => command(process.execPath, ["scripts/build-native.mjs"]),
   },
   {
@@ -40,7 +40,7 @@ const STEPS = [
     says: "compiling the TypeScript…",
     inputs: ["tsconfig.json", "src", "package-lock.json"],
     outputs: ["dist"],
-    stamp: "dist/.holdfast-stamp",
+    stamp: "dist/.prepared",
     run: () => {
       command(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."]);
       removeOrphans();

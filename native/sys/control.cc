@@ -65,12 +65,10 @@ bool append_rights(uint8_t* buffer, size_t capacity, size_t& length, const int* 
   return append(buffer, capacity, length, SCM_RIGHTS, fds, count * sizeof(int));
 }
 
-bool append_credentials(uint8_t* buffer, size_t capacity, size_t& length, const Credentials& credentials) {
-  struct ucred raw = {};
-  raw.pid = credentials.pid;
-  raw.uid = credentials.uid;
-  raw.gid = credentials.gid;
-  return append(buffer, capacity, length, SCM_CREDENTIALS, &raw, sizeof(raw));
+bool append_credentials(uint8_t* buffer, size_t capacity, size_t& length, const Credentials* credentials, size_t count) {
+  static_assert(sizeof(Credentials) == sizeof(struct ucred) && offsetof(Credentials, gid) == offsetof(struct ucred, gid));
+  if (count > capacity / sizeof(Credentials)) return false;
+  return append(buffer, capacity, length, SCM_CREDENTIALS, credentials, count * sizeof(Credentials));
 }
 
 }  // namespace holdfast::sys

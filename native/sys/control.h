@@ -43,7 +43,7 @@ int descriptor_at(const uint8_t* buffer, const ControlMessage& message, size_t i
 /** Appends one SCM_RIGHTS message at `length` and moves it. False, and nothing changed, if it does not fit in `capacity`. */
 bool append_rights(uint8_t* buffer, size_t capacity, size_t& length, const int* fds, size_t count);
 
-/** Appends one SCM_CREDENTIALS message with exactly one ucred, in the same way. */
-bool append_credentials(uint8_t* buffer, size_t capacity, size_t& length, const Credentials& credentials);
+/** Appends one SCM_CREDENTIALS message in the same way. The kernel takes exactly one ucred; another count is refused when it is sent. */
+bool append_credentials(uint8_t* buffer, size_t capacity, size_t& length, const Credentials* credentials, size_t count);
 
 }  // namespace holdfast::sys

@@ -100,7 +100,9 @@ export interface ServiceConfig {
   readonly envFiles: readonly { readonly path: string; readonly optional: boolean }[];
   readonly inheritEnv: boolean;
   /** By lower-case name without RLIMIT_ (`nofile`); Infinity is written as the string "unlimited" to survive JSON. */
-  readonly limits: Readonly<Record<string, { readonly soft: number | "unlimited"; readonly hard: number | "unlimited" }>>;
+  readonly limits: Readonly<
+    Record<string, { readonly soft: number | "unlimited"; readonly hard: number | "unlimited" }>
+  >;
   readonly noNewPrivileges: boolean;
   readonly ready: ReadyPolicy;
   readonly restart: RestartPolicy;
@@ -138,4 +140,8 @@ export interface RestartPolicy {
 
 export type LogConfig =
   | { readonly to: "supervisor" | "inherit" | "null" }
-  | { readonly to: "file"; readonly path: string; readonly rotate?: { readonly sizeBytes: number; readonly keep: number } };
+  | {
+      readonly to: "file";
+      readonly path: string;
+      readonly rotate?: { readonly sizeBytes: number; readonly keep: number };
+    };

@@ -147,7 +147,13 @@ export interface Operations {
   sockets(): readonly SocketView[];
   /** Resolves when the action is complete (ready, stopped, …), failed, or superseded by a later command; never rejects for an expected outcome. */
   act(service: string, action: Action): Promise<Outcome> | undefined;
-  waitFor(service: string, what: WaitFor, timeoutMs: number): Promise<"reached" | "timed-out"> | undefined;
+  /** `signal` ends the wait early (its asker has gone); what it then resolves to is not looked at. */
+  waitFor(
+    service: string,
+    what: WaitFor,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<"reached" | "timed-out"> | undefined;
   /** The last `count` lines that are still in memory, oldest first. */
   logs(service: string, count: number): { readonly lines: readonly LogLine[]; readonly dropped: number } | undefined;
   /** Called for each new line until the returned function is called. */

@@ -15,6 +15,7 @@ export class Follower<Item> {
   #bytes = 0;
   #dropped = 0;
   #ending = false;
+  #cancelled = false;
   #wake: (() => void) | undefined;
   readonly #unsubscribe: () => void;
 
@@ -24,17 +25,24 @@ export class Follower<Item> {
     this.#queue = options.history.map((item) => this.#frame(item));
     this.#unsubscribe = options.subscribe((item) => this.#take(item));
     this.stream = new ReadableStream<Uint8Array>(
-      { pull: (controller) => this.#pull(controller), cancel: () => this.end() },
+      { pull: (controller) => this.#pull(controller), cancel: () => this.#cancel() },
       { highWaterMark: 0 },
     );
   }
 
   /** Delivers what is queued, then ends the stream. */
   end(): void {
-    this.#unsubscribe();
+    if (this.#ending) return;
     this.#ending = true;
+    this.#unsubscribe();
     this.#o.onEnd(this.#dropped);
     this.#wake?.();
+  }
+
+  #cancel(): void {
+    this.#cancelled = true;
+    this.#queue = [];
+    this.end();
   }
 
   #take(item: Item): void {
@@ -44,7 +52,7 @@ export class Follower<Item> {
       return;
     }
     const frame = this.#frame(item);
-    this.#bytes += frame.length;
+    this.#bytes += Buffer.byteLength(frame);
     this.#queue.push(frame);
     this.#wake?.();
   }
@@ -56,6 +64,7 @@ export class Follower<Item> {
       });
       this.#wake = undefined;
     }
+    if (this.#cancelled) return;
     if (this.#queue.length > 0) {
       const chunk = this.#queue.join("");
       this.#queue = [];
@@ -65,7 +74,7 @@ export class Follower<Item> {
     }
     if (this.#dropped > 0) {
       controller.enqueue(Buffer.from(`event: gap\ndata: ${JSON.stringify({ dropped: this.#dropped })}\n\n`));
-      if (!this.#ending) this.end();
+      this.end();
     }
     controller.close();
   }

@@ -104,7 +104,10 @@ export class Gate {
         message: `${this.#admitted.size} connections are open on the control socket; uid ${peer.uid} (pid ${peer.pid}) was turned away`,
         data: { ...peer },
       });
-      this.#refuse(socket, new ControlError("too-many-connections", `${this.#admitted.size} connections are open; try again`));
+      this.#refuse(
+        socket,
+        new ControlError("too-many-connections", `${this.#admitted.size} connections are open; try again`),
+      );
       return;
     }
     this.#admit(socket, peer);

@@ -1,5 +1,5 @@
 import { recordStart } from "./restart-policy.js";
-import { type Instance, triggersFree, without } from "./service-state.js";
+import { type Instance, triggersFree, unhindered, without } from "./service-state.js";
 import type { Turn } from "./turn.js";
 import { armWorker, spawnWorker } from "./worker.js";
 
@@ -18,24 +18,24 @@ function roll(turn: Turn): void {
   for (;;) {
     const { rollout } = turn.state;
     if (rollout === undefined) return;
-    if (rollout.active === undefined) {
-      const [slot, ...pending] = rollout.pending;
+    const { active, pending } = rollout;
+    if (active === undefined) {
+      const [slot, ...rest] = pending;
       if (slot === undefined) return turn.clear("rollout");
-      const instance = turn.instance(slot);
-      if (instance === undefined || runsNothing(turn, instance)) turn.set({ rollout: { pending } });
-      else turn.set({ rollout: { pending, active: replaceInstance(turn, instance) } });
+      const old = makeReplaceable(turn, slot);
+      turn.set({ rollout: { pending: rest, active: { slot, old } } });
       continue;
     }
-    const { slot, old } = rollout.active;
-    const instance = turn.instance(slot);
-    if (instance !== undefined) {
-      const { current, successor } = instance;
-      if (successor !== undefined) return;
-      if (current?.id === old && current?.state.phase === "ready") return startSuccessor(turn, instance);
-      if (current?.state.phase !== "ready") return;
-    }
-    turn.set({ rollout: { pending: rollout.pending } });
+    const instance = turn.instance(active.slot);
+    if (instance !== undefined && !isReplaced(turn, instance, active.old)) return replace(turn, instance);
+    turn.set({ rollout: { pending } });
   }
+}
+
+function isReplaced(turn: Turn, instance: Instance, old: number): boolean {
+  const { current, successor } = instance;
+  if (runsNothing(turn, instance)) return true;
+  return successor === undefined && current?.state.phase === "ready" && current.id !== old;
 }
 
 /** Waiting for a connection: there is nothing to replace, the next worker is a new one anyway. */
@@ -44,19 +44,23 @@ function runsNothing(turn: Turn, { current, called }: Instance): boolean {
   return current.state.phase === "armed" || current.state.phase === "disarming";
 }
 
-function replaceInstance(turn: Turn, instance: Instance): { slot: number; old: number } {
-  const { slot, current } = instance;
-  turn.setInstance({ ...without(instance, "wait"), halted: false, history: { failures: 0, starts: [] } });
-  if (current === undefined) return { slot, old: 0 };
-  // One that is not ready serves nobody: it makes room at once instead of being waited for.
-  if (current.state.phase === "starting" || current.state.phase === "warming") turn.retire(current, false);
-  return { slot, old: current.id };
+/** A worker that is not ready serves nobody: it makes room at once instead of being waited for. */
+function makeReplaceable(turn: Turn, slot: number): number {
+  const instance = turn.instance(slot);
+  const current = instance?.current;
+  if (instance === undefined || current === undefined || runsNothing(turn, instance)) return 0;
+  if (current.state.phase === "ready") return current.id;
+  turn.retire(current, false);
+  return 0;
 }
 
-function startSuccessor(turn: Turn, instance: Instance): void {
-  if (turn.slotIsTaken(instance.slot)) return;
-  const step = spawnWorker(turn.nextWorkerId(), instance.slot, turn.at, turn.policy);
-  turn.setInstance({ ...instance, successor: step.worker });
+/** The next step towards another worker in this instance: it may have to wait for one that is on its way in or out. */
+function replace(turn: Turn, instance: Instance): void {
+  const { slot, current, successor } = instance;
+  if (current === undefined) return turn.setInstance(unhindered(instance)); // `startInstance` does the rest.
+  if (current.state.phase !== "ready" || successor !== undefined || turn.slotIsTaken(slot)) return;
+  const step = spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy);
+  turn.setInstance({ ...unhindered(instance), successor: step.worker });
   turn.take(step);
 }
 

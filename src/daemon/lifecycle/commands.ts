@@ -1,4 +1,4 @@
-import { type Instance, type Job, newInstance, range, type ServiceEvent, without } from "./service-state.js";
+import { type Instance, newInstance, range, type ServiceEvent, unhindered } from "./service-state.js";
 import type { Turn } from "./turn.js";
 import { stepWorker } from "./worker.js";
 
@@ -8,42 +8,45 @@ type Command = Extract<ServiceEvent, { asker: number }>;
 export function commandService(turn: Turn, command: Command): void {
   switch (command.type) {
     case "start":
-      return start(turn, command.asker, "start");
+      return start(turn, command.asker);
     case "stop":
       return stop(turn, command.asker);
     case "restart":
-      if (turn.state.desired === "stopped") return start(turn, command.asker, "start");
+      if (turn.state.desired === "stopped") return start(turn, command.asker);
       return command.hard ? restartHard(turn, command.asker) : restart(turn, command.asker);
     case "scale":
       return scale(turn, command.asker, command.size);
     case "reset":
-      turn.eachInstance(fresh);
+      turn.eachInstance(unhindered);
+      turn.clear("triggers");
       return turn.answer([command.asker], "done");
   }
 }
 
-function start(turn: Turn, asker: number, kind: Job["kind"]): void {
+function start(turn: Turn, asker: number): void {
   const { job, instances, desired } = turn.state;
   const allReady = instances.every(({ current }) => current?.state.phase === "ready");
   if (desired === "started" && allReady) return turn.answer([asker], "unchanged");
-  const askers = job?.kind === kind ? [...job.askers, asker] : [asker];
-  if (job?.kind !== kind) turn.endJob("superseded");
-  turn.set({ desired: "started", job: { kind, askers, since: turn.at } });
-  turn.eachInstance((instance) => ({ ...fresh(instance), called: true }));
+  const askers = job?.kind === "start" ? [...job.askers, asker] : [asker];
+  if (job?.kind !== "start") turn.endJob("superseded");
+  turn.set({ desired: "started", job: { kind: "start", askers, since: turn.at } });
+  turn.eachInstance((instance) => ({ ...unhindered(instance), called: true }));
   for (const { current } of turn.state.instances) {
-    if (current?.state.phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
+    if (current === undefined) continue;
+    if (current.state.phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
+    // It has failed already, before this command: it must not count as the command's own failure.
+    if (current.state.phase === "killing" || current.state.phase === "sweeping") turn.retire(current, false);
   }
 }
 
 function stop(turn: Turn, asker: number): void {
-  const { job } = turn.state;
+  const { job, desired } = turn.state;
   const askers = job?.kind === "stop" ? [...job.askers, asker] : [asker];
+  if (desired === "stopped" && job?.kind !== "stop") return turn.answer(askers, "unchanged");
   if (job?.kind !== "stop") turn.endJob("superseded");
-  turn.set({ desired: "stopped" });
+  turn.set({ desired: "stopped", job: { kind: "stop", askers, since: turn.at } });
   retireAll(turn, () => true);
-  turn.eachInstance((instance) => ({ ...fresh(instance), called: false }));
-  if (turn.workers().length === 0) return turn.answer(askers, "unchanged");
-  turn.set({ job: { kind: "stop", askers, since: turn.at } });
+  turn.eachInstance((instance) => ({ ...unhindered(instance), called: false }));
 }
 
 function restart(turn: Turn, asker: number): void {
@@ -59,14 +62,17 @@ function restart(turn: Turn, asker: number): void {
 function restartHard(turn: Turn, asker: number): void {
   turn.endJob("superseded");
   retireAll(turn, ({ state }) => state.phase !== "armed" && state.phase !== "disarming");
-  turn.eachInstance(fresh);
+  turn.eachInstance(unhindered);
   turn.set({ job: { kind: "restart-hard", askers: [asker], since: turn.at } });
 }
 
 function scale(turn: Turn, asker: number, size: number): void {
-  if (size === turn.state.size) return turn.answer([asker], "unchanged");
-  turn.endJob("superseded");
-  const { instances } = turn.state;
+  const { job, instances, desired } = turn.state;
+  if (size === turn.state.size) {
+    if (job?.kind !== "scale") return turn.answer([asker], "unchanged");
+    return turn.set({ job: { ...job, askers: [...job.askers, asker] } });
+  }
+  if (desired === "started") turn.endJob("superseded");
   for (const { slot, current, successor } of instances) {
     if (slot <= size) continue;
     if (successor) turn.retire(successor, false);
@@ -77,20 +83,13 @@ function scale(turn: Turn, asker: number, size: number): void {
   const added = range(size)
     .slice(instances.length)
     .map((slot) => ({ ...newInstance(slot), called }));
-  turn.set({
-    size,
-    instances: [...kept, ...added],
-    job: { kind: "scale", askers: [asker], since: turn.at },
-  });
+  turn.set({ size, instances: [...kept, ...added] });
+  if (desired === "started") return turn.set({ job: { kind: "scale", askers: [asker], since: turn.at } });
+  turn.answer([asker], "done"); // A stop in progress goes on, and the next start has the new size.
 }
 
 function retireAll(turn: Turn, which: (worker: NonNullable<Instance["current"]>) => boolean): void {
   for (const { worker, role } of turn.workers()) {
     if (role !== "retiring" && which(worker)) turn.retire(worker, false);
   }
-}
-
-/** The instance without whatever holds its next start back. */
-function fresh(instance: Instance): Instance {
-  return { ...without(instance, "wait"), halted: false, history: { failures: 0, starts: [] } };
 }

@@ -45,8 +45,9 @@ export function classify(end: End, reason: StopReason | undefined): EndClass {
   }
 }
 
-/** Whether the policy wants another worker after such an end. */
+/** Whether the policy wants another worker after such an end. What the operator ended stays ended, whatever the policy. */
 export function wantsRestart(policy: RestartPolicy, end: End, reason: StopReason | undefined): boolean {
+  if (reason === "asked") return false;
   if (end.kind === "exited" && policy.prevent.includes(end.code)) return false;
   const row = classify(end, reason);
   switch (policy.when) {

@@ -23,6 +23,8 @@ export interface NextStart {
  * The first restart after a worker that had been ready is at once; the backoff counts from the second. A worker that never
  * became ready is spaced from the first on. The limit only ever delays: once the oldest start has left the interval, it goes on.
  *
+ * The delay is `min(initial * factor^n, max) * (1 ± jitter)`, to the millisecond, with n = 0 for the first that is spaced.
+ *
  * @param ranReadyMs how long the worker had been ready when it ended; undefined if it never was
  * @param random uniform in [0, 1), for the jitter
  */
@@ -36,8 +38,9 @@ export function nextStart(
   const { initialMs, factor, maxMs, jitter, resetAfterMs } = policy.backoff;
   const failures = ranReadyMs !== undefined && ranReadyMs >= resetAfterMs ? 0 : history.failures;
   const exponent = ranReadyMs === undefined ? failures : failures - 1;
-  const plain = exponent < 0 ? 0 : Math.min(initialMs * factor ** exponent, maxMs);
-  const delay = plain * (1 + jitter * (2 * random - 1));
+  // After some thousand failures the power is Infinity: 0 times that would be no number.
+  const plain = exponent < 0 || initialMs === 0 ? 0 : Math.min(initialMs * factor ** exponent, maxMs);
+  const delay = Math.round(plain * (1 + jitter * (2 * random - 1)));
   const after = at + delay;
   const within = history.starts.filter((start) => start > at - policy.limit.intervalMs);
   const free =

@@ -57,7 +57,7 @@ export interface Job {
 /** A rolling restart: one instance after the other, its successor ready first. */
 export interface Rollout {
   readonly pending: readonly number[];
-  /** The instance in hand, and the worker that is to be replaced in it (0 = there was none). */
+  /** The instance in hand, and the ready worker that is to be replaced in it (0 = there was none). */
   readonly active?: { readonly slot: number; readonly old: number };
 }
 
@@ -177,8 +177,13 @@ const TRIGGER_LIMIT = { burst: 200, intervalMs: 2_000 };
 
 /** One activation more, at `at`. */
 export function countTrigger(triggers: Triggers | undefined, at: Monotonic): Triggers {
-  const fits = triggers !== undefined && at < triggers.since + TRIGGER_LIMIT.intervalMs;
-  return fits ? { since: triggers.since, count: triggers.count + 1 } : { since: at, count: 1 };
+  if (triggers === undefined || triggersAreOld(triggers, at)) return { since: at, count: 1 };
+  return { since: triggers.since, count: triggers.count + 1 };
+}
+
+/** Whether their interval has passed, so that the next activation is the first of another one. */
+export function triggersAreOld(triggers: Triggers, at: Monotonic): boolean {
+  return at >= triggers.since + TRIGGER_LIMIT.intervalMs;
 }
 
 /** From when on the service may be armed again; 0 = at once. */
@@ -208,4 +213,9 @@ export function without<K extends "current" | "successor" | "wait">(
   const copy: { -readonly [P in keyof Instance]: Instance[P] } = { ...instance };
   for (const key of keys) delete copy[key];
   return copy as Omit<Instance, K> & Instance;
+}
+
+/** The instance without whatever holds its next start back. */
+export function unhindered(instance: Instance): Instance {
+  return { ...without(instance, "wait"), halted: false, history: freshHistory };
 }

@@ -18,6 +18,7 @@ import { nextStart } from "./restart-policy.js";
 import {
   countTrigger,
   type Failure,
+  type Instance,
   type Moment,
   type ServiceEvent,
   type ServiceState,
@@ -67,7 +68,8 @@ function workerEvent(turn: Turn, id: number, event: WorkerEvent, lines: readonly
   if (found === undefined) return; // An echo of a worker that was acknowledged and forgotten.
   const before = found.worker;
   const worker = turn.take(stepWorker(before, event, turn.at, turn.policy));
-  if (before.state.phase === "armed" && worker.state.phase !== "armed" && event.type === "started") {
+  if (before.state.phase === "armed" && worker.state.phase !== "armed") {
+    // The keeper fired it. A short life is told by its end alone, so `started` is not the only sign.
     turn.eachInstance((instance) => ({ ...instance, called: true }));
     turn.set({ triggers: countTrigger(turn.state.triggers, turn.at) });
   }
@@ -99,47 +101,52 @@ function ended(turn: Turn, worker: Worker, role: "current" | "successor" | "reti
   switch (role) {
     case "retiring":
       return turn.set({ retiring: turn.state.retiring.filter(({ id }) => id !== worker.id) });
-    case "successor": {
-      const instance = turn.instance(worker.slot)!;
-      turn.setInstance(without(instance, "successor"));
+    case "successor":
+      turn.setInstance(without(turn.instance(worker.slot)!, "successor"));
       turn.set({ lastFailure: failure });
-      if (instance.current === undefined) return turn.failJob("failed", failure);
       turn.report({ type: "rolled-back", slot: worker.slot, worker: worker.id });
-      return turn.failJob("rolled-back", failure);
-    }
+      // A later command may have superseded the restart and does not depend on what that had begun.
+      if (turn.state.job?.kind === "restart") turn.endJob("rolled-back", failure);
+      return;
     case "current":
       return currentEnded(turn, worker, failed, failure);
   }
 }
 
 function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Failure): void {
-  const instance = turn.instance(worker.slot)!;
-  const { end } = failure;
-  if (instance.successor !== undefined) {
-    // Its successor was on the way already and is now what the instance has.
-    return turn.setInstance({ ...without(instance, "successor", "current"), current: instance.successor });
+  const { successor, ...idle } = without(turn.instance(worker.slot)!, "current");
+  if (successor !== undefined) {
+    // It was on the way already and is now what the instance has.
+    return turn.setInstance({ ...idle, current: successor, restarts: idle.restarts + 1 });
   }
-  const idle = without(instance, "current");
-  if (end.kind === "disarmed") return turn.setInstance(idle);
-  if (turn.policy.start === "connection" && !failed) return turn.setInstance({ ...idle, called: false });
-  if (!wantsRestart(turn.policy.restart, end, worker.reason)) {
-    turn.report({ type: "halted", slot: worker.slot, end });
-    turn.setInstance(turn.policy.start === "connection" ? { ...idle, called: false } : { ...idle, halted: true });
+  if (failure.end.kind === "disarmed") return turn.setInstance(idle); // To make room for one that starts now.
+  if (turn.onDemand && !failed) return turn.setInstance({ ...idle, called: false });
+  if (wantsRestart(turn.policy.restart, failure.end, worker.reason)) {
+    delayRestart(turn, idle, worker);
+  } else if (turn.onDemand) {
+    turn.setInstance({ ...idle, called: false });
   } else {
-    const ranReadyMs = worker.readyAt === undefined ? undefined : turn.at - worker.readyAt;
-    const next = nextStart(instance.history, ranReadyMs, turn.at, turn.policy.restart, turn.moment.random);
-    turn.setInstance({
-      ...idle,
-      restarts: idle.restarts + 1,
-      history: next.history,
-      ...(next.why === "now" ? {} : { wait: { until: next.at, why: next.why } }),
-    });
-    if (next.why !== "now") turn.report({ type: "start-delayed", slot: worker.slot, until: next.at, why: next.why });
+    turn.setInstance({ ...idle, halted: true });
+    turn.report({ type: "halted", slot: worker.slot, end: failure.end });
   }
   // A command that waits for this instance learns the reason now; the automatic starts go on without it.
+  if (worker.readyAt === undefined && jobWaitsFor(turn, worker.slot)) turn.endJob("failed", failure);
+}
+
+function delayRestart(turn: Turn, idle: Instance, worker: Worker): void {
+  const ranReadyMs = worker.readyAt === undefined ? undefined : turn.at - worker.readyAt;
+  const next = nextStart(idle.history, ranReadyMs, turn.at, turn.policy.restart, turn.moment.random);
+  const instance = { ...idle, restarts: idle.restarts + 1, history: next.history };
+  if (next.why === "now") return turn.setInstance(instance);
+  turn.setInstance({ ...instance, wait: { until: next.at, why: next.why } });
+  turn.report({ type: "start-delayed", slot: worker.slot, until: next.at, why: next.why });
+}
+
+/** A rolling restart depends on the instance in hand alone, a stop on no start at all. */
+function jobWaitsFor(turn: Turn, slot: number): boolean {
   const { job, rollout } = turn.state;
-  const concerned = job?.kind !== "restart" || rollout?.active?.slot === worker.slot;
-  if (concerned && worker.readyAt === undefined) turn.failJob("failed", failure);
+  if (job === undefined || job.kind === "stop") return false;
+  return job.kind !== "restart" || rollout?.active?.slot === slot;
 }
 
 function failureOf(worker: Worker, at: number, lines: readonly string[]): Failure {

@@ -10,7 +10,7 @@ import type {
   ServiceState,
   ServiceStep,
 } from "./service-state.js";
-import { triggersFree, without, workersOf } from "./service-state.js";
+import { triggersAreOld, without, workersOf } from "./service-state.js";
 import { stepWorker, type Worker, type WorkerFact, type WorkerStep } from "./worker.js";
 
 /**
@@ -72,7 +72,8 @@ export class Turn {
     this.eachInstance((instance) =>
       instance.wait !== undefined && this.at >= instance.wait.until ? without(instance, "wait") : instance,
     );
-    if (this.at >= triggersFree(this.#state.triggers)) this.clear("triggers");
+    const { triggers } = this.#state;
+    if (triggers !== undefined && triggersAreOld(triggers, this.at)) this.clear("triggers");
   }
 
   workers(): ReturnType<typeof workersOf> {
@@ -128,11 +129,6 @@ export class Turn {
     if (job === undefined) return;
     this.clear("job", "rollout");
     this.answer(job.askers, answer, failure);
-  }
-
-  /** As `endJob`, for a command that wanted workers and did not get one; a stop is not affected by failures. */
-  failJob(answer: "failed" | "rolled-back", failure: Failure): void {
-    if (this.#state.job?.kind !== "stop") this.endJob(answer, failure);
   }
 
   report(fact: ServiceFact): void {

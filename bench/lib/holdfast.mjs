@@ -1,0 +1,212 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { json } from "node:stream/consumers";
+import { descendants, isAlive, processesIn, readProcess } from "./proc.mjs";
+import { root } from "./programs.mjs";
+import { until } from "./until.mjs";
+
+export const command = join(root, "bin/holdfast");
+
+/** Text that is kept of what a supervisor prints, in characters: enough to explain a failure. */
+const KEPT_OUTPUT = 1 << 20;
+
+/**
+ * Runs the real product on a configuration of its own, in a temporary folder of its own, and waits until it answers.
+ *
+ *   config     text of holdfast.toml without `version` and `[supervisor]`
+ *   template   instead: a folder with a holdfast.toml, copied; in its files @DIR@ is the temporary folder, @NAME@ is values.NAME
+ *   values     see template
+ *   supervisor further lines of `[supervisor]`, with `config`
+ *   env        further environment variables of `holdfast run`
+ *   prefix     a command to run it under, e.g. ["setpriv", "--reuid", "1000"]
+ *
+ * The caller ends it with `stop()`, or with `dispose()`, which also kills what is left.
+ *
+ * @param {{config?: string, template?: string, values?: Record<string, string>, supervisor?: string, env?: Record<string, string>, prefix?: string[]}} options
+ */
+export async function startHoldfast({ config, template, values = {}, supervisor = "", env = {}, prefix = [] }) {
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), "holdfast-")));
+  const control = join(directory, "control.sock");
+  const file = join(directory, "holdfast.toml");
+  if (template !== undefined) copyTemplate(template, directory, { ...values, DIR: directory });
+  else writeFileSync(file, `version = 1\n[supervisor]\ncontrol = "${control}"\n${supervisor}\n${config}`);
+  const running = new RunningHoldfast({ directory, control, file, env, prefix });
+  try {
+    await running.answers();
+  } catch (error) {
+    await running.dispose();
+    throw error;
+  }
+  return running;
+}
+
+export class RunningHoldfast {
+  #child;
+  #output = "";
+  #exited;
+  #seen = new Map();
+
+  constructor({ directory, control, file, env, prefix }) {
+    this.directory = directory;
+    this.control = control;
+    this.file = file;
+    // Extra certificates alone make each start of Node 40 ms longer, and no worker here needs them.
+    const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
+    const [program, ...args] = [...prefix, process.execPath, command, "run", "-c", file];
+    this.#child = spawn(program, args, {
+      cwd: directory,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...environment, ...env },
+    });
+    this.#exited = once(this.#child, "exit");
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => {
+        this.#output = (this.#output + text).slice(-KEPT_OUTPUT);
+      });
+    }
+  }
+
+  /** `holdfast run` replaces itself by the keeper, so this is the keeper's pid. */
+  get keeperPid() {
+    return this.#child.pid;
+  }
+
+  /** The last that was printed on stdout and stderr. */
+  get output() {
+    return this.#output;
+  }
+
+  /** Resolves once the supervisor answers; used again after it was killed. Returns its view of itself. */
+  answers(timeoutMs = 20_000) {
+    const look = () => {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+        throw new Error(`holdfast run ended with ${this.#child.exitCode ?? this.#child.signalCode}:\n${this.#output}`);
+      }
+      return this.get("/v1/supervisor").catch((error) => {
+        if (["ENOENT", "ECONNREFUSED", "ECONNRESET"].includes(error.code)) return undefined;
+        throw error;
+      });
+    };
+    return until(`an answer on ${this.control}`, look, { timeoutMs });
+  }
+
+  /**
+   * The answer of the control interface, without the cost of a process for a command.
+   * @returns {Promise<any>}
+   */
+  get(path) {
+    return this.#ask("GET", path);
+  }
+
+  /** The outcome of an action, e.g. {action: "restart", hard: false}. */
+  act(service, action) {
+    return this.#ask("POST", `/v1/services/${service}/actions`, action);
+  }
+
+  async #ask(method, path, body) {
+    const sent = request({
+      socketPath: this.control,
+      method,
+      path,
+      agent: false,
+      headers: { "content-type": "application/json" },
+    });
+    sent.end(body && JSON.stringify(body));
+    const [response] = await once(sent, "response");
+    const answer = await json(response);
+    if (response.statusCode !== 200)
+      throw new Error(`${method} ${path} answered ${response.statusCode}: ${JSON.stringify(answer)}`);
+    return answer;
+  }
+
+  /** Runs a command of the operator; never throws for its exit code. */
+  cli(...args) {
+    return new Promise((resolve) => {
+      const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+      const all = [command, ...args, "--control", this.control];
+      execFile(process.execPath, all, { env, maxBuffer: 64 << 20, timeout: 120_000 }, (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : (error.code ?? error.signal), stdout, stderr });
+      });
+    });
+  }
+
+  /** As `cli`, for a command that must succeed. */
+  async run(...args) {
+    const { code, stdout, stderr } = await this.cli(...args);
+    if (code !== 0)
+      throw new Error(`holdfast ${args.join(" ")} ended with ${code}:\n${stderr}${stdout}\n${this.#output}`);
+    return stdout;
+  }
+
+  /** The parsed answer of a command with `-o json`. */
+  async json(...args) {
+    return JSON.parse(await this.run(...args, "-o", "json"));
+  }
+
+  /**
+   * Pids of the current workers of a service.
+   * @returns {Promise<number[]>}
+   */
+  async workerPids(service) {
+    const { workers } = await this.get(`/v1/services/${service}`);
+    return workers
+      .filter((worker) => worker.role === "current" && worker.pid !== undefined)
+      .map((worker) => worker.pid);
+  }
+
+  /** Remembers all processes below the keeper; `left()` looks for them, wherever they have gone meanwhile. */
+  remember() {
+    for (const entry of descendants(this.keeperPid)) this.#seen.set(`${entry.pid}/${entry.startTicks}`, entry);
+  }
+
+  /** Processes that were ever remembered, or that work in the temporary folder, and still run. */
+  left() {
+    const remembered = [...this.#seen.values()].filter(isAlive);
+    const here = processesIn(this.directory)
+      .map(readProcess)
+      .filter((entry) => entry !== undefined && entry.pid !== this.keeperPid);
+    return [...new Map([...remembered, ...here].map((entry) => [entry.pid, entry])).values()];
+  }
+
+  /** SIGTERM to the keeper, as an operator would; resolves with {code, signal} once it is gone. */
+  async stop(timeoutMs = 30_000) {
+    this.remember();
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGTERM");
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), timeoutMs);
+    const [code, signal] = await this.#exited;
+    clearTimeout(timer);
+    return { code, signal };
+  }
+
+  /** Stops it, kills what is left of it, removes the folder. */
+  async dispose() {
+    await this.stop(15_000);
+    for (const entry of this.left()) if (isAlive(entry)) process.kill(entry.pid, "SIGKILL");
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A TCP port of 127.0.0.1 that was free a moment ago. */
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+function copyTemplate(from, directory, values) {
+  cpSync(from, directory, { recursive: true });
+  for (const name of readdirSync(directory, { recursive: true })) {
+    const path = join(directory, name);
+    if (!statSync(path).isFile()) continue;
+    const text = readFileSync(path, "utf8").replace(/@([A-Z]+)@/g, (whole, key) => String(values[key] ?? whole));
+    writeFileSync(path, text);
+  }
+}

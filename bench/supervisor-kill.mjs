@@ -1,0 +1,93 @@
+/**
+ * `kill -9` of the supervisor, again and again, under load. See bench/README.md.
+ *
+ *   node bench/supervisor-kill.mjs [--times 10] [--rate 500]
+ *
+ * Exits with 1 when a request failed or a worker was replaced.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { freePort, startHoldfast } from "./lib/holdfast.mjs";
+import { describeMachine } from "./lib/machine.mjs";
+import { buildPrograms } from "./lib/programs.mjs";
+import { formatMs, median, quantile } from "./lib/samples.mjs";
+import { printTable } from "./lib/table.mjs";
+import { gone } from "./lib/time-answer.mjs";
+import { startLoad } from "./load.mjs";
+
+const { values } = parseArgs({
+  options: { times: { type: "string", default: "10" }, rate: { type: "string", default: "500" } },
+});
+const times = Math.min(100, Number(values.times));
+const programs = buildPrograms();
+const port = await freePort();
+const holdfast = await startHoldfast({
+  config: `
+    [socket.bench]
+    listen = ["tcp://127.0.0.1:${port}"]
+    [service.bench]
+    command = ["${programs.worker}"]
+    sockets = ["bench"]
+    workers = 2
+    start = "boot"
+    ready = { when = "spawned" }
+    log = { to = "null" }`,
+});
+
+process.stdout.write(describeMachine());
+const adopted = [];
+const answeredAgain = [];
+const answering = new Set();
+let result;
+let before;
+let after;
+try {
+  await holdfast.run("wait", "bench", "--for", "ready", "--timeout", "10s");
+  before = await holdfast.workerPids("bench");
+  const load = startLoad({
+    target: { host: "127.0.0.1", port },
+    protocol: "line",
+    rate: Number(values.rate),
+    durationMs: 300_000,
+    onAnswer: (body) => answering.add(Number(body.slice(3))),
+  });
+  await pause(500);
+  for (let kill = 0; kill < times; kill++) {
+    const { pid } = await holdfast.answers();
+    const begun = performance.now();
+    process.kill(pid, "SIGKILL");
+    await gone(pid);
+    const view = await holdfast.answers();
+    answeredAgain.push(performance.now() - begun);
+    if (view.pid === pid) throw new Error(`supervisor ${pid} answered after SIGKILL`);
+    adopted.push(view.adoptedInMs ?? Number.NaN);
+    await pause(300); // Load with a supervisor in place, between two kills.
+  }
+  result = await load.stop();
+  after = await holdfast.workerPids("bench");
+} finally {
+  await holdfast.dispose();
+}
+
+const strangers = [...answering].filter((pid) => !before.includes(pid));
+printTable(
+  [`kill -9 of the supervisor, ${times} times, ${values.rate} requests/s`, ""],
+  [
+    ["requests sent", result.sent],
+    ["requests failed", result.failed],
+    [
+      "workers before; after; others that answered",
+      `${before.join(" ")}; ${after.join(" ")}; ${strangers.join(" ") || "none"}`,
+    ],
+    ["latency p50; p99; longest, ms", [result.p50, result.p99, result.max].map(formatMs).join("; ")],
+    [
+      "start of the process to adopted, median; longest, ms",
+      `${formatMs(median(adopted))}; ${formatMs(quantile(adopted, 1))}`,
+    ],
+    [
+      "SIGKILL to an answer of the new supervisor, median; longest, ms",
+      `${formatMs(median(answeredAgain))}; ${formatMs(quantile(answeredAgain, 1))}`,
+    ],
+  ],
+);
+if (result.failed > 0 || strangers.length > 0 || String(before) !== String(after)) process.exitCode = 1;

@@ -1,0 +1,24 @@
+#include <napi.h>
+
+#include "control_buffer.h"
+#include "exports.h"
+#include "fd_watcher.h"
+
+namespace holdfast::addon {
+
+namespace {
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  export_descriptor_calls(env, exports);
+  export_socket_calls(env, exports);
+  export_process_calls(env, exports);
+  ControlBuffer::export_class(env, exports);
+  FdWatcher::export_class(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(holdfast, initialise)
+
+}  // namespace holdfast::addon

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <napi.h>
+
+namespace holdfast::addon {
+
+void export_descriptor_calls(Napi::Env env, Napi::Object exports);
+void export_socket_calls(Napi::Env env, Napi::Object exports);
+void export_process_calls(Napi::Env env, Napi::Object exports);
+
+}  // namespace holdfast::addon

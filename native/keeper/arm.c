@@ -1,0 +1,184 @@
+#define _GNU_SOURCE
+#include "arm.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "held.h"
+#include "keeper.h"
+#include "spawn.h"
+
+/* What an arm keeps beside the record that becomes its child's. */
+struct armed {
+	struct bytes start;   /* as it came; decoded again when it fires */
+	struct bytes watched; /* the keys of held entries, as they came */
+	size_t fd_count;
+	int fds[];            /* as the frame had them. Owned, but for those that the child keeps; -1: of no use. The bytes follow */
+};
+
+static struct reader watched_keys(const struct child *arm)
+{
+	return reader_over(arm->armed->watched);
+}
+
+static size_t times_named(const struct child *arm, struct bytes key)
+{
+	size_t times = 0;
+	for (struct reader r = watched_keys(arm); reader_has_more(&r);)
+		times += bytes_compare(reader_key(&r), key) == 0;
+	return times;
+}
+
+static struct child *arm_at(struct keeper *k, size_t index)
+{
+	return (struct child *)k->tables[TABLE_ARMS].entries[index];
+}
+
+size_t arms_naming(struct keeper *k, struct bytes key)
+{
+	size_t times = 0;
+	for (size_t i = 0; i < k->tables[TABLE_ARMS].count; i++)
+		times += times_named(arm_at(k, i), key);
+	return times;
+}
+
+static void unwatch(struct keeper *k, struct reader keys)
+{
+	while (reader_has_more(&keys)) {
+		struct held *held = held_find(k, reader_key(&keys));
+		if (held != NULL)
+			held_unwatch(k, held);
+	}
+}
+
+/* Watches every entry that the arm names, or none. */
+static int watch(struct keeper *k, const struct child *arm)
+{
+	struct reader r = watched_keys(arm);
+	while (reader_has_more(&r)) {
+		size_t before = r.at;
+		struct held *held = held_find(k, reader_key(&r));
+		int error = held == NULL ? ENOENT : held_watch(k, held);
+		if (error != 0) {
+			unwatch(k, reader_over((struct bytes){arm->armed->watched.at, before}));
+			return error;
+		}
+	}
+	return 0;
+}
+
+static bool is_placed(const struct start *start, size_t index)
+{
+	for (size_t i = 0; i < start->placement_count; i++)
+		if (!start->placements[i].from_held && start->placements[i].index == index)
+			return true;
+	return false;
+}
+
+/* Takes the descriptors that the start places. NULL without memory. */
+static struct armed *armed_new(struct keeper *k, const struct request *request, const struct start *start,
+			       struct descriptors *descriptors)
+{
+	size_t fds_size = descriptors->count * sizeof(int);
+	struct armed *armed =
+		budget_take(&k->budget, sizeof *armed + fds_size + request->start.length + request->watched.length);
+	if (armed == NULL)
+		return NULL;
+	uint8_t *bytes = (uint8_t *)armed + sizeof *armed + fds_size;
+	memcpy(bytes, request->start.at, request->start.length);
+	armed->start = (struct bytes){bytes, request->start.length};
+	bytes += request->start.length;
+	memcpy(bytes, request->watched.at, request->watched.length);
+	armed->watched = (struct bytes){bytes, request->watched.length};
+	armed->fd_count = descriptors->count;
+	for (size_t i = 0; i < descriptors->count; i++)
+		armed->fds[i] = is_placed(start, i) ? descriptors_take(descriptors, i) : -1;
+	return armed;
+}
+
+static void armed_free(struct keeper *k, struct child *child)
+{
+	struct armed *armed = child->armed;
+	for (size_t i = 0; i < armed->fd_count; i++)
+		if (armed->fds[i] >= 0 && !child_keeps(child, armed->fds[i]))
+			close(armed->fds[i]);
+	child->armed = NULL;
+	budget_give(&k->budget, armed);
+}
+
+int arm_request(struct keeper *k, const struct request *request, const struct start *start, struct descriptors *descriptors)
+{
+	int error = spawn_check(k, request->key, start);
+	if (error != 0)
+		return error;
+	if (k->tables[TABLE_ARMS].count >= ARMS_MAX)
+		return ENOMEM;
+	struct child *arm = child_new(k, request, start, descriptors);
+	if (arm == NULL)
+		return ENOMEM;
+	arm->by = BY_ARM;
+	arm->armed = armed_new(k, request, start, descriptors);
+	if (arm->armed == NULL) {
+		child_free(k, arm);
+		return ENOMEM;
+	}
+	error = watch(k, arm);
+	if (error != 0) {
+		armed_free(k, arm);
+		child_free(k, arm);
+		return error;
+	}
+	table_insert(&k->tables[TABLE_ARMS], &arm->entry);
+	return 0;
+}
+
+static void leave_table(struct keeper *k, struct child *arm)
+{
+	table_remove(&k->tables[TABLE_ARMS], arm->entry.key);
+	unwatch(k, watched_keys(arm));
+}
+
+static void drop(struct keeper *k, struct child *arm)
+{
+	leave_table(k, arm);
+	armed_free(k, arm);
+	child_free(k, arm);
+}
+
+int arm_disarm(struct keeper *k, struct bytes key)
+{
+	struct child *arm = (struct child *)table_find(&k->tables[TABLE_ARMS], key);
+	if (arm == NULL)
+		return ENOENT;
+	drop(k, arm);
+	return 0;
+}
+
+void arms_drop_all(struct keeper *k)
+{
+	while (k->tables[TABLE_ARMS].count != 0)
+		drop(k, arm_at(k, k->tables[TABLE_ARMS].count - 1));
+}
+
+static void fire(struct keeper *k, struct child *arm)
+{
+	leave_table(k, arm);
+	struct reader r = reader_over(arm->armed->start);
+	start_decode(&r, arm->armed->fd_count, &k->start); /* it was decoded before, so it succeeds */
+	spawn(k, arm, &k->start, arm->armed->fds);
+	armed_free(k, arm);
+}
+
+void arms_fire(struct keeper *k, struct bytes key)
+{
+	size_t index = 0;
+	while (index < k->tables[TABLE_ARMS].count) {
+		struct child *arm = arm_at(k, index);
+		if (times_named(arm, key) != 0)
+			fire(k, arm);
+		else
+			index++;
+	}
+}

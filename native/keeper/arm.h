@@ -1,0 +1,25 @@
+/* Starts that are kept until a held descriptor becomes readable. One shot each. */
+#ifndef HOLDFAST_ARM_H
+#define HOLDFAST_ARM_H
+
+#include <stddef.h>
+
+#include "descriptors.h"
+#include "loop.h"
+#include "request.h"
+
+enum { ARMS_MAX = 1024 };
+
+/* The requests; 0 or errno. EPERM: a named entry has a descriptor that cannot be watched (a regular file). */
+int arm_request(struct keeper *keeper, const struct request *request, const struct start *start,
+		struct descriptors *descriptors);
+int arm_disarm(struct keeper *keeper, struct bytes key);
+
+/* How often arms name the held entry `key`, whether it is there or not. */
+size_t arms_naming(struct keeper *keeper, struct bytes key);
+
+/* Starts every arm that names the held entry `key`. */
+void arms_fire(struct keeper *keeper, struct bytes key);
+void arms_drop_all(struct keeper *keeper);
+
+#endif

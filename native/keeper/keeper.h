@@ -1,0 +1,38 @@
+/* The whole state of the keeper. There is one, and every function that needs it is given it. */
+#ifndef HOLDFAST_KEEPER_H
+#define HOLDFAST_KEEPER_H
+
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "budget.h"
+#include "channel.h"
+#include "child.h"
+#include "ending.h"
+#include "loop.h"
+#include "message.h"
+#include "reaper.h"
+#include "request.h"
+#include "signals.h"
+#include "start.h"
+#include "supervisor.h"
+#include "table.h"
+
+struct keeper {
+	uint64_t started;
+	struct rlimit nofile_before; /* what we were started with; children get it back */
+	int reserved_from;           /* descriptors from this number on are for the next supervisor's start alone */
+	struct loop loop;
+	struct budget budget;
+	struct table tables[TABLE_COUNT];
+	struct news news;
+	struct channel channel;
+	struct supervisor supervisor;
+	struct signals signals;
+	struct reaper reaper;
+	struct ending ending;
+	struct message message; /* the frame that is being handled */
+	struct start start;     /* the start that is being handled */
+};
+
+#endif

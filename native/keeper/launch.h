@@ -1,0 +1,51 @@
+/*
+ * The child's side of a start, between fork(2) and execve(2): the stages of docs/protocol.md, in their order.
+ *
+ * Nothing here returns to the parent's code. A failure is reported as {stage, errno} on the status pipe; success is the
+ * end of that pipe, which is close-on-exec.
+ */
+#ifndef HOLDFAST_LAUNCH_H
+#define HOLDFAST_LAUNCH_H
+
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "start.h"
+
+enum stage {
+	STAGE_FORK = 1,
+	STAGE_SESSION = 2,
+	STAGE_LIMITS = 4,
+	STAGE_OOM_SCORE = 5,
+	STAGE_NICE = 6,
+	STAGE_UMASK = 7,
+	STAGE_DESCRIPTORS = 8,
+	STAGE_ENVIRONMENT = 9,
+	STAGE_WORKING_DIRECTORY = 10,
+	STAGE_GROUPS = 11,
+	STAGE_GID = 12,
+	STAGE_UID = 13,
+	STAGE_NO_NEW_PRIVS = 15,
+	STAGE_SIGNALS = 16,
+	STAGE_EXEC = 17,
+};
+
+/* What the status pipe carries when a start failed. Both ends are the same program, so it travels as it is. */
+struct launch_failure {
+	int32_t stage;
+	int32_t error;
+};
+
+struct launch {
+	struct start *start;
+	const int *sources;          /* one descriptor of the keeper for each placement */
+	int status_fd;               /* write end of the status pipe */
+	struct rlimit nofile_before; /* the keeper's own at its start */
+};
+
+_Noreturn void launch(const struct launch *launch);
+
+/* Every disposition to its default and an empty mask. 0 or errno. */
+int launch_reset_signals(void);
+
+#endif

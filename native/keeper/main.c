@@ -1,0 +1,138 @@
+/* holdfast-keeper [--grace MS] [--] PROGRAM ARGS... */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "close_others.h"
+#include "complain.h"
+#include "keeper.h"
+#include "tell.h"
+
+enum {
+	EXIT_USAGE = 100,  /* you must change something */
+	EXIT_SYSTEM = 111, /* the system refused: try again */
+	GRACE_MS_DEFAULT = 10000,
+	GRACE_MS_MAX = 24 * 60 * 60 * 1000,
+	RESERVED_FDS = 32, /* a supervisor's start needs seven */
+};
+
+/* Its tables are large and stay untouched until they are used, so they cost address space only. */
+static struct keeper keeper;
+
+static _Noreturn void usage(const char *why)
+{
+	complain("%s; usage: holdfast-keeper [--grace MS] [--] PROGRAM ARGS...", why);
+	exit(EXIT_USAGE);
+}
+
+static _Noreturn void die(const char *what, int error)
+{
+	complain("%s: %s", what, strerror(error));
+	exit(EXIT_SYSTEM);
+}
+
+static uint64_t parse_grace(const char *text)
+{
+	char *end;
+	errno = 0;
+	long ms = text == NULL ? -1 : strtol(text, &end, 10);
+	if (ms < 0 || end == text || *end != '\0' || errno != 0 || ms > GRACE_MS_MAX)
+		usage("--grace takes a number of milliseconds, at most a day");
+	return (uint64_t)ms * NS_PER_MS;
+}
+
+static void parse_arguments(struct keeper *k, char **argv)
+{
+	char **argument = argv[0] == NULL ? argv : argv + 1;
+	k->ending.grace = GRACE_MS_DEFAULT * NS_PER_MS;
+	while (*argument != NULL && (*argument)[0] == '-') {
+		if (strcmp(*argument, "--") == 0) {
+			argument++;
+			break;
+		}
+		if (strcmp(*argument, "--grace") != 0)
+			usage("unknown option");
+		k->ending.grace = parse_grace(argument[1]);
+		argument += 2;
+	}
+	if (*argument == NULL)
+		usage("no program");
+	k->supervisor.arguments = argument;
+}
+
+/* 0 to 2 are there, so that nothing that is held can be taken for them; what else was inherited is nobody's. */
+static void tidy_descriptors(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	int keep[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	close_others(keep, 3);
+}
+
+static void raise_descriptor_limit(struct keeper *k)
+{
+	if (getrlimit(RLIMIT_NOFILE, &k->nofile_before) != 0)
+		die("getrlimit", errno);
+	struct rlimit raised = {.rlim_cur = k->nofile_before.rlim_max, .rlim_max = k->nofile_before.rlim_max};
+	if (setrlimit(RLIMIT_NOFILE, &raised) != 0)
+		raised = k->nofile_before; /* fewer will do */
+	rlim_t limit = raised.rlim_cur > INT_MAX ? INT_MAX : raised.rlim_cur;
+	k->reserved_from = limit > 2 * RESERVED_FDS ? (int)limit - RESERVED_FDS : (int)limit / 2;
+}
+
+static void open_keeper(struct keeper *k)
+{
+	k->started = clock_now();
+	k->channel.fd = -1;
+	k->supervisor.status_fd = -1;
+	tidy_descriptors();
+	raise_descriptor_limit(k);
+	if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+		die("prctl(PR_SET_CHILD_SUBREAPER)", errno);
+	int error = loop_open(&k->loop);
+	if (error != 0)
+		die("epoll_create1", error);
+	error = signals_open(k);
+	if (error != 0)
+		die("signalfd", error);
+	k->reaper.wanted = true; /* execve keeps children: some may have ended before we could be told */
+}
+
+static uint64_t next_deadline(const struct keeper *k)
+{
+	if (k->reaper.wanted)
+		return 1; /* long past: look what is ready, and come back */
+	return clock_earlier(clock_earlier(supervisor_deadline(&k->supervisor), k->ending.deadline),
+			     channel_deadline(&k->channel));
+}
+
+int main(int argc, char **argv)
+{
+	struct keeper *k = &keeper;
+	(void)argc;
+	parse_arguments(k, argv);
+	open_keeper(k);
+	supervisor_start(k);
+	for (;;) {
+		if (k->reaper.wanted)
+			reaper_run(k);
+		uint64_t now = clock_now();
+		supervisor_tick(k, now);
+		ending_tick(k, now);
+		channel_resume(k, now);
+		tell(k);
+		channel_watch(k);
+		if (ending_is_complete(k))
+			return k->ending.code;
+		loop_wait(&k->loop, k, next_deadline(k));
+	}
+}

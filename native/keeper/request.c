@@ -1,0 +1,115 @@
+#define _GNU_SOURCE
+#include "request.h"
+
+#include <errno.h>
+
+static void decode_attach(struct reader *r, struct request *request)
+{
+	request->lowest_version = reader_u16(r);
+	request->highest_version = reader_u16(r);
+	(void)reader_u32(r); /* features: no bit has a meaning yet, and unknown ones are no error */
+	uint8_t mode = reader_u8(r);
+	if (mode > ATTACH_SHADOW)
+		reader_refuse(r);
+	request->mode = mode;
+}
+
+static void decode_hold(struct reader *r, struct request *request)
+{
+	request->key = reader_key(r);
+	request->tag = reader_tag(r);
+	uint8_t flags = reader_u8(r);
+	if (flags > 1)
+		reader_refuse(r);
+	request->replace = flags == 1;
+}
+
+static void decode_table(struct reader *r, struct request *request)
+{
+	uint8_t table = reader_u8(r);
+	if (table >= TABLE_COUNT) {
+		reader_refuse(r);
+		return;
+	}
+	request->table = table;
+}
+
+static void decode_start(struct reader *r, size_t frame_fds, struct request *request, struct start *start)
+{
+	request->key = reader_key(r);
+	request->tag = reader_tag(r);
+	size_t from = r->at;
+	start_decode(r, frame_fds, start);
+	request->start = (struct bytes){r->bytes + from, r->at - from};
+}
+
+static void decode_trigger(struct reader *r, struct request *request)
+{
+	uint8_t trigger = reader_u8(r);
+	size_t count = reader_u16(r);
+	if (trigger != TRIGGER_READABLE || count == 0)
+		reader_refuse(r);
+	size_t from = r->at;
+	for (size_t i = 0; i < count && !r->failed; i++)
+		(void)reader_key(r);
+	request->trigger = TRIGGER_READABLE;
+	request->watched = (struct bytes){r->bytes + from, r->at - from};
+}
+
+int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct request *request, struct start *start,
+		   uint32_t *place)
+{
+	struct reader reader = reader_over(payload);
+	struct reader *r = &reader;
+	*request = (struct request){.type = type};
+	*place = 0;
+	switch (type) {
+	case REQUEST_ATTACH:
+		decode_attach(r, request);
+		break;
+	case REQUEST_HOLD:
+		decode_hold(r, request);
+		break;
+	case REQUEST_RELEASE:
+	case REQUEST_DISARM:
+	case REQUEST_ACKNOWLEDGE:
+		request->key = reader_key(r);
+		break;
+	case REQUEST_LIST:
+		decode_table(r, request);
+		request->key = reader_cursor(r);
+		break;
+	case REQUEST_FETCH:
+		decode_table(r, request);
+		request->key = reader_key(r);
+		break;
+	case REQUEST_TAG:
+		decode_table(r, request);
+		request->key = reader_key(r);
+		request->tag = reader_tag(r);
+		break;
+	case REQUEST_SPAWN:
+		decode_start(r, frame_fds, request, start);
+		break;
+	case REQUEST_ARM:
+		decode_start(r, frame_fds, request, start);
+		decode_trigger(r, request);
+		break;
+	case REQUEST_SIGNAL:
+		request->key = reader_key(r);
+		request->signal = reader_i32(r);
+		break;
+	case REQUEST_HEARTBEAT:
+		request->heartbeat_ms = reader_u32(r);
+		break;
+	case REQUEST_SHUT_DOWN:
+		request->exit_code = reader_u8(r);
+		break;
+	default:
+		return EPROTO;
+	}
+	if (reader_done(r))
+		return 0;
+	*place = (uint32_t)r->at;
+	return EBADMSG;
+}

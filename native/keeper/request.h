@@ -1,0 +1,59 @@
+/* What the supervisor asks for: one frame, decoded in place and checked as far as it can be without the tables. */
+#ifndef HOLDFAST_REQUEST_H
+#define HOLDFAST_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "start.h"
+
+enum request_type {
+	REQUEST_ATTACH = 1,
+	REQUEST_HOLD = 2,
+	REQUEST_RELEASE = 3,
+	REQUEST_LIST = 4,
+	REQUEST_FETCH = 5,
+	REQUEST_TAG = 6,
+	REQUEST_SPAWN = 7,
+	REQUEST_ARM = 8,
+	REQUEST_DISARM = 9,
+	REQUEST_SIGNAL = 10,
+	REQUEST_ACKNOWLEDGE = 11,
+	REQUEST_HEARTBEAT = 12,
+	REQUEST_SHUT_DOWN = 13,
+};
+
+enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUNT = 3 };
+
+enum attach_mode { ATTACH_LEASE = 0, ATTACH_SHADOW = 1 };
+
+enum trigger { TRIGGER_READABLE = 1 };
+
+/* Fields that a type does not have are zero. */
+struct request {
+	enum request_type type;
+	struct bytes key;              /* of list: the cursor, which may be empty */
+	struct bytes tag;
+	enum table_name table;
+	uint16_t lowest_version, highest_version;
+	enum attach_mode mode;
+	bool replace;
+	int32_t signal;
+	uint32_t heartbeat_ms;
+	uint8_t exit_code;
+	struct bytes start;            /* the bytes of `start` that follow its key and tag; decoded in the caller's struct start */
+	enum trigger trigger;
+	struct bytes watched;          /* encoded keys, one after the other; checked, at least one */
+};
+
+/*
+ * Decodes the payload of a frame whose header is `type` and that brings `frame_fds` descriptors. `start` is filled for
+ * spawn and arm, and like `request` points into `payload`. Pure. Returns 0, or EPROTO (unknown type) or EBADMSG with the
+ * offset where decoding stopped in `*place`.
+ */
+int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct request *request, struct start *start,
+		   uint32_t *place);
+
+#endif

@@ -1,0 +1,88 @@
+#define _GNU_SOURCE
+#include "serve.h"
+
+#include <errno.h>
+
+#include "arm.h"
+#include "held.h"
+#include "page.h"
+#include "spawn.h"
+
+size_t reply_error_encode(uint8_t *frame, uint32_t id, int error, uint32_t place)
+{
+	struct writer w = {.bytes = frame + FRAME_HEADER, .capacity = FRAME_MAX - FRAME_HEADER};
+	writer_i32(&w, error);
+	writer_u32(&w, place);
+	header_encode(frame, REPLY_ERROR, id, w.at);
+	return w.at;
+}
+
+static int perform(struct keeper *k, const struct request *request, struct reply *reply)
+{
+	struct descriptors *descriptors = &k->message.descriptors;
+	switch (request->type) {
+	case REQUEST_ATTACH:
+		return supervisor_attach(k, request, &reply->body);
+	case REQUEST_HOLD:
+		return held_hold(k, request, descriptors);
+	case REQUEST_RELEASE:
+		return held_release(k, request->key);
+	case REQUEST_LIST:
+		return page_list(k, request, reply);
+	case REQUEST_FETCH:
+		return page_fetch(k, request, reply);
+	case REQUEST_TAG:
+		return page_tag(k, request);
+	case REQUEST_SPAWN:
+		return spawn_request(k, request, &k->start, descriptors);
+	case REQUEST_ARM:
+		return arm_request(k, request, &k->start, descriptors);
+	case REQUEST_DISARM:
+		return arm_disarm(k, request->key);
+	case REQUEST_SIGNAL:
+		return child_signal(k, request->key, request->signal);
+	case REQUEST_ACKNOWLEDGE:
+		return child_acknowledge(k, request->key);
+	case REQUEST_HEARTBEAT:
+		supervisor_heartbeat(k, request->heartbeat_ms);
+		return 0;
+	case REQUEST_SHUT_DOWN:
+		ending_shut_down(k, request->exit_code);
+		return 0;
+	}
+	return EPROTO;
+}
+
+/* 0 or errno, and the id to reply to. */
+static int answer(struct keeper *k, struct message *message, struct reply *reply)
+{
+	struct request request;
+	if (message->length < FRAME_HEADER)
+		return EBADMSG;
+	struct header header = header_decode(message->bytes);
+	reply->id = header.id;
+	if (message->data_cut)
+		return EMSGSIZE;
+	if (message->fds_cut || descriptors_reach(&message->descriptors, k->reserved_from))
+		return EMFILE;
+	if (header.version != PROTOCOL_VERSION || header.flags != 0)
+		return EPROTO;
+	if (header.length != message->length - FRAME_HEADER)
+		return EBADMSG;
+	if (!channel_is_attached(&k->channel) && header.type != REQUEST_ATTACH)
+		return ENOTCONN;
+	struct bytes payload = {message->bytes + FRAME_HEADER, header.length};
+	int error = request_decode(header.type, payload, message->descriptors.count, &request, &k->start, &reply->place);
+	return error != 0 ? error : perform(k, &request, reply);
+}
+
+void serve(struct keeper *k, struct message *message)
+{
+	struct reply reply = {.body = {.bytes = k->channel.out + FRAME_HEADER, .capacity = FRAME_MAX - FRAME_HEADER}};
+	int error = answer(k, message, &reply);
+	if (error == 0)
+		channel_send_reply(k, REPLY_OK, reply.id, reply.body.at, reply.fds, reply.fd_count);
+	else
+		channel_send_reply(k, REPLY_ERROR, reply.id, reply_error_encode(k->channel.out, reply.id, error, reply.place),
+				   NULL, 0);
+}

@@ -1,0 +1,113 @@
+#define _GNU_SOURCE
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "held.h"
+#include "keeper.h"
+#include "launch.h"
+#include "system_calls.h"
+
+/* The descriptor of the keeper that a placement means; -1 if the held entry or its index is not there. */
+static int source_of(struct keeper *k, const struct placement *placement, const int *fds)
+{
+	if (!placement->from_held)
+		return fds[placement->index];
+	const struct held *held = held_find(k, placement->held_key);
+	return held == NULL || placement->index >= held->count ? -1 : held->fds[placement->index].fd;
+}
+
+int spawn_check(struct keeper *k, struct bytes key, const struct start *start)
+{
+	const struct table *children = &k->tables[TABLE_CHILDREN], *arms = &k->tables[TABLE_ARMS];
+	if (k->ending.phase != ENDING_NOT)
+		return ESHUTDOWN;
+	if (table_find(children, key) != NULL || table_find(arms, key) != NULL)
+		return EEXIST;
+	/* An arm has its place among the children reserved, so that firing cannot fail for want of one. */
+	if (children->count + arms->count >= TABLE_MAX)
+		return ENOMEM;
+	for (size_t i = 0; i < start->placement_count; i++)
+		if (start->placements[i].from_held && source_of(k, &start->placements[i], NULL) < 0)
+			return ENOENT;
+	return 0;
+}
+
+/* Both ends close-on-exec, and neither among the descriptors that are reserved for the next supervisor. */
+static int open_status_pipe(struct keeper *k, int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+		return errno;
+	if (ends[0] < k->reserved_from && ends[1] < k->reserved_from)
+		return 0;
+	close(ends[0]);
+	close(ends[1]);
+	return EMFILE;
+}
+
+/* The process is there: hold on to it. Only we reap, so its pid means this process until then. */
+static void follow(struct keeper *k, struct child *child, pid_t pid, int status_fd)
+{
+	child->state = CHILD_STARTING;
+	child->pid = pid;
+	child->status.ready = child_status_ready;
+	child->pidfd = sys_pidfd_open(pid);
+	int error = child->pidfd < 0 ? errno : loop_add(&k->loop, status_fd, EPOLLIN, &child->status);
+	if (error == 0) {
+		child->status_fd = status_fd;
+		return;
+	}
+	/* A process that cannot be watched must not run; its end will be reaped as a failed fork. */
+	close(status_fd);
+	child->stage = STAGE_FORK;
+	child->error = error;
+	kill(pid, SIGKILL);
+}
+
+void spawn(struct keeper *k, struct child *child, struct start *start, const int *fds)
+{
+	int sources[START_PLACEMENTS_MAX], ends[2];
+	child->started = clock_now();
+	table_insert(&k->tables[TABLE_CHILDREN], &child->entry);
+	for (size_t i = 0; i < start->placement_count; i++) {
+		sources[i] = source_of(k, &start->placements[i], fds);
+		if (sources[i] < 0) {
+			child_failed_to_fork(k, child, STAGE_DESCRIPTORS, ENOENT);
+			return;
+		}
+	}
+	int error = open_status_pipe(k, ends);
+	if (error != 0) {
+		child_failed_to_fork(k, child, STAGE_FORK, error);
+		return;
+	}
+	pid_t pid = fork();
+	if (pid == 0)
+		launch(&(struct launch){.start = start, .sources = sources, .status_fd = ends[1], .nofile_before = k->nofile_before});
+	error = errno;
+	close(ends[1]); /* before the pidfd is opened, which then finds its number free */
+	if (pid < 0) {
+		close(ends[0]);
+		child_failed_to_fork(k, child, STAGE_FORK, error);
+		return;
+	}
+	follow(k, child, pid, ends[0]);
+}
+
+int spawn_request(struct keeper *k, const struct request *request, struct start *start, struct descriptors *descriptors)
+{
+	int error = spawn_check(k, request->key, start);
+	if (error != 0)
+		return error;
+	struct child *child = child_new(k, request, start, descriptors);
+	if (child == NULL)
+		return ENOMEM;
+	child->by = BY_SPAWN;
+	spawn(k, child, start, descriptors->numbers);
+	return 0;
+}

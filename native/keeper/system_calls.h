@@ -1,0 +1,35 @@
+/* System calls that not every C library wraps. Numbers are the same on all architectures since Linux 5.1. */
+#ifndef HOLDFAST_SYSTEM_CALLS_H
+#define HOLDFAST_SYSTEM_CALLS_H
+
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+/* Close-on-exec by birth. */
+static inline int sys_pidfd_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0U);
+}
+
+static inline int sys_pidfd_send_signal(int pidfd, int signal_number)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0U);
+}
+
+static inline int sys_close_range(unsigned first, unsigned last)
+{
+	return (int)syscall(SYS_close_range, first, last, 0U);
+}
+
+#endif

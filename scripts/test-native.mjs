@@ -1,0 +1,116 @@
+#!/usr/bin/env node
+// Compiles and runs the native tests, plain and with AddressSanitizer and UndefinedBehaviorSanitizer.
+// A test is native/FOLDER/test/NAME_test.{c,cc}; it is linked with the other sources of its test folder that are no tests
+// themselves, and with those of native/FOLDER, except main.c. Usage: test-native.mjs [part of a name …]
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { basename, dirname, extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const cache = join(root, "build/native-tests");
+const wanted = process.argv.slice(2);
+const compilers = { ".c": process.env.CC ?? "cc", ".cc": process.env.CXX ?? "c++" };
+const standards = { ".c": "-std=c11", ".cc": "-std=c++17" };
+const warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"];
+const modes = {
+  plain: ["-O2", "-g", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"],
+  sanitized: ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
+};
+
+function listFiles(folder, extensions) {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .filter((entry) => entry.isFile() && extensions.includes(extname(entry.name)))
+    .map((entry) => `${folder}/${entry.name}`)
+    .sort();
+}
+
+function isTest(path) {
+  return /_test\.(c|cc)$/.test(path);
+}
+
+function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: root, encoding: "utf8", ...options });
+  if (result.error) {
+    process.stderr.write(`holdfast: the native tests cannot be built: ${command} not found\n`);
+    process.exit(1);
+  }
+  return result;
+}
+
+/** Makes `output` unless it is there: its name has the hash of everything that it is made from. */
+function make(output, compiler, args) {
+  if (existsSync(output)) return;
+  const unfinished = `${output}.${process.pid}`;
+  const result = run(compiler, [...args, "-o", unfinished]);
+  process.stderr.write(result.stderr);
+  if (result.status !== 0) process.exit(1);
+  renameSync(unfinished, output);
+}
+
+function hashOf(...parts) {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(String(part.length)).update("\0").update(part);
+  return hash.digest("hex").slice(0, 32);
+}
+
+const folders = readdirSync(join(root, "native"), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map((entry) => `native/${entry.name}`);
+const headers = folders.flatMap((folder) => [...listFiles(folder, [".h"]), ...listFiles(`${folder}/test`, [".h"])]);
+const headerHash = hashOf(...headers.flatMap((path) => [path, readFileSync(join(root, path))]));
+
+function makeObject(source, flags) {
+  const extension = extname(source);
+  const args = [standards[extension], ...warnings, ...flags];
+  const object = join(
+    cache,
+    `${basename(source)}-${hashOf(compilers[extension], ...args, headerHash, source, readFileSync(join(root, source)))}.o`,
+  );
+  make(object, compilers[extension], [...args, "-c", source]);
+  return object;
+}
+
+function makeProgram(test, sources, flags) {
+  const objects = [test, ...sources].map((source) => makeObject(source, flags));
+  const linker = compilers[[test, ...sources].some((source) => source.endsWith(".cc")) ? ".cc" : ".c"];
+  const program = join(cache, `${basename(test, extname(test))}-${hashOf(linker, ...flags, ...objects)}`);
+  make(program, linker, [...flags, ...objects, "-pthread"]);
+  return program;
+}
+
+mkdirSync(cache, { recursive: true });
+let failures = 0;
+let ran = 0;
+for (const folder of folders) {
+  const inTests = listFiles(`${folder}/test`, [".c", ".cc"]);
+  const tests = inTests.filter(
+    (path) => isTest(path) && (wanted.length === 0 || wanted.some((part) => path.includes(part))),
+  );
+  const sources = [
+    ...listFiles(folder, [".c", ".cc"]).filter((path) => basename(path) !== "main.c"),
+    ...inTests.filter((path) => !isTest(path)),
+  ];
+  for (const test of tests) {
+    for (const [mode, flags] of Object.entries(modes)) {
+      const program = makeProgram(test, sources, flags);
+      const result = run(program, [], {
+        timeout: 120_000,
+        env: { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1" },
+      });
+      const passed = result.status === 0;
+      ran += 1;
+      if (!passed) failures += 1;
+      process.stdout.write(`${passed ? "ok" : "FAILED"} ${test} (${mode})\n`);
+      if (!passed)
+        process.stdout.write(`${result.stdout}${result.stderr}${result.signal ? `ended by ${result.signal}\n` : ""}`);
+    }
+  }
+}
+if (ran === 0) {
+  process.stderr.write("holdfast: there is no such native test\n");
+  process.exit(1);
+}
+process.exit(failures === 0 ? 0 : 1);

@@ -1,0 +1,95 @@
+import type { NativeControlBuffer } from "./native.js";
+import type { SocketCred } from "./socket-cred.js";
+
+/** linux/socket.h */
+export const SOL_SOCKET = 1;
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
+export const SCM_PIDFD = 4;
+export const MSG_PEEK = 0x2;
+export const MSG_CTRUNC = 0x8;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+
+/** SCM_MAX_FD: what one sendmsg(2) can carry, in all its control messages together. */
+export const mostFds = 253;
+/** IOV_MAX. */
+export const mostBuffers = 1024;
+
+const headFields = 5;
+const entryFields = 4;
+const ucredSize = 12;
+
+/** What a control message with `payload` bytes takes in the buffer (CMSG_SPACE). */
+export function controlSpace(payload: number): number {
+  return 16 + ((payload + 7) & ~7);
+}
+
+/** Reads what a native control buffer holds, without calling it: see native/addon/control_buffer.h. */
+export class ControlTable {
+  readonly #table: Int32Array;
+  readonly #words: Int32Array;
+  readonly #bytes: Uint8Array;
+
+  constructor(buffer: NativeControlBuffer) {
+    this.#table = buffer.table();
+    this.#words = new Int32Array(buffer.memory());
+    this.#bytes = new Uint8Array(buffer.memory());
+  }
+
+  /** Bytes in use; may be unaligned after a receive. */
+  get length(): number {
+    return this.#table[0]!;
+  }
+  get flags(): number {
+    return this.#table[1]!;
+  }
+  get messages(): number {
+    return this.#table[2]!;
+  }
+  get hasSender(): boolean {
+    return this.#table[4]! > 0;
+  }
+  level(message: number): number {
+    return this.#table[headFields + message * entryFields]!;
+  }
+  type(message: number): number {
+    return this.#table[headFields + message * entryFields + 1]!;
+  }
+  size(message: number): number {
+    return this.#table[headFields + message * entryFields + 3]!;
+  }
+  #offset(message: number): number {
+    return this.#table[headFields + message * entryFields + 2]!;
+  }
+
+  /** What the message is; a credentials message that was cut inside `ucred`, or a pidfd one without its descriptor, is unknown. */
+  kind(message: number): "rights" | "credentials" | "pidfd" | "unknown" {
+    if (this.level(message) !== SOL_SOCKET) return "unknown";
+    const type = this.type(message);
+    if (type === SCM_RIGHTS) return "rights";
+    if (type === SCM_CREDENTIALS && (this.size(message) === 0 || this.size(message) >= ucredSize)) return "credentials";
+    return type === SCM_PIDFD && this.size(message) >= 4 ? "pidfd" : "unknown";
+  }
+
+  /** Slots of descriptors: a number, or a negative errno where the kernel refused one. */
+  slots(message: number): number[] {
+    const first = this.#offset(message) >> 2;
+    return Array.from(this.#words.subarray(first, first + (this.size(message) >> 2)));
+  }
+
+  credentials(message: number): SocketCred[] {
+    const first = this.#offset(message) >> 2;
+    const count = Math.floor(this.size(message) / ucredSize);
+    return Array.from({ length: count }, (_, index) => {
+      const at = first + index * 3;
+      return { pid: this.#words[at]!, uid: this.#words[at + 1]! >>> 0, gid: this.#words[at + 2]! >>> 0 };
+    });
+  }
+
+  /** A copy of the payload. */
+  bytes(message: number): Buffer {
+    const offset = this.#offset(message);
+    return Buffer.from(this.#bytes.subarray(offset, offset + this.size(message)));
+  }
+}

@@ -1,0 +1,52 @@
+export { AncillaryError, type AncillaryErrorCode } from "./ancillary-error.js";
+export { FdWatcher, type Readiness } from "./fd-watcher.js";
+export { makeFifo, memfd, openFifo, pipe, read, readAll } from "./file.js";
+export { listenFdsEnvironment, takeListenFds } from "./listen-fds.js";
+export {
+  closeAll,
+  type OutgoingMessage,
+  type ReceivedMessage,
+  type ReceiveOptions,
+  type Reception,
+  receive,
+  send,
+  type UnknownMessage,
+} from "./message.js";
+export { receiveEach } from "./message-stream.js";
+export { type NotifyDropReason, type NotifyMessage, NotifySocket, notify } from "./notify-socket.js";
+export { type BorrowedFd, duplicate, type Fd, OwnedFd } from "./owned-fd.js";
+export { openPidfd, sendSignal } from "./pidfd.js";
+export { becomeSubreaper, replaceProcess } from "./process.js";
+export { SeqpacketChannel, type SeqpacketChannelOptions } from "./seqpacket-channel.js";
+export {
+  accept,
+  bind,
+  connect,
+  listen,
+  localAddress,
+  type PeerCredentials,
+  peerCredentials,
+  pollReadable,
+  remoteAddress,
+  type SocketKind,
+  setCloseOnExec,
+  setNonblocking,
+  shutdown,
+  socket,
+  socketPair,
+} from "./socket.js";
+export type { SocketAddress } from "./socket-address.js";
+export {
+  type AddedMessage,
+  type AncillaryMessage,
+  type ScmCredentials,
+  type ScmPidfd,
+  type ScmRights,
+  SocketAncillary,
+} from "./socket-ancillary.js";
+export { ownCredentials, type SocketCred } from "./socket-cred.js";
+export { getSocketOption, type SocketOptionName, setSocketOption } from "./socket-option.js";
+export { UnixDatagram } from "./unix-datagram.js";
+export { UnixListener } from "./unix-listener.js";
+export { UnixStream } from "./unix-stream.js";
+export type { Buffers, VectoredReception, WouldBlock } from "./vectored-io.js";

@@ -1,0 +1,120 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { release } from "node:os";
+import { fileURLToPath } from "node:url";
+import { AncillaryError } from "./ancillary-error.js";
+
+/** What kind of address follows: IPv4, IPv6, or a unix name. */
+export type NativeFamily = 4 | 6 | 0;
+type NativeAddress = { kind: "ipv4" | "ipv6"; host: string; port: number } | { kind: "unix"; path: string };
+
+/** See native/addon/control_buffer.h, which describes `table`. */
+export interface NativeControlBuffer {
+  memory(): ArrayBuffer;
+  table(): Int32Array;
+  clear(): void;
+  addFds(fds: readonly number[]): boolean;
+  addCredentials(pidUidGid: readonly number[]): boolean;
+  take(message: number): void;
+  send(fd: number, data: Uint8Array | readonly Uint8Array[], flags: number): number;
+  send(
+    fd: number,
+    data: Uint8Array | readonly Uint8Array[],
+    flags: number,
+    family: NativeFamily,
+    name: string,
+    port: number,
+  ): number;
+  receive(
+    fd: number,
+    data: Uint8Array | readonly Uint8Array[],
+    flags: number,
+    withSender: boolean,
+    limit: number,
+  ): number;
+  sender(): NativeAddress;
+}
+
+/** See native/addon/fd_watcher.h. */
+export interface NativeFdWatcher {
+  watch(readable: boolean, writable: boolean): void;
+  ref(): void;
+  unref(): void;
+  close(): void;
+}
+
+/**
+ * The addon. Descriptors are bare numbers on this side of the border, and a number that is returned belongs to the caller.
+ * Calls throw Errors with `code`, `errno` (negative) and `syscall`; where EAGAIN or EINPROGRESS is expected, it is returned as a negative number.
+ */
+export interface Native {
+  ControlBuffer: new (capacity: number) => NativeControlBuffer;
+  FdWatcher: new (fd: number, onEvent: (readable: boolean, writable: boolean) => void) => NativeFdWatcher;
+  close(fd: number): void;
+  closeMany(fds: readonly number[]): void;
+  duplicate(fd: number): number;
+  setNonblocking(fd: number, on: boolean): void;
+  isNonblocking(fd: number): boolean;
+  setCloseOnExec(fd: number, on: boolean): void;
+  pipe(): [number, number];
+  memfd(name: string, content: Uint8Array): number;
+  makeFifo(path: string, mode: number): void;
+  openFifo(path: string): number;
+  fileSize(fd: number): number;
+  readAt(fd: number, into: Uint8Array, offset: number): number;
+  readSome(fd: number, into: Uint8Array): number;
+  pollReadable(fd: number): boolean;
+  socket(family: number, type: number): number;
+  socketPair(type: number): [number, number];
+  bind(fd: number, family: NativeFamily, name: string, port: number): void;
+  listen(fd: number, backlog: number): void;
+  accept(fd: number): number;
+  connect(fd: number, family: NativeFamily, name: string, port: number): number | undefined;
+  localAddress(fd: number): NativeAddress;
+  remoteAddress(fd: number): NativeAddress;
+  setOption(fd: number, level: number, name: number, value: number): void;
+  setTextOption(fd: number, level: number, name: number, value: string): void;
+  getOption(fd: number, level: number, name: number): number;
+  peerCredentials(fd: number): { pid: number; uid: number; gid: number };
+  shutdown(fd: number, how: number): void;
+  openPidfd(pid: number): number;
+  sendSignal(pidfd: number, signal: number): void;
+  becomeSubreaper(): void;
+  replaceProcess(path: string, argv: readonly string[], env: readonly string[], keep: readonly number[]): void;
+}
+
+/** The oldest kernel that every call here exists on; 5.10 is also the oldest that has long-term support. */
+const oldestKernel = { major: 5, minor: 10 };
+
+function unavailable(sentence: string, cause?: unknown): AncillaryError {
+  return new AncillaryError("ERR_NATIVE_UNAVAILABLE", sentence, { cause });
+}
+
+function checkPlatform(): void {
+  const machine = `${process.platform}-${process.arch}`;
+  if (machine !== "linux-x64" && machine !== "linux-arm64") {
+    throw unavailable(`Holdfast runs on Linux on x64 or arm64; this is ${machine}.`);
+  }
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  if (major < oldestKernel.major || (major === oldestKernel.major && minor < oldestKernel.minor)) {
+    throw unavailable(
+      `Holdfast needs Linux ${oldestKernel.major}.${oldestKernel.minor} or newer; this is ${release()}.`,
+    );
+  }
+}
+
+function load(): Native {
+  checkPlatform();
+  const path = fileURLToPath(new URL("../../build/Release/holdfast.node", import.meta.url));
+  if (!existsSync(path)) {
+    throw unavailable("Holdfast's native part is not built; run: node scripts/build-native.mjs");
+  }
+  try {
+    return createRequire(import.meta.url)(path) as Native;
+  } catch (cause) {
+    throw unavailable("Holdfast's native part cannot be loaded; run: node scripts/build-native.mjs --force", cause);
+  }
+}
+
+/** The addon, loaded with this module. Loading throws ERR_NATIVE_UNAVAILABLE with one sentence that says what to do. */
+export const native: Native = load();

@@ -1,0 +1,134 @@
+import { AncillaryError } from "./ancillary-error.js";
+import { FdWatcher } from "./fd-watcher.js";
+import { closeAll, type Reception, receive, sendWith } from "./message.js";
+import { parseNotifyFields } from "./notify-message.js";
+import type { BorrowedFd, Fd, OwnedFd } from "./owned-fd.js";
+import { assertOpen, bind, localAddress, socket } from "./socket.js";
+import { setSocketOption } from "./socket-option.js";
+
+/** One message of sd_notify(3), with the sender that the kernel vouches for. */
+export interface NotifyMessage {
+  pid: number;
+  uid: number;
+  gid: number;
+  fields: ReadonlyMap<string, string>;
+  /** The callback takes a descriptor by removing it from the array. What is left there is closed when the callback returns (BARRIER=1 waits for that). */
+  fds: OwnedFd[];
+}
+
+/** Why a message did not reach the callback. Its descriptors were closed. */
+export type NotifyDropReason = "no-credentials" | "truncated" | "too-large" | "malformed";
+
+/** NOTIFY_BUFFER_MAX of systemd: PIPE_BUF. */
+const longestMessage = 4096;
+/** More than can wait in the queue of a datagram socket (net.unix.max_dgram_qlen) on any machine seen; bounds one turn. */
+const messagesPerTurn = 4096;
+
+/** The supervisor's end of NOTIFY_SOCKET: a datagram socket with an abstract name that the kernel chose, which asks for credentials from the start. */
+export class NotifySocket {
+  readonly #fd: OwnedFd;
+  readonly #address: string;
+  #watcher: FdWatcher | undefined;
+  #onMessage: ((message: NotifyMessage) => void) | undefined;
+  #onDropped: ((reason: NotifyDropReason) => void) | undefined;
+
+  private constructor(fd: OwnedFd, address: string) {
+    this.#fd = fd;
+    this.#address = address;
+  }
+
+  static bind(): NotifySocket {
+    const fd = socket("unix-dgram", "unix");
+    try {
+      // Before bind: no message can come without credentials.
+      setSocketOption(fd, "SO_PASSCRED", true);
+      bind(fd, { kind: "unix", path: "" });
+      return NotifySocket.adopt(fd);
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
+  }
+
+  /** Takes ownership of a socket that `bind` made earlier, perhaps in another process. Throws ERR_NOTIFY_ADDRESS if it is not a bound unix socket. */
+  static adopt(fd: OwnedFd): NotifySocket {
+    assertOpen(fd);
+    const address = localAddress(fd);
+    if (address.kind !== "unix" || address.path === "") {
+      throw new AncillaryError("ERR_NOTIFY_ADDRESS", "a notify socket must be a unix socket with a name");
+    }
+    setSocketOption(fd, "SO_PASSCRED", true);
+    return new NotifySocket(fd, address.path);
+  }
+
+  /** The value for NOTIFY_SOCKET, e.g. "@0a3f1". */
+  get address(): string {
+    return this.#address;
+  }
+
+  fd(): BorrowedFd {
+    return this.#fd.borrow();
+  }
+
+  /** Begins to deliver, messages that wait already first, each in an event of the loop. Does not keep the process alive. */
+  start(onMessage: (message: NotifyMessage) => void, onDropped?: (reason: NotifyDropReason) => void): void {
+    this.#onMessage = onMessage;
+    this.#onDropped = onDropped;
+    if (this.#watcher !== undefined) return;
+    this.#watcher = new FdWatcher(this.#fd, () => this.drain());
+    this.#watcher.watch({ readable: true, writable: false });
+    this.#watcher.unref();
+  }
+
+  /** Delivers everything that waits now, before it returns: call it before handling an exit, so that the last words of a process come first. */
+  drain(): void {
+    for (let count = 0; count < messagesPerTurn && this.#onMessage !== undefined; count++) {
+      const message = receive(this.#fd, { maxBytes: longestMessage, allowTruncated: true });
+      if (message === "would-block" || message === "end") return;
+      try {
+        this.#deliver(message);
+      } finally {
+        closeAll(message);
+      }
+    }
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#onMessage = undefined;
+    this.#watcher?.close();
+    this.#fd.close();
+  }
+
+  #deliver(message: Reception): void {
+    const reason = dropReason(message);
+    const fields = parseNotifyFields(message.data);
+    if (reason !== undefined || fields === undefined || message.credentials === undefined) {
+      this.#onDropped?.(reason ?? "malformed");
+      return;
+    }
+    this.#onMessage?.({ ...message.credentials, fields, fds: message.fds });
+  }
+}
+
+function dropReason(message: Reception): NotifyDropReason | undefined {
+  if (message.truncated) return "truncated";
+  if (message.dataTruncated) return "too-large";
+  return message.credentials === undefined ? "no-credentials" : undefined;
+}
+
+/**
+ * sd_notify(3): tells whoever started this process its state, e.g. "READY=1\nSTATUS=serving". Like sd_notify it waits
+ * while the receiver's queue is full. "no-socket": NOTIFY_SOCKET is not set. Throws ERR_NOTIFY_ADDRESS for an address that is neither
+ * absolute nor abstract (vsock is not spoken), ECONNREFUSED, ENOENT.
+ */
+export function notify(state: string, options: { socket?: string; fds?: readonly Fd[] } = {}): "sent" | "no-socket" {
+  const path = options.socket ?? process.env.NOTIFY_SOCKET;
+  if (path === undefined || path === "") return "no-socket";
+  if (!path.startsWith("/") && !path.startsWith("@")) {
+    throw new AncillaryError("ERR_NOTIFY_ADDRESS", `NOTIFY_SOCKET is neither a path nor an abstract name: ${path}`);
+  }
+  using from = socket("unix-dgram", "unix");
+  sendWith(from, { data: Buffer.from(state), fds: options.fds ?? [], to: { kind: "unix", path } }, 0);
+  return "sent";
+}

@@ -1,0 +1,138 @@
+import { fstatSync } from "node:fs";
+import { AncillaryError, assertInteger } from "./ancillary-error.js";
+import { native } from "./native.js";
+
+// Filled by OwnedFd below: what this library may do with a descriptor, and its users may not.
+let lend: (owner: OwnedFd) => number;
+let holdOwner: (owner: OwnedFd) => () => void;
+let ownerOf: (borrowed: BorrowedFd) => OwnedFd;
+let makeBorrowed: (owner: OwnedFd) => BorrowedFd;
+
+/**
+ * A descriptor for use during a call. Made by `OwnedFd.borrow()`, valid until the owner closes or releases it. Do not store one.
+ */
+export class BorrowedFd {
+  readonly #owner: OwnedFd;
+
+  static {
+    ownerOf = (borrowed) => borrowed.#owner;
+    makeBorrowed = (owner) => new BorrowedFd(owner);
+  }
+
+  private constructor(owner: OwnedFd) {
+    this.#owner = owner;
+  }
+
+  /** The number. Throws ERR_FD_CLOSED once the owner has closed or released it. */
+  get number(): number {
+    return lend(this.#owner);
+  }
+}
+
+/** An open descriptor with exactly one owner: this object. It is closed by `close`, by `using`, or given away by `release`. */
+export class OwnedFd implements Disposable {
+  #number: number;
+  #holds = 0;
+  #closeWanted = false;
+
+  static {
+    lend = (owner) => {
+      if (owner.#closeWanted || owner.#number < 0) {
+        throw new AncillaryError("ERR_FD_CLOSED", "the descriptor was closed or released");
+      }
+      return owner.#number;
+    };
+    holdOwner = (owner) => {
+      lend(owner);
+      owner.#holds += 1;
+      let released = false;
+      return () => {
+        if (released) return;
+        released = true;
+        owner.#holds -= 1;
+        if (owner.#holds === 0 && owner.#closeWanted) owner.#closeNow();
+      };
+    };
+  }
+
+  private constructor(number: number) {
+    this.#number = number;
+  }
+
+  /** Takes ownership of a raw number (0 is valid). For the border only: numbers from the kernel, LISTEN_FDS, or another library's `release`. */
+  static adopt(fd: number): OwnedFd {
+    assertInteger("a descriptor", fd, 0, 0x7fffffff);
+    return new OwnedFd(fd);
+  }
+
+  borrow(): BorrowedFd {
+    lend(this);
+    return makeBorrowed(this);
+  }
+
+  /** Gives ownership away, e.g. to `new net.Socket({ fd })`: using this object again throws. ERR_FD_HELD while a message waits to be sent with it. */
+  release(): number {
+    const number = lend(this);
+    if (this.#holds > 0)
+      throw new AncillaryError("ERR_FD_HELD", "the descriptor is part of a message that is not sent");
+    this.#number = -1;
+    return number;
+  }
+
+  /** A second descriptor for the same open file, close-on-exec. Throws EMFILE. */
+  duplicate(): OwnedFd {
+    return OwnedFd.adopt(native.duplicate(lend(this)));
+  }
+
+  /** Idempotent. A descriptor that waits to be sent counts as closed at once, and is closed when it has been sent. */
+  close(): void {
+    if (this.closed) return;
+    this.#closeWanted = true;
+    if (this.#holds === 0) this.#closeNow();
+  }
+
+  /** True once it was closed or released. */
+  get closed(): boolean {
+    return this.#closeWanted || this.#number < 0;
+  }
+
+  /** What file this is, and its type and permission bits: equal `dev` and `ino` mean the same file or socket. */
+  identity(): { dev: bigint; ino: bigint; mode: number } {
+    const { dev, ino, mode } = fstatSync(lend(this), { bigint: true });
+    return { dev, ino, mode: Number(mode) };
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #closeNow(): void {
+    const number = this.#number;
+    this.#number = -1;
+    native.close(number);
+  }
+}
+
+/** Functions that use a descriptor only during the call take either. */
+export type Fd = OwnedFd | BorrowedFd;
+
+function ownerFor(fd: Fd): OwnedFd {
+  if (fd instanceof OwnedFd) return fd;
+  if (fd instanceof BorrowedFd) return ownerOf(fd);
+  throw new TypeError("an OwnedFd or a BorrowedFd is needed");
+}
+
+/** The number, for a system call that is made now. Throws ERR_FD_CLOSED. */
+export function numberOf(fd: Fd): number {
+  return lend(ownerFor(fd));
+}
+
+/** Keeps the descriptor open, whatever its owner does, until the returned function is called. */
+export function hold(fd: Fd): () => void {
+  return holdOwner(ownerFor(fd));
+}
+
+/** A second descriptor for the same open file, owned by the caller. */
+export function duplicate(fd: Fd): OwnedFd {
+  return ownerFor(fd).duplicate();
+}

@@ -1,0 +1,98 @@
+import type { CommandSpec } from "./command.js";
+
+export interface CatalogueEntry {
+  readonly summary: string;
+  /** Commands are loaded when they are called, so that one costs nothing for another. */
+  readonly load: () => Promise<CommandSpec>;
+}
+
+/** Every command that there is, in the order of `--help`. */
+export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
+  run: {
+    summary: "run the services of a configuration",
+    load: async () => (await import("./commands/run.js")).run,
+  },
+  check: {
+    summary: "check a configuration without running it",
+    load: async () => (await import("./commands/check.js")).check,
+  },
+  ls: {
+    summary: "list services and sockets",
+    load: async () => (await import("./commands/ls.js")).ls,
+  },
+  status: {
+    summary: "show services in detail",
+    load: async () => (await import("./commands/status.js")).status,
+  },
+  "is-ready": {
+    summary: "tell by the exit code whether services are ready",
+    load: async () => (await import("./commands/is-ready.js")).isReady,
+  },
+  why: {
+    summary: "explain in words what state a service is in and what failed last",
+    load: async () => (await import("./commands/why.js")).why,
+  },
+  start: {
+    summary: "start services",
+    load: async () => (await import("./commands/start.js")).start,
+  },
+  stop: {
+    summary: "stop services",
+    load: async () => (await import("./commands/stop.js")).stop,
+  },
+  restart: {
+    summary: "replace the workers of services, the successor first",
+    load: async () => (await import("./commands/restart.js")).restart,
+  },
+  reload: {
+    summary: "have services read their own configuration again",
+    load: async () => (await import("./commands/reload.js")).reload,
+  },
+  scale: {
+    summary: "change the number of workers",
+    load: async () => (await import("./commands/scale.js")).scale,
+  },
+  signal: {
+    summary: "send a signal to the workers of services",
+    load: async () => (await import("./commands/signal.js")).signal,
+  },
+  reset: {
+    summary: "forget the failures of services, so that they are started at once",
+    load: async () => (await import("./commands/reset.js")).reset,
+  },
+  wait: {
+    summary: "wait until services have reached a state",
+    load: async () => (await import("./commands/wait.js")).wait,
+  },
+  logs: {
+    summary: "show what workers wrote",
+    load: async () => (await import("./commands/logs.js")).logs,
+  },
+  events: {
+    summary: "show what the supervisor noted",
+    load: async () => (await import("./commands/events.js")).events,
+  },
+  sockets: {
+    summary: "list sockets",
+    load: async () => (await import("./commands/sockets.js")).sockets,
+  },
+  self: {
+    summary: "show the supervisor itself",
+    load: async () => (await import("./commands/self.js")).self,
+  },
+  config: {
+    summary: "show the configuration as it is understood, or its schema",
+    load: async () => (await import("./commands/config.js")).config,
+  },
+};
+
+/** Commands that a later version brings, and what to do until then. */
+export const later: Readonly<Record<string, string>> = {
+  apply: "restart holdfast to read the file again",
+  plan: '"holdfast check" tells whether the file is right',
+  top: 'use "holdfast ls", or "watch holdfast ls"',
+  pause: '"holdfast stop" stops a service; its socket stays bound',
+  resume: '"holdfast start" starts a service again',
+  import: "write the service into holdfast.toml by hand",
+  completion: '"holdfast --help" lists the commands',
+};

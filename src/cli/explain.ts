@@ -1,0 +1,66 @@
+import { getSystemErrorMap } from "node:util";
+import type { FailureView, ServicePhase, ServiceView } from "../daemon/control/api.js";
+import { counted, printable } from "./render/text.js";
+import { relativeTime } from "./render/uptime.js";
+
+const phases: Readonly<Record<ServicePhase, string>> = {
+  stopped: "is stopped",
+  waiting: "waits for work; a worker starts when there is some",
+  starting: "is starting",
+  ready: "is ready",
+  degraded: "is degraded: fewer workers are ready than are wanted",
+  restarting: "is being restarted",
+  backoff: "failed and waits before it is started again",
+  limited: "was started too often and waits until its start limit allows another start",
+  stopping: "is stopping",
+  failed: "has failed and is not started again by itself",
+};
+
+/** The state of a service and its last failure as sentences, one a line: what it is, what failed, what comes next. */
+export function explain(service: ServiceView, now: number): readonly string[] {
+  const { name, phase, ready, instances, lastFailure, statusText } = service;
+  return [
+    `${name} ${phases[phase]} (${ready} of ${counted(instances, "worker")} ready${service.restarts > 0 ? `, ${counted(service.restarts, "restart")} so far` : ""}).`,
+    ...(statusText === undefined ? [] : [`It says of itself: ${printable(statusText)}`]),
+    ...(lastFailure === undefined
+      ? ["Nothing has failed that the supervisor remembers."]
+      : explainFailure(lastFailure, now)),
+    ...explainNext(service, now),
+  ];
+}
+
+function explainFailure(failure: FailureView, now: number): string[] {
+  const { at, instance, worker, lastLines } = failure;
+  const details = [
+    failure.stage === undefined ? undefined : `step ${failure.stage}`,
+    failure.errno === undefined ? undefined : `${failure.errno}${errnoWords(failure.errno)}`,
+    failure.exitCode === undefined ? undefined : `exit code ${failure.exitCode}`,
+    failure.signal === undefined ? undefined : `ended by ${failure.signal}`,
+  ].filter((detail) => detail !== undefined);
+  return [
+    `Last failure, ${relativeTime(at, now)} (${at}), worker ${worker} in ${instance}:`,
+    `  ${printable(failure.message)}`,
+    `  ${[failure.code, ...details].join(", ")}`,
+    ...(lastLines.length === 0 ? ["It wrote nothing."] : ["Its last lines:"]),
+    ...lastLines.map((line) => `  | ${printable(line)}`),
+  ];
+}
+
+function explainNext({ name, phase, desired, next, nextStartAt }: ServiceView, now: number): string[] {
+  if (next !== undefined || nextStartAt !== undefined) {
+    const when = nextStartAt === undefined ? "" : `, ${relativeTime(nextStartAt, now)} (${nextStartAt})`;
+    return [`Next: ${printable(next ?? "another start")}${when}.`];
+  }
+  if (phase === "failed") return [`Next: nothing by itself; "holdfast start ${name}" tries again.`];
+  if (phase === "stopped") {
+    return [
+      desired === "stopped" ? `Next: nothing until "holdfast start ${name}".` : "Next: nothing; its work is done.",
+    ];
+  }
+  return [];
+}
+
+function errnoWords(name: string): string {
+  for (const [known, words] of getSystemErrorMap().values()) if (known === name) return ` (${words})`;
+  return "";
+}

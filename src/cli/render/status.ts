@@ -1,0 +1,79 @@
+import type { LogLine, ServiceView, SocketView, WorkerView } from "../../daemon/control/api.js";
+import type { Output } from "../command.js";
+import { coloured, phaseColour } from "./colour.js";
+import { renderTable } from "./table.js";
+import { cut, printable } from "./text.js";
+import { relativeTime, workerUptime } from "./uptime.js";
+
+/** One service in detail: its facts, its workers, its last failure and its last lines. */
+export function renderStatus(
+  output: Output,
+  o: {
+    readonly service: ServiceView;
+    readonly sockets: readonly SocketView[];
+    readonly lines: readonly LogLine[];
+    readonly now: number;
+  },
+): string {
+  const { service, now } = o;
+  const onOneLine = (text: string) => cut(printable(text), output.columns);
+  const facts = factsOf(service, o.sockets, now).map(([name, value]) => onOneLine(`  ${name.padEnd(9)}  ${value}`));
+  const failure = service.lastFailure;
+  return [
+    `${coloured(output, "bold", service.name)}  ${coloured(output, phaseColour(service.phase), service.phase)}  ${service.ready}/${service.instances} ready`,
+    ...facts,
+    ...(service.workers.length === 0 ? [] : ["", indented(renderWorkers(output, service.workers, now))]),
+    ...(failure === undefined
+      ? []
+      : [
+          "",
+          onOneLine(`  last failure ${relativeTime(failure.at, now)}: ${failure.message}`),
+          onOneLine(`  "holdfast why ${service.name}" tells more`),
+        ]),
+    ...(o.lines.length === 0
+      ? []
+      : ["", ...o.lines.map((line) => onOneLine(`  ${line.at} ${line.instance} | ${line.text}`))]),
+    "",
+  ].join("\n");
+}
+
+function factsOf(service: ServiceView, sockets: readonly SocketView[], now: number): [string, string][] {
+  const own = sockets.filter(({ name }) => service.sockets.includes(name));
+  const starts = service.desired === "stopped" ? `${service.start} (stopped by the operator)` : service.start;
+  const next = [service.next, service.nextStartAt === undefined ? undefined : relativeTime(service.nextStartAt, now)];
+  const facts: [string, string | undefined][] = [
+    ["start", starts],
+    ["sockets", own.map(({ name, address, bound }) => `${name} ${address}${bound ? "" : " (unbound)"}`).join(", ")],
+    ["readiness", service.readiness],
+    ["restarts", String(service.restarts)],
+    ["status", service.statusText],
+    ["next", next.filter((part) => part !== undefined).join(", ")],
+    ["log", service.logDropped > 0 ? `${service.logDropped} lines dropped` : undefined],
+  ];
+  return facts.flatMap(([name, value]): [string, string][] =>
+    value === undefined || value === "" ? [] : [[name, value]],
+  );
+}
+
+function renderWorkers(output: Output, workers: readonly WorkerView[], now: number): string {
+  const anyStatus = workers.some(({ statusText }) => statusText !== undefined);
+  return renderTable(
+    { ...output, columns: output.columns - 2 },
+    [
+      { title: "WORKER", value: ({ instance }) => instance },
+      { title: "ID", value: ({ id }) => String(id), right: true },
+      { title: "PID", value: ({ pid }) => (pid === undefined ? "" : String(pid)), right: true },
+      { title: "PHASE", value: ({ phase }) => phase, colour: ({ phase }) => phaseColour(phase) },
+      { title: "ROLE", value: ({ role }) => role },
+      { title: "UPTIME", value: (worker) => workerUptime(worker, now), right: true },
+      ...(anyStatus
+        ? [{ title: "STATUS", value: ({ statusText }: WorkerView) => statusText ?? "", mayShrink: true }]
+        : []),
+    ],
+    workers,
+  );
+}
+
+function indented(text: string): string {
+  return text.trimEnd().replaceAll(/^/gm, "  ");
+}

@@ -1,0 +1,121 @@
+import type { ServiceConfig, SocketConfig } from "./config.js";
+import { didYouMean } from "./nearest.js";
+import { quote, wrong } from "./problem.js";
+import type { Site } from "./site.js";
+
+/** LISTEN_FDS of one worker; a start carries its descriptors in frames that hold no more. */
+const MOST_DESCRIPTORS = 250;
+
+/** Bytes of argv and env together: a start is one frame of the keeper's protocol, 128 KiB with all that goes with it. */
+const MOST_START_BYTES = 96 * 1024;
+
+/** What Holdfast itself puts into a worker's environment. */
+const OWN_VARIABLES =
+  /^(LISTEN_(FDS|PID|FDNAMES|PIDFDID)|NOTIFY_SOCKET|READY_FD|WATCHDOG_(USEC|PID)|INVOCATION_ID|MAINPID|HOLDFAST_.*)$/;
+
+/** What one service says, held against itself. */
+export function checkService(service: ServiceConfig, site: Site): void {
+  const { ready, restart, log, limits, env } = service;
+  if (service.start === "connection" && service.sockets.length === 0) {
+    site.refuse(["start"], wrong('start = "connection" needs at least one socket in sockets', { code: "conflict" }));
+  }
+  if (restart.backoff.maxMs < restart.backoff.initialMs) {
+    const key = site.has("restart", "backoff", "max") ? "max" : "initial";
+    site.refuse(
+      ["restart", "backoff", key],
+      wrong("the longest delay is shorter than the first one", { code: "conflict" }),
+    );
+  }
+  // `[defaults]` may say how to rotate for those services that write to a file.
+  if (log.to !== "file" && site.has("log", "rotate") && !site.inherits("log", "rotate")) {
+    site.refuse(
+      ["log", "rotate"],
+      wrong(`rotate needs a file, and the log goes to ${log.to}`, { code: "conflict", hint: 'write to = "file:PATH"' }),
+    );
+  }
+  if (
+    (ready.when === "notify" || ready.when === "newline") &&
+    site.has("ready", "settle") &&
+    !site.inherits("ready", "settle")
+  ) {
+    site.warn(["ready", "settle"], wrong(`settle has no effect with when = "${ready.when}"`, { code: "unused" }));
+  }
+  if (limits.nofile?.hard === "unlimited") {
+    site.refuse(
+      ["limits", "nofile"],
+      wrong("the kernel has a highest number of open files, fs.nr_open: write a number"),
+    );
+  }
+  for (const name of Object.keys(env)) {
+    if (OWN_VARIABLES.test(name))
+      site.refuse(["env", name], wrong(`Holdfast sets ${name} itself`, { code: "conflict" }));
+  }
+  const words = [...service.command, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
+  const bytes = words.reduce((sum, word) => sum + Buffer.byteLength(word) + 1, 0);
+  if (bytes > MOST_START_BYTES) {
+    site.refuse(
+      ["command"],
+      wrong(`command and env have ${bytes} bytes, and a start carries at most ${MOST_START_BYTES}`, {
+        code: "too-large",
+      }),
+    );
+  }
+}
+
+/** Known names of sockets, those with mistakes in their own table included. */
+export function checkServiceSockets(
+  service: ServiceConfig,
+  o: { site: Site; names: ReadonlySet<string>; sockets: ReadonlyMap<string, SocketConfig> },
+): void {
+  const seen = new Set<string>();
+  let descriptors = 0;
+  for (const [index, name] of service.sockets.entries()) {
+    if (!o.names.has(name)) {
+      const hint = didYouMean(name, o.names) ?? `define it as [socket.${name}] with listen = ["…"]`;
+      o.site.refuse(
+        ["sockets", index],
+        wrong(`there is no socket ${quote(name)}`, { code: "unknown-reference", hint }),
+      );
+    }
+    if (seen.has(name))
+      o.site.refuse(["sockets", index], wrong(`socket ${quote(name)} is listed twice`, { code: "duplicate" }));
+    seen.add(name);
+    descriptors += o.sockets.get(name)?.listen.length ?? 0;
+  }
+  if (descriptors > MOST_DESCRIPTORS) {
+    o.site.refuse(
+      ["sockets"],
+      wrong(`these are ${descriptors} descriptors, and a worker gets at most ${MOST_DESCRIPTORS}`, {
+        code: "too-large",
+      }),
+    );
+  }
+}
+
+/** What services must agree on. Sharing a socket is fine, as long as it is clear whom a connection starts. */
+export class ServiceClaims {
+  readonly #starters = new Map<string, ServiceConfig & { where: string }>();
+  readonly #logs = new Map<string, ServiceConfig & { where: string }>();
+
+  claim(service: ServiceConfig, site: Site): void {
+    if (service.start === "connection") {
+      for (const [index, name] of [...new Set(service.sockets)].entries()) {
+        const first = this.#starters.get(name);
+        if (first === undefined) {
+          this.#starters.set(name, { ...service, where: site.whereIs(["sockets", index]) });
+          continue;
+        }
+        const message = `a connection to socket ${quote(name)} already starts service "${first.name}" (${first.where})`;
+        const hint = 'only one of the services that share a socket can have start = "connection"';
+        site.refuse(["sockets", index], wrong(message, { code: "conflict", hint }));
+      }
+    }
+    if (service.log.to !== "file") return;
+    const first = this.#logs.get(service.log.path);
+    if (first === undefined) this.#logs.set(service.log.path, { ...service, where: site.whereIs(["log", "to"]) });
+    else if (service.log.rotate !== undefined || (first.log.to === "file" && first.log.rotate !== undefined)) {
+      const message = `service "${first.name}" writes to this file as well (${first.where}), and two cannot rotate it`;
+      site.refuse(["log", "to"], wrong(message, { code: "conflict" }));
+    }
+  }
+}

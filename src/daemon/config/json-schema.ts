@@ -1,0 +1,35 @@
+import { z } from "zod";
+import { noteOf } from "./leaf.js";
+import { rootSchema } from "./schema.js";
+import { shapeOf } from "./shape.js";
+
+type JsonSchema = Record<string, unknown>;
+
+/** The JSON Schema of a configuration file, for editors. It knows shapes and words; references and rights it does not. */
+export function jsonSchema(): JsonSchema {
+  const { $schema, ...schema } = z.toJSONSchema(rootSchema, { io: "input", unrepresentable: "any", override });
+  return {
+    $schema,
+    title: "Holdfast configuration",
+    ...schema,
+  };
+}
+
+function override({ zodSchema, jsonSchema: json }: { zodSchema: z.core.$ZodTypes; jsonSchema: JsonSchema }): void {
+  const note = noteOf(zodSchema);
+  if (note.json !== undefined) Object.assign(json, note.json);
+  const shape = shapeOf(zodSchema);
+  if (json.type === "array" && shape.kind === "list") allowAlso(json, json.items as JsonSchema, ["type", "items"]);
+  else if (json.type === "object" && shape.kind === "table" && note.shorthand !== undefined) {
+    const properties = json.properties as Record<string, JsonSchema>;
+    allowAlso(json, properties[note.shorthand] ?? {}, ["type", "properties", "required", "additionalProperties"]);
+  }
+}
+
+/** Turn `json` into "this, or that": what is written short is one more form of the same value. */
+function allowAlso(json: JsonSchema, short: JsonSchema, keys: readonly string[]): void {
+  const long = Object.fromEntries(keys.filter((key) => key in json).map((key) => [key, json[key]]));
+  for (const key of keys) delete json[key];
+  const { description: _description, default: _default, ...form } = short;
+  json.anyOf = [form, long];
+}

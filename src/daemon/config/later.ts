@@ -1,0 +1,71 @@
+/**
+ * What the configuration language has a name for and this version does not do. Such a key is refused with its sentence:
+ * ignoring it in silence would run a service without what its author counts on.
+ */
+const NOT_YET = "this version of Holdfast does not have it yet";
+
+export const LATER = {
+  vsock: `vsock:// listens for a virtual machine's host or guests; ${NOT_YET}`,
+  task: `a "task" runs to completion instead of being kept running; ${NOT_YET}`,
+  listening: `"listening" asks the kernel whether the worker waits for its socket; ${NOT_YET}`,
+  probe: `"probe" asks the worker itself over HTTP, TCP or a command; ${NOT_YET}`,
+} as const;
+
+/** By section, then key. `container` is a section of its own and stands under the empty name. */
+const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "": {
+    container: "[container] says which services end the container as PID 1",
+  },
+  supervisor: {
+    metrics: "metrics is the address that serves /metrics, /healthz and /readyz",
+    dashboard: "dashboard is the address that serves a page about the services",
+  },
+  socket: {
+    distribution: "distribution chooses between one kernel queue for all workers and one for each",
+    accept: "accept starts one worker for each connection",
+    max_connections: "max_connections limits the workers of an accept socket",
+    max_connections_per_source: "max_connections_per_source limits the connections of one peer",
+    trigger_limit: "trigger_limit bounds how often a socket may start workers",
+  },
+  service: {
+    idle_stop: "idle_stop stops a worker that no connection has used for so long",
+    capabilities: "capabilities gives a worker single rights of root",
+    cgroup: "cgroup puts bounds on a service's memory, CPU time and processes",
+    health: "health asks a running worker at intervals whether it is well",
+    watchdog: "watchdog expects WATCHDOG=1 from a worker at intervals",
+    drain: "drain lets a worker finish its connections before it is stopped",
+    rollout: "rollout says how many workers are replaced at once",
+    after: "after starts a service once another one is ready",
+    hooks: "hooks run commands before a start and after a stop",
+    fd_store: "fd_store keeps descriptors that a worker leaves for its successor",
+    handoff: "handoff is a live channel to a worker for sockets and connections",
+  },
+  "service.ready": {
+    probe: "probe asks the worker itself whether it is ready",
+  },
+  "service.reload": {
+    command: "reload.command is a command that makes a worker read its configuration again",
+  },
+};
+
+/** The sentence for `key` in `section` (`service`, `service.ready`, …), or undefined for a key that no version has. */
+export function laterKey(section: string, key: string): string | undefined {
+  const keys = Object.hasOwn(LATER_KEYS, section) ? LATER_KEYS[section] : undefined;
+  const sentence = keys !== undefined && Object.hasOwn(keys, key) ? keys[key] : undefined;
+  return sentence === undefined ? undefined : `${sentence}; ${NOT_YET}`;
+}
+
+/** All of it, for the reference: what is written, and what it is. */
+export function laterThings(): { readonly written: string; readonly is: string }[] {
+  const plain = (sentence: string) => sentence.replace(`; ${NOT_YET}`, "");
+  const keys = Object.entries(LATER_KEYS).flatMap(([section, entries]) =>
+    Object.entries(entries).map(([key, is]) => ({ written: section === "" ? `[${key}]` : `${section}.${key}`, is })),
+  );
+  return [
+    ...keys,
+    { written: 'service.type = "task"', is: plain(LATER.task) },
+    { written: 'service.ready.when = "listening"', is: plain(LATER.listening) },
+    { written: 'service.ready.when = "probe"', is: plain(LATER.probe) },
+    { written: "vsock://CID:PORT", is: plain(LATER.vsock) },
+  ];
+}

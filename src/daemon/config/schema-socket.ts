@@ -1,0 +1,169 @@
+import { z } from "zod";
+import { ADDRESS_PATTERN, parseAddress } from "./address.js";
+import {
+  account,
+  duration,
+  fileMode,
+  flag,
+  integer,
+  leaf,
+  optional,
+  required,
+  size,
+  text,
+  withDefault,
+  wrongType,
+} from "./leaf.js";
+import { quote, right, wrong } from "./problem.js";
+
+/** The address and the text it was read from, which messages and views show. */
+const listenAddress = leaf(
+  (value) => {
+    const parsed = parseAddress(value);
+    return parsed.ok ? right({ address: parsed.value, text: String(value) }) : parsed;
+  },
+  { type: "string", pattern: ADDRESS_PATTERN },
+);
+
+const device = leaf(
+  (value) => {
+    if (typeof value !== "string") return wrongType("the name of a network interface", value);
+    // IFNAMSIZ is 16 with its NUL; dev_valid_name() of the kernel refuses the rest.
+    return /^[^\s/:]{1,15}$/.test(value) && value !== "." && value !== ".."
+      ? right(value)
+      : wrong(`${quote(value)} cannot be the name of a network interface`);
+  },
+  { type: "string", maxLength: 15 },
+);
+
+const wholeSeconds = leaf(
+  (value) => {
+    const parsed = duration({ positive: true }).safeParse(value);
+    if (!parsed.success) return wrong(parsed.error.issues[0]?.message ?? "expected a duration");
+    return parsed.data % 1000 === 0
+      ? right(parsed.data / 1000)
+      : wrong("expected whole seconds, which is how the kernel counts here");
+  },
+  { type: "string", examples: ["5s"] },
+);
+
+/** `[socket.NAME]`. */
+export const socketSchema = z.strictObject({
+  listen: required(z.array(listenAddress), {
+    is: "Addresses to bind, at least one. A worker gets them in this order. `tcp://ADDRESS:PORT` and `udp://ADDRESS:PORT` with a numeric address (`[::1]` for IPv6, `*` for every IPv4 and IPv6 address, port 0 for any free one); `unix://`, `unix-dgram://` and `unix-seqpacket://` with a path, or `@NAME` for an abstract name; `fifo://PATH`.",
+    example: '["tcp://127.0.0.1:8080", "unix:///run/web.sock"]',
+  }),
+  backlog: withDefault(integer(1, 2 ** 31 - 1), 4096, {
+    is: "How many connections may wait to be accepted; the kernel lowers it to `net.core.somaxconn`. Not for udp, unix-dgram and fifo.",
+    example: "4096",
+  }),
+  mode: withDefault(fileMode(0o777), "0660", {
+    is: "Permission bits of a unix socket's file or of a fifo, in octal, whatever the umask is.",
+    example: '"0660"',
+  }),
+  user: optional(account("user"), {
+    is: "Owner of that file. Only root may give it to somebody else.",
+    otherwise: "the supervisor's user",
+    example: '"www"',
+  }),
+  group: optional(account("group"), {
+    is: "Group of that file. Who is not root may name a group of his own.",
+    otherwise: "the supervisor's group",
+    example: '"www"',
+  }),
+  symlinks: withDefault(z.array(text("a path")), [], {
+    is: "Symbolic links to that file; the socket must have exactly one such address.",
+    example: '["/run/web-old.sock"]',
+  }),
+  remove_on_stop: withDefault(flag(), true, {
+    is: "Remove that file and its symbolic links when Holdfast gives up the socket.",
+    example: "false",
+  }),
+  ipv6_only: optional(flag(), {
+    is: "IPV6_V6ONLY: an IPv6 address takes no IPv4 connections. For tcp and udp.",
+    otherwise: "the kernel's `net.ipv6.bindv6only`",
+    example: "true",
+  }),
+  reuse_port: optional(flag(), {
+    is: "SO_REUSEPORT: other sockets of this user may bind the same address. For tcp and udp.",
+    otherwise: "off",
+    example: "true",
+  }),
+  free_bind: optional(flag(), {
+    is: "IP_FREEBIND: bind an address that this machine does not have yet. For tcp and udp.",
+    otherwise: "off",
+    example: "true",
+  }),
+  transparent: optional(flag(), {
+    is: "IP_TRANSPARENT: bind an address that is not ours. Needs root. For tcp and udp.",
+    otherwise: "off",
+    example: "true",
+  }),
+  bind_to_device: optional(device, {
+    is: "SO_BINDTODEVICE: take traffic of this network interface alone. For tcp and udp.",
+    otherwise: "every interface",
+    example: '"eth0"',
+  }),
+  mark: optional(integer(0, 2 ** 32 - 1), {
+    is: "SO_MARK, for routing and filters. Needs root. For tcp and udp.",
+    otherwise: "0",
+    example: "42",
+  }),
+  tos: optional(integer(0, 255), {
+    is: "IP_TOS, or the traffic class of IPv6. For tcp and udp.",
+    otherwise: "0",
+    example: "16",
+  }),
+  ttl: optional(integer(1, 255), {
+    is: "IP_TTL, or the hop limit of IPv6. For tcp and udp.",
+    otherwise: "the kernel's, mostly 64",
+    example: "64",
+  }),
+  priority: optional(integer(0, 2 ** 31 - 1), {
+    is: "SO_PRIORITY; above 6 needs root. For tcp and udp.",
+    otherwise: "0",
+    example: "6",
+  }),
+  keepalive: optional(flag(), {
+    is: "SO_KEEPALIVE on accepted connections. For tcp.",
+    otherwise: "off",
+    example: "true",
+  }),
+  no_delay: optional(flag(), {
+    is: "TCP_NODELAY on accepted connections. For tcp.",
+    otherwise: "off",
+    example: "true",
+  }),
+  defer_accept: optional(wholeSeconds, {
+    is: "TCP_DEFER_ACCEPT: a connection counts once it has sent something, or after this time. Whole seconds. For tcp.",
+    otherwise: "off",
+    example: '"5s"',
+  }),
+  fast_open: optional(integer(0, 65535), {
+    is: "TCP_FASTOPEN: how many fast-open requests may wait. For tcp.",
+    otherwise: "off",
+    example: "256",
+  }),
+  receive_buffer: optional(size(1), {
+    is: "SO_RCVBUF in bytes; the kernel doubles it and has a maximum. Not for fifo.",
+    otherwise: "the kernel's",
+    example: '"1MiB"',
+  }),
+  send_buffer: optional(size(1), {
+    is: "SO_SNDBUF in bytes; the kernel doubles it and has a maximum. Not for fifo.",
+    otherwise: "the kernel's",
+    example: '"1MiB"',
+  }),
+  pass_credentials: optional(flag(), {
+    is: "SO_PASSCRED: messages carry the sender's pid, uid and gid. For unix sockets.",
+    otherwise: "off",
+    example: "true",
+  }),
+  flush_pending: optional(flag(), {
+    is: "Throw away what waits in the queue when the socket's last service has stopped.",
+    otherwise: "false",
+    example: "true",
+  }),
+});
+
+export type SocketInput = z.output<typeof socketSchema>;

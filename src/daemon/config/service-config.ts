@@ -1,0 +1,73 @@
+import { resolve } from "node:path";
+import { commandLine } from "./command-line.js";
+import type { LogConfig, ReadyPolicy, RestartPolicy, ServiceConfig } from "./config.js";
+import { wrong } from "./problem.js";
+import type { ServiceInput } from "./schema-service.js";
+import type { Site } from "./site.js";
+
+/** With `auto`, a worker that has sockets and says nothing is taken for ready after this. */
+const SETTLE_WITH_SOCKETS_MS = 1000;
+
+/** `[service.NAME]` with its defaults, after the schema -> the configuration of the service; relative paths start at `base`. */
+export function serviceConfig(name: string, input: ServiceInput, o: { site: Site; base: string }): ServiceConfig {
+  const line = commandLine(input.command, input.shell);
+  if (!line.ok) o.site.refuse(["command"], line);
+  else if (line.value.doubt !== undefined) {
+    o.site.warn(["command"], wrong(line.value.doubt.message, { code: "no-shell", hint: line.value.doubt.hint }));
+  }
+  return {
+    name,
+    command: line.ok ? line.value.argv : [],
+    sockets: input.sockets,
+    workers: input.workers,
+    start: input.start,
+    ...present({ user: input.user, group: input.group, groups: input.groups }),
+    ...(input.working_directory === undefined ? {} : { workingDirectory: resolve(o.base, input.working_directory) }),
+    umask: input.umask,
+    ...present({ nice: input.nice, oomScoreAdjust: input.oom_score_adjust }),
+    env: { ...input.env },
+    envFiles: input.env_files.map((file) => ({ path: resolve(o.base, file.path), optional: file.optional })),
+    inheritEnv: input.inherit_env,
+    limits: { ...input.limits },
+    noNewPrivileges: input.no_new_privileges,
+    ready: readyPolicy(input),
+    restart: restartPolicy(input),
+    stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
+    ...(input.reload === undefined ? {} : { reload: { signal: input.reload.signal } }),
+    log: logConfig(input, o.base),
+  };
+}
+
+/** Without the keys whose value is undefined, so that the configuration equals itself after JSON. */
+function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+function readyPolicy({ ready, sockets }: ServiceInput): ReadyPolicy {
+  const settleMs = ready.settle ?? (ready.when === "auto" && sockets.length > 0 ? SETTLE_WITH_SOCKETS_MS : 0);
+  return { when: ready.when, timeoutMs: ready.timeout, settleMs };
+}
+
+function restartPolicy({ restart }: ServiceInput): RestartPolicy {
+  const { backoff, limit } = restart;
+  return {
+    when: restart.when,
+    backoff: {
+      initialMs: backoff.initial,
+      factor: backoff.factor,
+      maxMs: backoff.max,
+      jitter: backoff.jitter,
+      resetAfterMs: backoff.reset_after,
+    },
+    limit: { starts: limit.starts, intervalMs: limit.interval },
+    prevent: restart.prevent,
+  };
+}
+
+function logConfig({ log }: ServiceInput, base: string): LogConfig {
+  if (log.to.to !== "file") return { to: log.to.to };
+  const path = resolve(base, log.to.path);
+  if (log.rotate === undefined) return { to: "file", path };
+  return { to: "file", path, rotate: { sizeBytes: log.rotate.size, keep: log.rotate.keep } };
+}

@@ -1,0 +1,146 @@
+import * as z from "zod";
+import { ControlError } from "./control-error.js";
+import { openApiDocument } from "./openapi.js";
+import { type Route, type RouteContext, route } from "./route.js";
+import * as schemas from "./schemas.js";
+
+/** The longest wait that one request may ask for. */
+const maxWaitMs = 3_600_000;
+
+const lines = z
+  .string()
+  .regex(/^\d{1,5}$/, "must be a whole number from 0 to 99999")
+  .default("100")
+  .transform(Number)
+  .meta({ description: "how many of the last entries come first" });
+const follow = z
+  .enum(["0", "1", "true", "false"])
+  .default("0")
+  .transform((text) => text === "1" || text === "true")
+  .meta({ description: "1: answer with server-sent events, until the client goes" });
+const tailQuery = z.strictObject({ lines, follow });
+const timeout = z
+  .string()
+  .regex(/^\d{1,7}$/, `must be milliseconds, at most ${maxWaitMs}`)
+  .default("30000")
+  .transform(Number)
+  .refine((ms) => ms <= maxWaitMs, `must be at most ${maxWaitMs} milliseconds`)
+  .meta({ description: "milliseconds" });
+
+/** Every operation of `/v1`, in the order of the OpenAPI document. */
+export const routes: readonly Route[] = [
+  route({
+    method: "get",
+    path: "/v1/supervisor",
+    operationId: "getSupervisor",
+    summary: "The supervisor itself",
+    response: schemas.supervisorView,
+    handle: ({ operations }) => operations.supervisor(),
+  }),
+  route({
+    method: "get",
+    path: "/v1/services",
+    operationId: "listServices",
+    summary: "All services",
+    response: z.object({ services: z.array(schemas.serviceView) }),
+    handle: ({ operations }) => ({ services: operations.services() }),
+  }),
+  route({
+    method: "get",
+    path: "/v1/services/{name}",
+    operationId: "getService",
+    summary: "One service",
+    response: schemas.serviceView,
+    handle: ({ operations }, { name }) => operations.service(name) ?? unknownService(name),
+  }),
+  route({
+    method: "post",
+    path: "/v1/services/{name}/actions",
+    operationId: "actOnService",
+    summary: "Act on a service; the answer comes when the action is complete, has failed or was superseded",
+    body: schemas.action,
+    response: schemas.outcome,
+    handle: async (context, { name, body }) => {
+      const running = context.operations.act(name, body) ?? unknownService(name);
+      const { peer } = context;
+      context.log({
+        level: "info",
+        event: "control-action",
+        message: `uid ${peer.uid} (pid ${peer.pid}) asked for ${body.action} of ${name}`,
+        data: { service: name, ...body, uid: peer.uid, pid: peer.pid },
+      });
+      return running;
+    },
+  }),
+  route({
+    method: "get",
+    path: "/v1/services/{name}/wait",
+    operationId: "waitForService",
+    summary: "Answers once the service has reached a state, or when the time is over",
+    query: z.strictObject({ for: schemas.waitFor, timeout }),
+    response: z.object({ result: z.enum(["reached", "timed-out"]) }),
+    handle: async ({ operations, signal }, { name, query }) => {
+      const waiting = operations.waitFor(name, query.for, query.timeout, signal) ?? unknownService(name);
+      return { result: await waiting };
+    },
+  }),
+  route({
+    method: "get",
+    path: "/v1/services/{name}/logs",
+    operationId: "readLogs",
+    summary: "The last lines that the workers of a service wrote",
+    query: tailQuery,
+    response: z.object({ lines: z.array(schemas.logLine), dropped: z.int().nonnegative() }),
+    stream: { log: schemas.logLine, gap: schemas.gap },
+    handle: (context, { name, query }) => {
+      const { operations } = context;
+      const tail = operations.logs(name, query.lines) ?? unknownService(name);
+      if (!query.follow) return tail;
+      return context.follow({
+        event: "log",
+        history: tail.lines,
+        subscribe: (take) => operations.followLogs(name, take),
+      });
+    },
+  }),
+  route({
+    method: "get",
+    path: "/v1/events",
+    operationId: "readEvents",
+    summary: "The last facts that the supervisor noted",
+    query: tailQuery,
+    response: z.object({ events: z.array(schemas.eventView) }),
+    stream: { event: schemas.eventView, gap: schemas.gap },
+    handle: (context, { query }) => {
+      const { operations } = context;
+      const events = operations.events(query.lines);
+      if (!query.follow) return { events };
+      return context.follow({
+        event: "event",
+        id: (event) => event.sequence,
+        history: events,
+        subscribe: (take) => operations.followEvents(take),
+      });
+    },
+  }),
+  route({
+    method: "get",
+    path: "/v1/sockets",
+    operationId: "listSockets",
+    summary: "All sockets that are configured",
+    response: z.object({ sockets: z.array(schemas.socketView) }),
+    handle: ({ operations }) => ({ sockets: operations.sockets() }),
+  }),
+  route({
+    method: "get",
+    path: "/v1/openapi.json",
+    operationId: "getOpenApi",
+    summary: "This document",
+    response: z.looseObject({ openapi: z.string() }),
+    handle: ({ operations }: RouteContext) => openApiDocument(routes, operations.supervisor().version),
+  }),
+];
+
+function unknownService(name: string): never {
+  throw new ControlError("no-such-service", `there is no service "${name}"`, { service: name });
+}

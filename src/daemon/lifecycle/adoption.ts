@@ -1,0 +1,51 @@
+import type { Worker, WorkerEffect, WorkerEvent, WorkerPolicy } from "./worker-state.js";
+
+/**
+ * What must be asked for again after a new supervisor has read this state back, given what the keeper knows.
+ *
+ * The state is written before its effects, so each effect either reached the keeper or is repeated here; spawning and arming
+ * are safe to repeat because the keeper refuses a key it has.
+ */
+export function resumeWorker(
+  worker: Worker,
+  keeper: { readonly child: boolean; readonly arm: boolean; readonly wasSignalled: boolean },
+  policy: WorkerPolicy,
+): { readonly effects: readonly WorkerEffect[]; readonly events: readonly WorkerEvent[] } {
+  const id = worker.id;
+  const lost: WorkerEvent[] = [{ type: "exited", end: { kind: "unknown" } }];
+  switch (worker.state.phase) {
+    case "armed":
+      return keeper.arm || keeper.child ? nothing : { effects: [{ type: "arm", worker: id }], events: [] };
+    case "disarming":
+      if (keeper.arm) return { effects: [{ type: "disarm", worker: id }], events: [] };
+      return keeper.child ? nothing : { effects: [], events: [{ type: "disarmed", inTime: true }] };
+    case "starting":
+      return keeper.child ? nothing : { effects: [{ type: "spawn", worker: id }], events: [] };
+    case "warming":
+    case "ready":
+      return keeper.child ? nothing : { effects: [], events: lost };
+    case "stopping":
+      if (!keeper.child) return { effects: [], events: lost };
+      return keeper.wasSignalled
+        ? nothing
+        : { effects: [{ type: "signal", worker: id, signal: policy.stop.signal }], events: [] };
+    case "killing":
+      if (!keeper.child) return { effects: [], events: lost };
+      return { effects: [{ type: "kill-tree", worker: id }], events: [] };
+    case "sweeping":
+      return {
+        effects: [
+          {
+            type: "sweep",
+            worker: id,
+            signal: worker.state.deadline === undefined ? "SIGKILL" : policy.stop.signal,
+          },
+        ],
+        events: [],
+      };
+    case "gone":
+      return { effects: [{ type: "acknowledge", worker: id }], events: [] };
+  }
+}
+
+const nothing = { effects: [], events: [] } as const;

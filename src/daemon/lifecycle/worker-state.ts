@@ -1,0 +1,73 @@
+import type { ServiceConfig } from "../config/config.js";
+import type { End, Monotonic, StopReason } from "./end.js";
+
+/** One process, from the request to start it until no process of its tree is left. Plain data that survives JSON. */
+export interface Worker {
+  /** Never reused within its service. */
+  readonly id: number;
+  /** The instance it runs in, from 1. */
+  readonly slot: number;
+  readonly state: WorkerState;
+  readonly pid?: number;
+  readonly startedAt?: Monotonic;
+  readonly readyAt?: Monotonic;
+  readonly reason?: StopReason;
+  /** SIGKILL was needed, for its process or for what that left behind: the stop or ready timeout passed. */
+  readonly forced?: true;
+  /** It retires because its successor is ready, so the two may run side by side. */
+  readonly overlaps?: true;
+  /** It said that it is ready before the keeper said that it started: two channels, and the second was read first. */
+  readonly announced?: true;
+}
+
+export type WorkerState =
+  | { readonly phase: "armed" }
+  /** `next`: whether it goes on or is stopped if the keeper had fired it already. */
+  | { readonly phase: "disarming"; readonly next: "launch" | "end" }
+  | { readonly phase: "starting"; readonly deadline: Monotonic }
+  /** `settled`, never after `deadline`: it is ready then if it has not said so before. */
+  | { readonly phase: "warming"; readonly deadline: Monotonic; readonly settled?: Monotonic }
+  | { readonly phase: "ready" }
+  | { readonly phase: "stopping"; readonly deadline: Monotonic }
+  | { readonly phase: "killing" }
+  /** `deadline`: its tree got the stop signal and gets SIGKILL then; without one it has got SIGKILL. */
+  | { readonly phase: "sweeping"; readonly end: End; readonly deadline?: Monotonic }
+  | { readonly phase: "gone"; readonly end: End };
+
+export type WorkerEvent =
+  /** Exec succeeded. `at` is the time of the fork. */
+  | { readonly type: "started"; readonly pid: number; readonly at: Monotonic }
+  | { readonly type: "start-failed"; readonly stage: number; readonly errno: number }
+  /** The worker itself said so: READY=1, or a line on READY_FD. */
+  | { readonly type: "announced"; readonly by: "notify" | "newline" }
+  | { readonly type: "launch" }
+  | { readonly type: "retire"; readonly overlaps: boolean }
+  /** The keeper forgot the armed start (`true`), or had already fired it. */
+  | { readonly type: "disarmed"; readonly inTime: boolean }
+  | { readonly type: "exited"; readonly end: End }
+  /** No process of its tree is left. */
+  | { readonly type: "gone" }
+  | { readonly type: "deadline" };
+
+export type WorkerEffect =
+  | { readonly type: "spawn"; readonly worker: number }
+  | { readonly type: "arm"; readonly worker: number }
+  | { readonly type: "disarm"; readonly worker: number }
+  /** To the worker's own process, by name as in the configuration. */
+  | { readonly type: "signal"; readonly worker: number; readonly signal: string }
+  /** SIGKILL to the process and to all that descends from it. */
+  | { readonly type: "kill-tree"; readonly worker: number }
+  /** Its process has ended: send this to what is left of its tree, and say `gone` once a look finds nothing. */
+  | { readonly type: "sweep"; readonly worker: number; readonly signal: string }
+  /** The keeper may forget it. */
+  | { readonly type: "acknowledge"; readonly worker: number };
+
+export type WorkerFact = "started" | "ready" | "ready-timeout" | "stopping" | "stop-timeout" | "ended";
+
+export interface WorkerStep {
+  readonly worker: Worker;
+  readonly effects: readonly WorkerEffect[];
+  readonly facts: readonly WorkerFact[];
+}
+
+export type WorkerPolicy = Pick<ServiceConfig, "ready" | "stop">;

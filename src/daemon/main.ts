@@ -1,0 +1,64 @@
+/** The supervisor's entry point. The keeper starts it; `holdfast run` starts the keeper. */
+import { fstatSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { OwnedFd, setCloseOnExec } from "../ancillary/index.js";
+import { packageVersion, Supervisor } from "./runtime/supervisor.js";
+
+const EXIT_USAGE = 2;
+const EXIT_CONFIGURATION = 6;
+const EXIT_CRASH = 70;
+
+function exit(code: number): never {
+  process.exit(code);
+}
+
+/** The one descriptor that the keeper gives us. undefined: we were not started by a keeper. */
+function takeChannel(): OwnedFd | undefined {
+  const number = Number(process.env.HOLDFAST_KEEPER_FD);
+  delete process.env.HOLDFAST_KEEPER_FD;
+  if (!Number.isInteger(number)) return undefined;
+  try {
+    if (!fstatSync(number).isSocket()) return undefined;
+  } catch {
+    return undefined; // No such descriptor: the variable was inherited from somewhere else.
+  }
+  const channel = OwnedFd.adopt(number);
+  setCloseOnExec(channel, true);
+  return channel;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { config: { type: "string", short: "c" } } });
+  const channel = takeChannel();
+  const path = values.config;
+  if (channel === undefined || path === undefined) {
+    process.stderr.write(
+      "holdfast: this is the supervisor, which the keeper starts; run `holdfast run -c FILE` instead\n",
+    );
+    exit(EXIT_USAGE);
+  }
+  const supervisor = new Supervisor({
+    channel,
+    keeperPid: process.ppid,
+    environment: process.env,
+    version: packageVersion(),
+    exit,
+    loadConfig: async (refuse) => {
+      // Only the first supervisor reads the file; zod and the parsers cost the others nothing.
+      const { loadConfig, renderProblem } = await import("./config/index.js");
+      const result = loadConfig(path, { env: process.env, uid: process.getuid?.() ?? 0 });
+      if (result.ok) return result.config;
+      for (const problem of result.problems) process.stderr.write(`${renderProblem(problem, result.sources, { color: process.stderr.isTTY })}\n`);
+      return refuse(EXIT_CONFIGURATION);
+    },
+  });
+  await supervisor.run();
+}
+
+// A fault of ours: say all that is known and end. The keeper starts a new supervisor, which adopts everything.
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`holdfast: the supervisor crashed: ${error.stack ?? String(error)}\n`);
+  exit(EXIT_CRASH);
+});
+
+await main();

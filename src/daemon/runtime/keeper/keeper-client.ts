@@ -1,0 +1,254 @@
+import { type Fd, type OwnedFd, type ReceivedMessage, SeqpacketChannel } from "../../../ancillary/index.js";
+import { ByteReader, ByteWriter } from "./bytes.js";
+import {
+  decodeFrame,
+  EventType,
+  encodeFrame,
+  type Frame,
+  MAX_FRAME_BYTES,
+  PROTOCOL_VERSION,
+  ReplyType,
+  RequestType,
+  Table,
+  type TableName,
+} from "./frame.js";
+import {
+  type ArmRecord,
+  type ChildRecord,
+  decodeArm,
+  decodeChild,
+  decodeHeld,
+  decodeHello,
+  decodeListedChild,
+  encodeStart,
+  type HeldRecord,
+  type Hello,
+  type ListedChild,
+  type StartRequest,
+} from "./records.js";
+
+/** The keeper refused a request. `errno` is positive, as in errno(3). */
+export class KeeperError extends Error {
+  readonly code = "keeper-refused";
+
+  constructor(
+    readonly request: string,
+    readonly errno: number,
+    readonly place: number,
+  ) {
+    super(`the keeper refused ${request}: errno ${errno}${place === 0 ? "" : ` at offset ${place}`}`);
+  }
+}
+
+export interface KeeperEvents {
+  /** The pidfd comes with state `running`; it is the receiver's. */
+  child(record: ChildRecord, tag: Buffer, pidfd: OwnedFd | undefined): void;
+  signalled(signals: readonly number[]): void;
+  /** A frame that did not come from the keeper, or that cannot be read. It was dropped. */
+  dropped(reason: string): void;
+  /** The channel is closed: the keeper is gone. */
+  ended(reason: "end" | Error): void;
+}
+
+interface Waiter {
+  readonly name: string;
+  resolve(reply: { readonly payload: Buffer; readonly fds: OwnedFd[] }): void;
+  reject(error: Error): void;
+}
+
+/**
+ * The supervisor's side of the keeper's channel.
+ *
+ * A request is on its way when its method returns, and the keeper handles requests in that order; the promise tells the
+ * reply. Descriptors that are passed stay the caller's.
+ */
+export class KeeperClient {
+  readonly #channel: SeqpacketChannel;
+  readonly #keeperPid: number;
+  readonly #events: KeeperEvents;
+  readonly #waiting = new Map<number, Waiter>();
+  #lastRequest = 0;
+
+  /** @param fd the supervisor's end; owned by the client from now on */
+  constructor(fd: OwnedFd, keeperPid: number, events: KeeperEvents) {
+    this.#keeperPid = keeperPid;
+    this.#events = events;
+    this.#channel = new SeqpacketChannel(fd, {
+      maxBytes: MAX_FRAME_BYTES,
+      onMessage: (message) => this.#receive(message),
+      onDropped: (reason) => events.dropped(reason),
+      onEnd: (reason) => this.#end(reason),
+    });
+  }
+
+  async attach(): Promise<Hello> {
+    const payload = new ByteWriter().u16(PROTOCOL_VERSION).u16(PROTOCOL_VERSION).u32(0).u8(0).bytes();
+    const reply = await this.#ask("attach", payload);
+    return decodeHello(new ByteReader(reply.payload));
+  }
+
+  /** Keeps duplicates of the descriptors (0 to 253) under the key; with none it is a note. */
+  async hold(key: string, tag: Uint8Array, fds: readonly Fd[], replace = false): Promise<void> {
+    await this.#ask(
+      "hold",
+      new ByteWriter()
+        .key(key)
+        .tag(tag)
+        .u8(replace ? 1 : 0)
+        .bytes(),
+      fds,
+    );
+  }
+
+  async release(key: string): Promise<void> {
+    await this.#ask("release", new ByteWriter().key(key).bytes());
+  }
+
+  listHeld(): Promise<HeldRecord[]> {
+    return this.#list("held", decodeHeld);
+  }
+
+  listChildren(): Promise<ListedChild[]> {
+    return this.#list("children", decodeListedChild);
+  }
+
+  listArms(): Promise<ArmRecord[]> {
+    return this.#list("arms", decodeArm);
+  }
+
+  /** The descriptors of one entry: for a running child its pidfd, then the kept ones. They are the caller's. */
+  async fetch(table: TableName, key: string): Promise<OwnedFd[]> {
+    return (await this.#ask("fetch", new ByteWriter().u8(Table[table]).key(key).bytes())).fds;
+  }
+
+  async tag(table: TableName, key: string, tag: Uint8Array): Promise<void> {
+    await this.#ask("tag", new ByteWriter().u8(Table[table]).key(key).tag(tag).bytes());
+  }
+
+  async spawn(start: StartRequest, fds: readonly Fd[]): Promise<void> {
+    await this.#ask("spawn", encodeStart(start), fds);
+  }
+
+  /** The keeper starts it once one of the held entries is readable. */
+  async arm(start: StartRequest, fds: readonly Fd[], readable: readonly string[]): Promise<void> {
+    const trigger = new ByteWriter().u8(1).u16(readable.length);
+    for (const key of readable) trigger.key(key);
+    await this.#ask("arm", Buffer.concat([encodeStart(start), trigger.bytes()]), fds);
+  }
+
+  async disarm(key: string): Promise<void> {
+    await this.#ask("disarm", new ByteWriter().key(key).bytes());
+  }
+
+  async signal(key: string, signal: number): Promise<void> {
+    await this.#ask("signal", new ByteWriter().key(key).i32(signal).bytes());
+  }
+
+  async acknowledge(key: string): Promise<void> {
+    await this.#ask("acknowledge", new ByteWriter().key(key).bytes());
+  }
+
+  /** @param nextWithinMs 0 = stop watching */
+  async heartbeat(nextWithinMs: number): Promise<void> {
+    await this.#ask("heartbeat", new ByteWriter().u32(nextWithinMs).bytes());
+  }
+
+  async shutDown(exitCode: number): Promise<void> {
+    await this.#ask("shutDown", new ByteWriter().u8(exitCode).bytes());
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+
+  async #list<T>(table: TableName, decode: (reader: ByteReader) => T & { readonly key: string }): Promise<T[]> {
+    const all: T[] = [];
+    for (let cursor = ""; ; ) {
+      const { payload } = await this.#ask("list", new ByteWriter().u8(Table[table]).key(cursor).bytes());
+      const reader = new ByteReader(payload);
+      const count = reader.u16();
+      const more = reader.u8() === 1;
+      for (let index = 0; index < count; index += 1) {
+        const record = decode(reader);
+        all.push(record);
+        cursor = record.key;
+      }
+      reader.end();
+      if (!more || count === 0) return all;
+    }
+  }
+
+  #ask(
+    name: keyof typeof RequestType,
+    payload: Buffer,
+    fds: readonly Fd[] = [],
+  ): Promise<{ payload: Buffer; fds: OwnedFd[] }> {
+    this.#lastRequest = (this.#lastRequest % 0xffffffff) + 1;
+    const request = this.#lastRequest;
+    return new Promise((resolve, reject) => {
+      try {
+        this.#channel.send(encodeFrame({ type: RequestType[name], request, payload }), fds);
+        this.#waiting.set(request, { name, resolve, reject });
+      } catch (error) {
+        reject(error as Error);
+      }
+    });
+  }
+
+  #receive(message: ReceivedMessage): void {
+    if (message.credentials?.pid !== this.#keeperPid) {
+      return this.#drop(
+        message.fds,
+        `a frame of pid ${message.credentials?.pid ?? "unknown"}, which is not the keeper`,
+      );
+    }
+    let frame: Frame;
+    try {
+      frame = decodeFrame(message.data);
+      this.#take(frame, message.fds);
+    } catch (error) {
+      this.#drop(message.fds, (error as Error).message);
+    }
+  }
+
+  #take({ type, request, payload }: Frame, fds: OwnedFd[]): void {
+    const reader = new ByteReader(payload);
+    switch (type) {
+      case ReplyType.ok:
+      case ReplyType.error: {
+        const waiter = this.#waiting.get(request);
+        if (waiter === undefined) return this.#drop(fds, `a reply to request ${request}, which is not open`);
+        this.#waiting.delete(request);
+        if (type === ReplyType.ok) return waiter.resolve({ payload: Buffer.from(payload), fds });
+        for (const fd of fds) fd.close();
+        return waiter.reject(new KeeperError(waiter.name, reader.i32(), reader.u32()));
+      }
+      case EventType.child: {
+        const record = decodeChild(reader);
+        const tag = Buffer.from(reader.tag());
+        return this.#events.child(record, tag, fds[0]);
+      }
+      case EventType.signalled: {
+        const bits = reader.u64();
+        const signals = Array.from({ length: 64 }, (_, bit) => bit + 1).filter((n) => (bits >> BigInt(n - 1)) & 1n);
+        return this.#events.signalled(signals);
+      }
+      default:
+        return this.#drop(fds, `a frame of unknown type ${type}`);
+    }
+  }
+
+  #drop(fds: readonly OwnedFd[], reason: string): void {
+    for (const fd of fds) fd.close();
+    this.#events.dropped(reason);
+  }
+
+  #end(reason: "end" | Error): void {
+    const error = new Error("the keeper's channel is closed", reason === "end" ? undefined : { cause: reason });
+    for (const waiter of this.#waiting.values()) waiter.reject(error);
+    this.#waiting.clear();
+    this.#events.ended(reason);
+  }
+}
+
+export type Keeper = Pick<KeeperClient, keyof KeeperClient>;

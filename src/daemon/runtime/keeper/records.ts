@@ -1,0 +1,182 @@
+import { type ByteReader, ByteWriter } from "./bytes.js";
+
+/** What the keeper knows of a process that it started; docs/protocol.md, `child`. */
+export interface ChildRecord {
+  readonly key: string;
+  readonly state: "starting" | "running" | "exited" | "failed";
+  readonly pid: number;
+  readonly by: "spawn" | "arm";
+  /** CLOCK_MONOTONIC, milliseconds. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** As waitpid(2) gives it; with state `exited`. */
+  readonly status: number;
+  readonly stage: number;
+  readonly errno: number;
+  /** Bit N-1: signal N was sent on request. */
+  readonly signals: bigint;
+  readonly userMicros: number;
+  readonly systemMicros: number;
+  readonly maxRssKib: number;
+}
+
+export interface HeldRecord {
+  readonly key: string;
+  readonly tag: Buffer;
+  readonly descriptors: number;
+}
+
+export interface ListedChild extends ChildRecord {
+  readonly tag: Buffer;
+  readonly kept: number;
+}
+
+export interface ArmRecord {
+  readonly key: string;
+  readonly tag: Buffer;
+  readonly kept: number;
+}
+
+/** The keeper's answer to `attach`. */
+export interface Hello {
+  readonly version: number;
+  readonly keeperPid: number;
+  /** CLOCK_MONOTONIC, milliseconds. */
+  readonly keeperStartedAt: number;
+  readonly supervisors: number;
+  readonly previousEnd: { readonly how: "none" | "exited" | "signal" | "hung" | "protocol"; readonly detail: number };
+  readonly dropped: number;
+}
+
+export interface StartRequest {
+  readonly key: string;
+  readonly tag: Uint8Array;
+  readonly noNewPrivileges: boolean;
+  readonly addListenPid: boolean;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly groups?: readonly number[];
+  readonly umask?: number;
+  readonly nice?: number;
+  readonly oomScoreAdjust?: number;
+  readonly limits: readonly { readonly resource: number; readonly soft: bigint; readonly hard: bigint }[];
+  /** Empty: that of the keeper. */
+  readonly workingDirectory: string;
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly map: readonly {
+    readonly target: number;
+    readonly from: { readonly frame: number } | { readonly key: string; readonly index: number };
+  }[];
+  /** Indexes of this frame's descriptors that stay with the child until it is acknowledged. */
+  readonly keep: readonly number[];
+}
+
+const StartFlag = {
+  setsid: 1,
+  noNewPrivileges: 2,
+  umask: 4,
+  nice: 8,
+  oomScoreAdjust: 16,
+  groups: 32,
+  listenPid: 64,
+  ignoreSigpipe: 128,
+} as const;
+const UNCHANGED_ID = 0xffffffff;
+
+export function encodeStart(start: StartRequest): Buffer {
+  const flags =
+    StartFlag.setsid |
+    StartFlag.ignoreSigpipe |
+    (start.noNewPrivileges ? StartFlag.noNewPrivileges : 0) |
+    (start.addListenPid ? StartFlag.listenPid : 0) |
+    (start.umask === undefined ? 0 : StartFlag.umask) |
+    (start.nice === undefined ? 0 : StartFlag.nice) |
+    (start.oomScoreAdjust === undefined ? 0 : StartFlag.oomScoreAdjust) |
+    (start.groups === undefined ? 0 : StartFlag.groups);
+  const writer = new ByteWriter()
+    .key(start.key)
+    .tag(start.tag)
+    .u32(flags)
+    .u32(start.uid ?? UNCHANGED_ID)
+    .u32(start.gid ?? UNCHANGED_ID)
+    .u32(start.umask ?? 0)
+    .i32(start.nice ?? 0)
+    .i32(start.oomScoreAdjust ?? 0);
+  const groups = start.groups ?? [];
+  writer.u16(groups.length);
+  for (const group of groups) writer.u32(group);
+  writer.u16(start.limits.length);
+  for (const { resource, soft, hard } of start.limits) writer.u32(resource).u64(soft).u64(hard);
+  writer.string(start.workingDirectory).string(start.path);
+  writer.u16(start.argv.length);
+  for (const argument of start.argv) writer.string(argument);
+  writer.u16(start.env.length);
+  for (const assignment of start.env) writer.string(assignment);
+  writer.u16(start.map.length);
+  for (const { target, from } of start.map) {
+    writer.u32(target);
+    if ("frame" in from) writer.u8(0).u16(from.frame);
+    else writer.u8(1).key(from.key).u16(from.index);
+  }
+  writer.u16(start.keep.length);
+  for (const index of start.keep) writer.u16(index);
+  return writer.bytes();
+}
+
+const STATES = ["", "starting", "running", "exited", "failed"] as const;
+const ENDS = ["none", "exited", "signal", "hung", "protocol"] as const;
+
+export function decodeChild(reader: ByteReader): ChildRecord {
+  const key = reader.key();
+  const state = STATES[reader.u8()] || "failed";
+  return {
+    key,
+    state,
+    pid: reader.i32(),
+    by: reader.u8() === 1 ? "arm" : "spawn",
+    startedAt: Number(reader.u64()) / 1e6,
+    endedAt: Number(reader.u64()) / 1e6,
+    status: reader.i32(),
+    stage: reader.u8(),
+    errno: reader.i32(),
+    signals: reader.u64(),
+    userMicros: Number(reader.u64()),
+    systemMicros: Number(reader.u64()),
+    maxRssKib: Number(reader.u64()),
+  };
+}
+
+export function decodeListedChild(reader: ByteReader): ListedChild {
+  return { ...decodeChild(reader), tag: Buffer.from(reader.tag()), kept: reader.u16() };
+}
+
+export function decodeHeld(reader: ByteReader): HeldRecord {
+  return { key: reader.key(), tag: Buffer.from(reader.tag()), descriptors: reader.u16() };
+}
+
+export function decodeArm(reader: ByteReader): ArmRecord {
+  const record = { key: reader.key(), tag: Buffer.from(reader.tag()), kept: reader.u16() };
+  reader.u8();
+  return record;
+}
+
+export function decodeHello(reader: ByteReader): Hello {
+  const version = reader.u16();
+  reader.u32();
+  const keeperPid = reader.i32();
+  const keeperStartedAt = Number(reader.u64()) / 1e6;
+  const supervisors = reader.u32();
+  const how = ENDS[reader.u8()] ?? "protocol";
+  const detail = reader.u32();
+  reader.u64();
+  return {
+    version,
+    keeperPid,
+    keeperStartedAt,
+    supervisors,
+    previousEnd: { how, detail },
+    dropped: Number(reader.u64()),
+  };
+}

@@ -1,0 +1,179 @@
+import type { LogLine } from "../../control/api.js";
+import type { LogBlock } from "./log-block.js";
+import type { LogProblem, LogSink } from "./log-sink.js";
+import type { OutputStream } from "./output-stream.js";
+
+export interface SupervisorOutputOptions {
+  readonly stream: OutputStream;
+  /** `pretty`: `web/1 | text`; `json`: one LogLine as JSON on each line. */
+  readonly format: "pretty" | "json";
+  readonly onProblem: (problem: LogProblem) => void;
+  /** Bytes that may wait; 1 MiB. */
+  readonly maxBytes?: number;
+  readonly now?: () => Date;
+}
+
+/**
+ * The lines of all services on the supervisor's stdout.
+ *
+ * A reader that is too slow must not stop the workers: what does not fit into the buffer is dropped, counted for each service, and said
+ * once on the same stream when it takes lines again.
+ */
+export class SupervisorOutput {
+  readonly #stream: OutputStream;
+  readonly #format: "pretty" | "json";
+  readonly #onProblem: (problem: LogProblem) => void;
+  readonly #maxBytes: number;
+  readonly #now: () => Date;
+  readonly #own = new ServiceSink(() => {});
+  readonly #sinks = new Map<string, ServiceSink>();
+  #queue: { readonly bytes: Buffer; readonly lines: number; readonly sink?: ServiceSink }[] = [];
+  #queuedBytes = 0;
+  #broken = false;
+  #pumping: Promise<void> | undefined;
+
+  constructor(options: SupervisorOutputOptions) {
+    this.#stream = options.stream;
+    this.#format = options.format;
+    this.#onProblem = options.onProblem;
+    this.#maxBytes = options.maxBytes ?? 1024 * 1024;
+    this.#now = options.now ?? (() => new Date());
+  }
+
+  /** The same one for the same service; its `close` does not wait for the reader of stdout, `close` of this object does. */
+  sinkFor(service: string): LogSink {
+    const sink = this.#sinks.get(service) ?? new ServiceSink((block) => this.#write(block, sink));
+    this.#sinks.set(service, sink);
+    return sink;
+  }
+
+  /** A whole line of the supervisor itself, with its newline; under the same bound and the same count as the lines of services. */
+  writeOwn(line: string): void {
+    const bytes = Buffer.from(line);
+    if (this.#accepts(this.#own, bytes.length)) this.#enqueue(bytes, 1, this.#own);
+    else this.#own.drop(1);
+  }
+
+  /** Waits until everything is written, at most `timeoutMs`; what is left then is dropped and counted. */
+  async close(timeoutMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    await Promise.race([this.#pumping, timeout]);
+    clearTimeout(timer);
+    this.#discard();
+    this.#stream.close();
+  }
+
+  #write(block: LogBlock, sink: ServiceSink): void {
+    if (!this.#accepts(sink, block.byteCount)) {
+      sink.drop(block.lineCount);
+      return;
+    }
+    const bytes = Buffer.from(
+      block
+        .lines()
+        .map((line) => this.#render(line))
+        .join(""),
+    );
+    this.#enqueue(bytes, block.lineCount, sink);
+  }
+
+  /** Once lines were dropped, the next ones are dropped too until the notice has been said: it stands where they are missing. */
+  #accepts(sink: ServiceSink, bytes: number): boolean {
+    const full = this.#queuedBytes > 0 && this.#queuedBytes + bytes > this.#maxBytes;
+    return !this.#broken && sink.unsaid === 0 && !full;
+  }
+
+  #enqueue(bytes: Buffer, lines: number, sink?: ServiceSink): void {
+    this.#queue.push({ bytes, lines, ...(sink === undefined ? {} : { sink }) });
+    this.#queuedBytes += bytes.length;
+    this.#pumping ??= this.#pump();
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        const head = this.#queue[0]!;
+        const written = await this.#stream.write(head.bytes);
+        if (this.#broken) return;
+        this.#queuedBytes -= written;
+        if (written === head.bytes.length) this.#queue.shift();
+        else this.#queue[0] = { ...head, bytes: head.bytes.subarray(written) };
+        if (this.#queuedBytes < this.#maxBytes / 2) this.#sayWhatWasDropped();
+      }
+    } catch (cause) {
+      this.#discard();
+      const message = `stdout cannot be written: ${cause instanceof Error ? cause.message : String(cause)}; log lines that go there are dropped and counted`;
+      this.#onProblem({ code: "log-output-failed", message, path: "stdout", dropped: this.#dropped(), cause });
+    } finally {
+      this.#pumping = undefined;
+    }
+  }
+
+  #sayWhatWasDropped(): void {
+    for (const [name, sink] of [["the supervisor", this.#own] as const, ...this.#sinks]) {
+      if (sink.unsaid === 0) continue;
+      const message = `${sink.unsaid} log lines of ${name} were dropped: stdout is not read fast enough`;
+      sink.unsaid = 0;
+      const at = this.#now().toISOString();
+      this.#enqueue(
+        Buffer.from(
+          this.#format === "json" ? `${JSON.stringify({ at, level: "warn", message })}\n` : `holdfast: ${message}\n`,
+        ),
+        0,
+      );
+    }
+  }
+
+  #discard(): void {
+    this.#broken = true;
+    for (const { lines, sink } of this.#queue) sink?.drop(lines);
+    this.#queue = [];
+    this.#queuedBytes = 0;
+  }
+
+  #dropped(): number {
+    let dropped = this.#own.dropped;
+    for (const sink of this.#sinks.values()) dropped += sink.dropped;
+    return dropped;
+  }
+
+  #render(line: LogLine): string {
+    return this.#format === "json" ? `${JSON.stringify(line)}\n` : `${line.instance} | ${line.text}\n`;
+  }
+}
+
+class ServiceSink implements LogSink {
+  readonly #take: (block: LogBlock) => void;
+  #dropped = 0;
+  /** Dropped lines that the stream was not told about yet. */
+  unsaid = 0;
+
+  constructor(take: (block: LogBlock) => void) {
+    this.#take = take;
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  drop(lines: number): void {
+    this.#dropped += lines;
+    this.unsaid += lines;
+  }
+
+  write(block: LogBlock): boolean {
+    this.#take(block);
+    return true;
+  }
+
+  onDrain(resume: () => void): void {
+    resume();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,194 @@
+import type {
+  Action,
+  FailureView,
+  LogLine,
+  Operations,
+  Outcome,
+  ServiceView,
+  SupervisorView,
+  WaitFor,
+} from "../control/api.js";
+import type { Clock } from "./clock.js";
+import type { EventLog } from "./event-log.js";
+import type { Answered, ServiceRuntime } from "./service-runtime.js";
+import type { SocketTable } from "./socket-table.js";
+import { signalNumber } from "./words.js";
+
+export interface OperationsInput {
+  readonly services: ReadonlyMap<string, ServiceRuntime>;
+  readonly sockets: SocketTable;
+  readonly events: EventLog;
+  readonly clock: Clock;
+  readonly supervisor: () => SupervisorView;
+  /** Unique among all supervisors of one keeper: answers to earlier ones must find nobody. */
+  readonly firstAsker: number;
+}
+
+/** What the control interface may ask for, done on the services that run. */
+export function operationsOn(o: OperationsInput): Operations {
+  let asker = o.firstAsker;
+  const act = async (service: ServiceRuntime, action: Action): Promise<Outcome> => {
+    const startedAt = o.clock.monotonic();
+    const outcome = (result: Outcome["result"], message: string, failure?: FailureView): Outcome => ({
+      service: service.config.name,
+      result,
+      message,
+      durationMs: Math.round(o.clock.monotonic() - startedAt),
+      ...(failure === undefined ? {} : { failure }),
+    });
+    const ask = async (event: Parameters<ServiceRuntime["ask"]>[1]): Promise<Outcome> => {
+      const answered = await service.ask(event.asker, event);
+      const { result, message } = worded(service, action, answered);
+      return outcome(result, message, answered.failure);
+    };
+    asker += 1;
+    switch (action.action) {
+      case "start":
+      case "restart": {
+        for (const socket of service.config.sockets) o.sockets.openMissing(socket);
+        const problem = service.config.sockets.map((socket) => o.sockets.problem(socket)).find(Boolean);
+        const answer = ask("hard" in action ? { type: "restart", asker, hard: action.hard } : { type: "start", asker });
+        if (problem === undefined) return answer;
+        return outcome("failed", `${service.config.name} cannot be started: ${problem}`);
+      }
+      case "stop":
+        return ask({ type: "stop", asker });
+      case "scale":
+        return ask({ type: "scale", asker, size: action.workers });
+      case "reset":
+        return ask({ type: "reset", asker });
+      case "reload":
+      case "signal": {
+        const name = action.action === "signal" ? action.signal : service.config.reload?.signal;
+        if (name === undefined) {
+          return outcome(
+            "failed",
+            `${service.config.name} has no reload signal; set reload = { signal = "SIGHUP" } or use restart`,
+          );
+        }
+        const number = signalNumber(name);
+        if (number === undefined) return outcome("failed", `${name} is no signal of this system`);
+        const sent = await service.signalWorkers(number);
+        if (sent === 0) return outcome("not-running", `no worker of ${service.config.name} is running`);
+        return outcome("done", `${name} was sent to ${sent} ${sent === 1 ? "worker" : "workers"}`);
+      }
+    }
+  };
+
+  return {
+    supervisor: o.supervisor,
+    services: () => [...o.services.values()].map((service) => service.view()),
+    service: (name) => o.services.get(name)?.view(),
+    sockets: () => o.sockets.views((socket) => usersOf(o.services, socket)),
+    act(name, action) {
+      const service = o.services.get(name);
+      return service && act(service, action);
+    },
+    waitFor(name, what, timeoutMs) {
+      const service = o.services.get(name);
+      return service && waitFor(service, what, timeoutMs);
+    },
+    logs(name, count) {
+      const service = o.services.get(name);
+      return service && { lines: service.ring.last(count), dropped: service.ring.dropped };
+    },
+    followLogs: (name, take: (line: LogLine) => void) => o.services.get(name)?.ring.follow(take) ?? (() => {}),
+    events: (count) => o.events.last(count),
+    followEvents: (take) => o.events.follow(take),
+  };
+}
+
+function usersOf(services: ReadonlyMap<string, ServiceRuntime>, socket: string): string[] {
+  return [...services.values()]
+    .filter(({ config }) => config.sockets.includes(socket))
+    .map(({ config }) => config.name);
+}
+
+function worded(
+  service: ServiceRuntime,
+  action: Action,
+  { answer, failure }: Answered,
+): { result: Outcome["result"]; message: string } {
+  const { name } = service.config;
+  switch (answer) {
+    case "done":
+      return { result: "done", message: doneSentence(service, action) };
+    case "unchanged":
+      return { result: "unchanged", message: unchangedSentence(name, action) };
+    case "failed":
+      return { result: "failed", message: failure?.message ?? `${name} failed` };
+    case "rolled-back":
+      return {
+        result: "rolled-back",
+        message: `the new worker failed, the one before goes on: ${failure?.message ?? "no reason is known"}`,
+      };
+    case "superseded":
+      return { result: "superseded", message: `a later command took the place of this one` };
+  }
+}
+
+function doneSentence(service: ServiceRuntime, action: Action): string {
+  const { name } = service.config;
+  const view = service.view();
+  const count = `${view.ready} of ${view.instances} ready`;
+  switch (action.action) {
+    case "start":
+      return `${name} is started (${count})`;
+    case "stop":
+      return `${name} is stopped`;
+    case "restart":
+      return view.phase === "waiting"
+        ? `no worker of ${name} was running; the next connection starts a new one`
+        : `${name} is restarted (${count})`;
+    case "scale":
+      return `${name} has ${view.instances} ${view.instances === 1 ? "instance" : "instances"} (${count})`;
+    case "reset":
+      return `the failures of ${name} are forgotten`;
+    case "reload":
+    case "signal":
+      return `${name} was told`;
+  }
+}
+
+function unchangedSentence(name: string, action: Action): string {
+  switch (action.action) {
+    case "start":
+      return `${name} is running already`;
+    case "stop":
+      return `${name} was not running`;
+    case "scale":
+      return `${name} has that many instances already`;
+    case "restart":
+    case "reset":
+    case "reload":
+    case "signal":
+      return `nothing was to be done for ${name}`;
+  }
+}
+
+function waitFor(service: ServiceRuntime, what: WaitFor, timeoutMs: number): Promise<"reached" | "timed-out"> {
+  return new Promise((resolve) => {
+    const end = (result: "reached" | "timed-out"): void => {
+      clearTimeout(timer);
+      unwatch();
+      resolve(result);
+    };
+    const check = (): void => {
+      if (holds(service.view(), what)) end("reached");
+    };
+    const timer = setTimeout(() => end("timed-out"), timeoutMs);
+    const unwatch = service.watch(check);
+    check();
+  });
+}
+
+function holds(view: ServiceView, what: WaitFor): boolean {
+  switch (what) {
+    case "ready":
+      return view.ready === view.instances;
+    case "running":
+      return view.workers.some(({ phase, pid }) => pid !== undefined && (phase === "starting" || phase === "ready"));
+    case "stopped":
+      return view.workers.length === 0 && view.desired === "stopped";
+  }
+}

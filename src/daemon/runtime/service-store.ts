@@ -1,0 +1,62 @@
+/**
+ * What a service's state looks like in the keeper's table.
+ *
+ * The tag of the note `service/NAME` is JSON with a version; a later version may add fields to the state, and must read what
+ * this one wrote.
+ */
+import type { ServiceState } from "../lifecycle/service-state.js";
+import { MAX_TAG_BYTES } from "./keeper/frame.js";
+
+const VERSION = 1;
+const PREFIX = "service/";
+
+export function serviceKey(name: string): string {
+  return `${PREFIX}${name}`;
+}
+
+export function serviceOfKey(key: string): string | undefined {
+  return key.startsWith(PREFIX) ? key.slice(PREFIX.length) : undefined;
+}
+
+/** @throws RangeError if the state is more than a tag holds */
+export function encodeState(state: ServiceState): Buffer {
+  const bytes = Buffer.from(JSON.stringify({ v: VERSION, state }));
+  if (bytes.length > MAX_TAG_BYTES)
+    throw new RangeError(`a service's state of ${bytes.length} bytes does not fit the keeper's table`);
+  return bytes;
+}
+
+/** undefined if it was not written by a version that this one can read. */
+export function decodeState(tag: Buffer): ServiceState | undefined {
+  try {
+    const { v, state } = JSON.parse(tag.toString()) as { v: number; state: ServiceState };
+    return v === VERSION ? state : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a worker's own entry says: enough to know it again without any other record. */
+export interface WorkerTag {
+  readonly v: 1;
+  readonly service: string;
+  readonly slot: number;
+  readonly worker: number;
+  /** INVOCATION_ID in its environment: the mark by which its tree is found. */
+  readonly invocation: string;
+  /** What the kept descriptors are, in order. */
+  readonly keep: readonly ("stdout" | "stderr" | "notify" | "ready")[];
+}
+
+export function workerKey(service: string, slot: number, worker: number): string {
+  return `${service}/${slot}/${worker}`;
+}
+
+export function decodeWorkerTag(tag: Buffer): WorkerTag | undefined {
+  try {
+    const parsed = JSON.parse(tag.toString()) as WorkerTag;
+    return parsed.v === VERSION ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}

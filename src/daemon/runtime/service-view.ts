@@ -1,0 +1,117 @@
+import type { ServiceConfig } from "../config/config.js";
+import type { ServicePhase, ServiceView, WorkerView } from "../control/api.js";
+import { nextDeadline, type ServiceState, workersOf } from "../lifecycle/service-state.js";
+import type { Worker } from "../lifecycle/worker.js";
+import type { Clock } from "./clock.js";
+import { failureView, seconds } from "./words.js";
+
+export interface ViewInput {
+  readonly config: ServiceConfig;
+  readonly state: ServiceState;
+  readonly clock: Clock;
+  readonly statusOf: (worker: number) => string | undefined;
+  /** Why its sockets cannot be used. */
+  readonly socketProblem: string | undefined;
+  readonly logDropped: number;
+}
+
+/** The state of a service as the operator sees it. */
+export function serviceView(input: ViewInput): ServiceView {
+  const { config, state, clock } = input;
+  const phase = servicePhase(state);
+  const next = nextInWords(input, phase);
+  const waitsUntil = state.instances.map(({ wait }) => wait?.until).filter((until) => until !== undefined);
+  const status = state.instances.map(({ current }) => current && input.statusOf(current.id)).find(Boolean);
+  return {
+    name: config.name,
+    phase,
+    desired: state.desired,
+    start: config.start,
+    sockets: config.sockets,
+    instances: state.size,
+    ready: state.instances.filter(({ current }) => current?.state.phase === "ready").length,
+    restarts: state.instances.reduce((sum, { restarts }) => sum + restarts, 0),
+    workers: workersOf(state)
+      .filter(({ worker }) => worker.state.phase !== "armed" && worker.state.phase !== "disarming")
+      .map(({ worker, role }) => workerView(input, worker, role)),
+    readiness: config.ready.when,
+    logDropped: input.logDropped,
+    ...(next === undefined ? {} : { next }),
+    ...(waitsUntil.length === 0 ? {} : { nextStartAt: clock.wallAt(Math.min(...waitsUntil)).toISOString() }),
+    ...(state.lastFailure === undefined
+      ? {}
+      : { lastFailure: failureView(config.name, state.lastFailure, config.command[0]!, clock) }),
+    ...(status === undefined ? {} : { statusText: status }),
+  };
+}
+
+function workerView({ config, clock, statusOf }: ViewInput, worker: Worker, role: WorkerView["role"]): WorkerView {
+  const statusText = statusOf(worker.id);
+  return {
+    instance: `${config.name}/${worker.slot}`,
+    id: worker.id,
+    phase: workerPhase(worker),
+    role,
+    ...(worker.pid === undefined ? {} : { pid: worker.pid }),
+    ...(worker.startedAt === undefined ? {} : { startedAt: clock.wallAt(worker.startedAt).toISOString() }),
+    ...(worker.readyAt === undefined ? {} : { readyAt: clock.wallAt(worker.readyAt).toISOString() }),
+    ...(statusText === undefined ? {} : { statusText }),
+  };
+}
+
+function workerPhase({ state }: Worker): WorkerView["phase"] {
+  switch (state.phase) {
+    case "armed":
+    case "disarming":
+    case "starting":
+    case "warming":
+      return "starting";
+    case "ready":
+    case "stopping":
+    case "killing":
+      return state.phase;
+    case "sweeping":
+    case "gone":
+      return "exited";
+  }
+}
+
+export function servicePhase(state: ServiceState): ServicePhase {
+  const { instances, retiring, desired } = state;
+  if (desired === "stopped") return retiring.length > 0 ? "stopping" : "stopped";
+  if (state.job?.kind === "restart" || state.job?.kind === "restart-hard") return "restarting";
+  const ready = instances.filter(({ current }) => current?.state.phase === "ready").length;
+  if (ready === instances.length) return "ready";
+  if (ready > 0) return "degraded";
+  if (state.blocked) return "failed";
+  if (instances.some(({ current }) => current !== undefined && current.state.phase !== "armed")) return "starting";
+  if (instances.some(({ wait }) => wait?.why === "start-limit")) return "limited";
+  if (instances.some(({ wait }) => wait !== undefined)) return "backoff";
+  if (instances.some(({ halted }) => halted)) return state.lastFailure === undefined ? "stopped" : "failed";
+  return "waiting";
+}
+
+function nextInWords(input: ViewInput, phase: ServicePhase): string | undefined {
+  const { state, clock, socketProblem } = input;
+  const deadline = nextDeadline(state);
+  const left = deadline === undefined ? "" : seconds(deadline - clock.monotonic());
+  switch (phase) {
+    case "waiting":
+      return "the next connection starts a worker";
+    case "backoff":
+      return `the next start is in ${left}`;
+    case "limited":
+      return `it was started too often; the next start is in ${left}; \`holdfast start\` or \`reset\` does not wait`;
+    case "failed":
+      if (socketProblem !== undefined) return `${socketProblem}; it is tried again by itself`;
+      return "restart.when says that it is not started again; `holdfast start` does";
+    case "stopping":
+      return `SIGKILL to what is left in ${left}`;
+    case "stopped":
+    case "starting":
+    case "ready":
+    case "degraded":
+    case "restarting":
+      return undefined;
+  }
+}

@@ -1,0 +1,22 @@
+import type { Clock } from "./clock.js";
+import type { EventLog } from "./event-log.js";
+import type { Keeper } from "./keeper/keeper-client.js";
+import type { Logger } from "./logger.js";
+import type { LogSinks } from "./logs/log-sinks.js";
+import type { SocketTable } from "./socket-table.js";
+
+/** What the runtime of a service needs from the rest of the supervisor. */
+export interface ServiceWorld {
+  readonly keeper: Keeper;
+  readonly keeperPid: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: EventLog;
+  readonly sockets: SocketTable;
+  readonly sinks: LogSinks;
+  readonly configFile: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Pids of all workers of all services, and our own. */
+  knownPids(): Set<number>;
+  count(counter: string): void;
+}

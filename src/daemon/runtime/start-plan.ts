@@ -1,0 +1,195 @@
+import { openSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname } from "node:path";
+import { type Fd, listenFdsEnvironment, type NotifySocket, OwnedFd, pipe } from "../../ancillary/index.js";
+import type { ServiceConfig } from "../config/config.js";
+import { buildEnvironment, findExecutable } from "./environment.js";
+import { resolveIdentity } from "./identity.js";
+import type { StartRequest } from "./keeper/records.js";
+import { type WorkerTag, workerKey } from "./service-store.js";
+
+/** RLIMIT_* of asm-generic/resource.h: the same on x64 and arm64. */
+const RESOURCES: Readonly<Record<string, number>> = {
+  cpu: 0,
+  fsize: 1,
+  data: 2,
+  stack: 3,
+  core: 4,
+  rss: 5,
+  nproc: 6,
+  nofile: 7,
+  memlock: 8,
+  as: 9,
+  locks: 10,
+  sigpending: 11,
+  msgqueue: 12,
+  nice: 13,
+  rtprio: 14,
+  rttime: 15,
+};
+const RLIM_INFINITY = 2n ** 64n - 1n;
+const FIRST_LISTEN_FD = 3;
+
+/** The ends that stay with us of what a worker writes to. */
+export interface WorkerPipes {
+  readonly stdout?: OwnedFd;
+  readonly stderr?: OwnedFd;
+  readonly ready?: OwnedFd;
+}
+
+export interface StartPlan {
+  readonly request: StartRequest;
+  /** The frame's descriptors, in order. */
+  readonly fds: readonly Fd[];
+  /** Those of them that are the worker's alone: to be closed once the frame is sent. */
+  readonly theirs: readonly OwnedFd[];
+  readonly pipes: WorkerPipes;
+}
+
+/** A worker cannot be started for a reason that shows before the keeper is asked. `errno` is positive; 0 = none fits. */
+export class StartPlanError extends Error {
+  readonly code = "start-prepare";
+
+  constructor(
+    message: string,
+    readonly errno: number,
+    options: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+export interface PlanInput {
+  readonly service: ServiceConfig;
+  readonly slot: number;
+  readonly worker: number;
+  readonly invocation: string;
+  /** For each socket of the service, in order: its name and the keeper's keys of its descriptors. */
+  readonly sockets: readonly { readonly name: string; readonly keys: readonly string[] }[];
+  readonly notify: NotifySocket;
+  /** Of the main configuration file: where a worker runs that names no folder. */
+  readonly configFile: string;
+  readonly own: NodeJS.ProcessEnv;
+}
+
+/**
+ * Everything the keeper needs to start one worker: the descriptors from 0 on, the environment, the identity.
+ *
+ * @throws StartPlanError with a sentence for the user; no descriptor is left open then
+ */
+export function planStart(input: PlanInput): StartPlan {
+  const opened: OwnedFd[] = [];
+  try {
+    return plan(input, opened);
+  } catch (error) {
+    for (const fd of opened) fd.close();
+    const { errno, code, message } = error as NodeJS.ErrnoException;
+    const known = (constants.errno as Readonly<Record<string, number>>)[code ?? ""] ?? Math.abs(errno ?? 0);
+    throw new StartPlanError(message, known, { cause: error });
+  }
+}
+
+function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
+  const { service, slot, worker, notify } = input;
+  const frame: Fd[] = [];
+  const theirs: OwnedFd[] = [];
+  const send = (fd: OwnedFd): number => {
+    opened.push(fd);
+    theirs.push(fd);
+    return frame.push(fd) - 1;
+  };
+  const map: StartRequest["map"][number][] = [];
+  const pipes: { -readonly [K in keyof WorkerPipes]: WorkerPipes[K] } = {};
+  const output = (target: number, name: "stdout" | "stderr"): void => {
+    if (service.log.to === "inherit") return void map.push({ target, from: { frame: send(standard(target)) } });
+    if (service.log.to === "null") return void map.push({ target, from: { frame: send(devNull()) } });
+    const [read, write] = pipe();
+    pipes[name] = read;
+    opened.push(read);
+    map.push({ target, from: { frame: send(write) } });
+  };
+
+  map.push({ target: 0, from: { frame: send(devNull()) } });
+  output(1, "stdout");
+  output(2, "stderr");
+  let target = FIRST_LISTEN_FD;
+  const names: string[] = [];
+  for (const { name, keys } of input.sockets) {
+    for (const key of keys) {
+      map.push({ target, from: { key, index: 0 } });
+      names.push(name);
+      target += 1;
+    }
+  }
+  const extra: Record<string, string> = {};
+  if (service.ready.when === "newline") {
+    const [read, write] = pipe();
+    pipes.ready = read;
+    opened.push(read);
+    map.push({ target, from: { frame: send(write) } });
+    extra.READY_FD = String(target);
+  }
+
+  const keep: WorkerTag["keep"][number][] = [];
+  const keepIndexes: number[] = [];
+  const kept = { stdout: pipes.stdout, stderr: pipes.stderr, notify: notify.fd(), ready: pipes.ready };
+  for (const [name, fd] of Object.entries(kept)) {
+    if (fd === undefined) continue;
+    keep.push(name as WorkerTag["keep"][number]);
+    keepIndexes.push(frame.push(fd) - 1);
+  }
+
+  const identity = resolveIdentity(service);
+  const env: Readonly<Record<string, string>> = {
+    ...buildEnvironment({ service, own: input.own, identity }),
+    ...(names.length === 0 ? {} : listenFdsEnvironment(names)),
+    ...extra,
+    NOTIFY_SOCKET: notify.address,
+    INVOCATION_ID: input.invocation,
+    HOLDFAST_SERVICE: service.name,
+    HOLDFAST_WORKER: `${service.name}/${slot}`,
+    HOLDFAST_GENERATION: String(worker),
+  };
+  const workingDirectory = service.workingDirectory ?? dirname(input.configFile);
+  const tag: WorkerTag = { v: 1, service: service.name, slot, worker, invocation: input.invocation, keep };
+  const request: StartRequest = {
+    key: workerKey(service.name, slot, worker),
+    tag: Buffer.from(JSON.stringify(tag)),
+    noNewPrivileges: service.noNewPrivileges,
+    addListenPid: names.length > 0,
+    ...(identity.uid === undefined ? {} : { uid: identity.uid }),
+    ...(identity.gid === undefined ? {} : { gid: identity.gid }),
+    ...(identity.groups === undefined ? {} : { groups: identity.groups }),
+    umask: service.umask,
+    ...(service.nice === undefined ? {} : { nice: service.nice }),
+    ...(service.oomScoreAdjust === undefined ? {} : { oomScoreAdjust: service.oomScoreAdjust }),
+    limits: Object.entries(service.limits).map(([name, { soft, hard }]) => ({
+      resource: RESOURCES[name]!,
+      soft: limitValue(soft),
+      hard: limitValue(hard),
+    })),
+    workingDirectory,
+    path: findExecutable(service.command[0]!, env.PATH ?? "", workingDirectory),
+    argv: service.command,
+    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    map,
+    keep: keepIndexes,
+  };
+  return { request, fds: frame, theirs, pipes };
+}
+
+function limitValue(value: number | "unlimited"): bigint {
+  return value === "unlimited" ? RLIM_INFINITY : BigInt(value);
+}
+
+function devNull(): OwnedFd {
+  return OwnedFd.adopt(openSync("/dev/null", "r+"));
+}
+
+/** A duplicate of our own stdout or stderr. */
+function standard(target: number): OwnedFd {
+  const own = OwnedFd.adopt(target);
+  const copy = own.duplicate();
+  own.release();
+  return copy;
+}

@@ -1,0 +1,313 @@
+import { readFileSync } from "node:fs";
+import type { OwnedFd } from "../../ancillary/index.js";
+import type { Config } from "../config/config.js";
+import type { SupervisorView } from "../control/api.js";
+import { authorizer } from "../control/authorize.js";
+import { type ControlServer, serveControl } from "../control/server.js";
+import { readAppliedConfig, writeAppliedConfig } from "./applied-config.js";
+import { systemClock } from "./clock.js";
+import { ControlSocket } from "./control-socket.js";
+import { EventLog } from "./event-log.js";
+import { KeeperClient } from "./keeper/keeper-client.js";
+import type { ChildRecord, Hello } from "./keeper/records.js";
+import { createLogger, type Logger } from "./logger.js";
+import { LogSinks } from "./logs/log-sinks.js";
+import { openOutputStream } from "./logs/output-stream.js";
+import { SupervisorOutput } from "./logs/supervisor-output.js";
+import { operationsOn } from "./operations.js";
+import { ServiceRuntime } from "./service-runtime.js";
+import { decodeState, decodeWorkerTag, serviceKey } from "./service-store.js";
+import type { ServiceWorld } from "./service-world.js";
+import { SocketTable } from "./socket-table.js";
+import { signalName } from "./words.js";
+
+const SIGHUP = 1;
+const SIGINT = 2;
+const SIGQUIT = 3;
+const SIGTERM = 15;
+/** How long stdout may take for what still waits when everything else is over. */
+const LAST_WORDS_MS = 1_000;
+/** More heartbeats than one fit the watchdog, so that one late timer is no death sentence. */
+const HEARTBEATS_PER_WATCHDOG = 3;
+
+export interface SupervisorInput {
+  /** Our end of the keeper's channel. */
+  readonly channel: OwnedFd;
+  readonly keeperPid: number;
+  /** Reads the configuration when no earlier supervisor has left one; it ends the process itself if that fails. */
+  readonly loadConfig: (refuse: (exitCode: number) => Promise<never>) => Promise<Config>;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly version: string;
+  readonly exit: (code: number) => never;
+}
+
+/**
+ * The supervisor: attaches to the keeper, takes over what an earlier one left, starts what is missing, and serves the operator.
+ *
+ * Its life: attach, read the configuration in force, adopt sockets and workers, bind and start the rest, serve; until a signal
+ * to the keeper asks for the end. It keeps nothing on disk.
+ */
+export class Supervisor {
+  readonly #input: SupervisorInput;
+  readonly #events = new EventLog(systemClock);
+  readonly #services = new Map<string, ServiceRuntime>();
+  readonly #counters: Record<string, number> = {};
+  readonly #startedAt = new Date();
+  readonly #keeper: KeeperClient;
+  /** News of children that came before their services were adopted. */
+  #early: (() => void)[] | undefined = [];
+  #hello!: Hello;
+  #config!: Config;
+  #log!: Logger;
+  #output!: SupervisorOutput;
+  #sockets!: SocketTable;
+  #controlSocket!: ControlSocket;
+  #control: ControlServer | undefined;
+  #adoptedInMs: number | undefined;
+  #ending = false;
+
+  constructor(input: SupervisorInput) {
+    this.#input = input;
+    this.#keeper = new KeeperClient(input.channel, input.keeperPid, {
+      child: (record, tag, pidfd) => {
+        pidfd?.close(); // Signals go through the keeper, which is the parent and cannot hit a stranger.
+        this.#whenAdopted(() => this.#child(record, tag));
+      },
+      signalled: (signals) => this.#whenAdopted(() => this.#signalled(signals)),
+      dropped: (reason) => {
+        this.#count("keeper-frames-dropped");
+        this.#log?.warn(`a frame on the keeper's channel was dropped: ${reason}`);
+      },
+      ended: () => input.exit(0), // Without its keeper it can do nothing; whatever ended the keeper ends it too.
+    });
+  }
+
+  async run(): Promise<void> {
+    const keeper = this.#keeper;
+    this.#hello = await keeper.attach();
+    const held = await keeper.listHeld();
+    const applied = await readAppliedConfig(keeper, held);
+    this.#config = applied ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
+    this.#openLog();
+    this.#beat();
+    if (applied === undefined) await writeAppliedConfig(keeper, this.#config);
+
+    this.#controlSocket = new ControlSocket(this.#config.supervisor);
+    const control = await this.#controlSocket.open(keeper, held);
+    this.#sockets = new SocketTable({
+      sockets: Object.values(this.#config.sockets),
+      keeper,
+      log: this.#log,
+      changed: (socket) => this.#socketChanged(socket),
+    });
+    await this.#sockets.adopt(held);
+    await this.#adoptServices(new Map(held.map(({ key, tag }) => [key, tag])));
+    this.#sockets.openMissing();
+    this.#startServices();
+    this.#serve(control);
+    this.#adoptedInMs = Math.round(performance.now());
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    this.#announce(applied !== undefined);
+    for (const event of early) event();
+  }
+
+  async #adoptServices(notes: ReadonlyMap<string, Buffer>): Promise<void> {
+    const [children, arms] = await Promise.all([this.#keeper.listChildren(), this.#keeper.listArms()]);
+    const world = this.#world();
+    for (const config of Object.values(this.#config.services)) {
+      const note = notes.get(serviceKey(config.name));
+      const service = new ServiceRuntime(config, world, note && decodeState(note));
+      this.#services.set(config.name, service);
+      await service.adopt(children, arms);
+    }
+  }
+
+  #startServices(): void {
+    for (const [name, service] of this.#services) {
+      service.socketsChanged();
+      if (service.isNew) service.dispatch({ type: "boot" });
+      else this.#log.debug(`${name} was taken over`);
+    }
+  }
+
+  #serve(control: OwnedFd): void {
+    const { controlGroup } = this.#config.supervisor;
+    this.#control = serveControl({
+      operations: operationsOn({
+        services: this.#services,
+        sockets: this.#sockets,
+        events: this.#events,
+        clock: systemClock,
+        supervisor: () => this.#view(),
+        firstAsker: this.#hello.supervisors * 1_000_000,
+      }),
+      listenFd: control.release(),
+      authorize: authorizer({
+        ownUid: process.getuid?.() ?? 0,
+        ...(controlGroup === undefined ? {} : { controlGroup }),
+      }),
+      log: ({ level, event, message, data, cause }) =>
+        this.#log[level](message, { event, ...data, ...(cause ? { cause } : {}) }),
+    });
+  }
+
+  #world(): ServiceWorld {
+    return {
+      keeper: this.#keeper,
+      keeperPid: this.#input.keeperPid,
+      clock: systemClock,
+      log: this.#log,
+      events: this.#events,
+      sockets: this.#sockets,
+      sinks: new LogSinks(this.#output, ({ message, ...data }) => this.#log.warn(message, data)),
+      configFile: this.#config.files[0] ?? "/",
+      environment: this.#input.environment,
+      knownPids: () => new Set([process.pid, ...[...this.#services.values()].flatMap((service) => service.pids())]),
+      count: (counter) => this.#count(counter),
+    };
+  }
+
+  #child(record: ChildRecord, tag: Buffer): void {
+    const owner = decodeWorkerTag(tag);
+    const service = owner && this.#services.get(owner.service);
+    if (owner === undefined || service === undefined) {
+      return this.#log.error(
+        `the keeper has a child of no service: ${record.key} (pid ${record.pid}, ${record.state})`,
+      );
+    }
+    service.child(owner.worker, record);
+  }
+
+  #socketChanged(socket: string): void {
+    if (this.#early !== undefined) return; // Asked for each service once all sockets were tried.
+    for (const service of this.#services.values()) {
+      if (service.config.sockets.includes(socket)) service.socketsChanged();
+    }
+  }
+
+  #signalled(signals: readonly number[]): void {
+    for (const signal of signals) {
+      if (signal === SIGTERM || signal === SIGINT || signal === SIGQUIT) void this.#end(signal);
+      else if (signal === SIGHUP && process.stdout.isTTY)
+        void this.#end(signal); // The terminal was closed.
+      else this.#log.warn(`${signalName(signal)} has no meaning for this version of holdfast; nothing was done`);
+    }
+  }
+
+  /** Stops every service, then the keeper. A second signal does not wait. */
+  async #end(signal: number): Promise<void> {
+    if (this.#ending) {
+      this.#log.warn(`${signalName(signal)} again: what is left is killed`);
+      return this.#leave(128 + signal);
+    }
+    this.#ending = true;
+    const running = [...this.#services.values()].flatMap((service) => service.pids()).length;
+    this.#log.info(`${signalName(signal)}: stopping ${running} ${running === 1 ? "worker" : "workers"}`);
+    this.#events.add({ type: "supervisor-stopping", message: `stopping because of ${signalName(signal)}` });
+    await Promise.all([...this.#services.values()].map((service) => service.ask(0, { type: "stop", asker: 0 })));
+    await this.#leave(0);
+  }
+
+  async #leave(exitCode: number): Promise<void> {
+    await this.#control?.close();
+    this.#controlSocket.remove();
+    this.#sockets.close(true);
+    await Promise.all([...this.#services.values()].map((service) => service.close()));
+    this.#log.info("everything is stopped");
+    await this.#output.close(LAST_WORDS_MS);
+    await this.#keeper.shutDown(exitCode);
+    this.#input.exit(exitCode);
+  }
+
+  /** The configuration is not usable: the keeper ends with the same exit code instead of trying again. */
+  async #refuse(exitCode: number): Promise<never> {
+    await this.#keeper.shutDown(exitCode);
+    return this.#input.exit(exitCode);
+  }
+
+  #openLog(): void {
+    const { log } = this.#config.supervisor;
+    const format = log.format === "auto" ? (process.stdout.isTTY ? "pretty" : "json") : log.format;
+    const stream = openOutputStream(1);
+    this.#output = new SupervisorOutput({
+      stream,
+      format,
+      onProblem: ({ message }) => process.stderr.write(`holdfast: ${message}\n`),
+    });
+    this.#log = createLogger(log, format, (line) => this.#output.writeOwn(line));
+  }
+
+  #beat(): void {
+    const { watchdogMs } = this.#config.supervisor;
+    if (watchdogMs === 0) return;
+    const beat = (): void => {
+      this.#keeper.heartbeat(watchdogMs).catch((error: Error) => this.#log.error(`heartbeat: ${error.message}`));
+    };
+    beat();
+    setInterval(beat, watchdogMs / HEARTBEATS_PER_WATCHDOG);
+  }
+
+  #announce(adopted: boolean): void {
+    if (adopted) {
+      const workers = [...this.#services.values()].flatMap((service) => service.pids()).length;
+      const message = `a new supervisor (pid ${process.pid}) took over ${workers} ${workers === 1 ? "worker" : "workers"} in ${this.#adoptedInMs} ms; the one before ${previousEnd(this.#hello) ?? "ended"}`;
+      this.#log.warn(message);
+      return this.#events.add({ type: "supervisor-adopted", message, data: { adoptedInMs: this.#adoptedInMs } });
+    }
+    const reachable = this.#sockets.views(() => []).filter(({ bound }) => bound);
+    const places = reachable.map(
+      ({ name, address, kind }) => `${name} at ${kind === "tcp" ? address.replace("tcp:", "http:") : address}`,
+    );
+    const where = places.length === 0 ? "no socket is configured" : `connect to ${places.join(", ")}`;
+    const control = this.#config.supervisor.control;
+    this.#log.info(`${where}; \`holdfast ls\` shows more (control socket ${control})`, { event: "supervisor-started" });
+    this.#events.add({ type: "supervisor-started", message: `holdfast ${this.#input.version} started` });
+  }
+
+  #view(): SupervisorView {
+    const end = previousEnd(this.#hello);
+    return {
+      version: this.#input.version,
+      pid: process.pid,
+      keeperPid: this.#input.keeperPid,
+      startedAt: this.#startedAt.toISOString(),
+      starts: this.#hello.supervisors,
+      configFiles: this.#config.files,
+      control: this.#config.supervisor.control,
+      counters: { "keeper-frames-refused": this.#hello.dropped, ...this.#counters },
+      ...(end === undefined ? {} : { previousEnd: end }),
+      ...(this.#adoptedInMs === undefined ? {} : { adoptedInMs: this.#adoptedInMs }),
+    };
+  }
+
+  #whenAdopted(event: () => void): void {
+    if (this.#early === undefined) event();
+    else this.#early.push(event);
+  }
+
+  #count(counter: string): void {
+    this.#counters[counter] = (this.#counters[counter] ?? 0) + 1;
+  }
+}
+
+function previousEnd({ previousEnd: { how, detail } }: Hello): string | undefined {
+  switch (how) {
+    case "none":
+      return undefined;
+    case "exited":
+      return `exited with code ${detail}`;
+    case "signal":
+      return `was killed by ${signalName(detail)}`;
+    case "hung":
+      return "was silent for longer than its watchdog allows and was killed";
+    case "protocol":
+      return "broke the keeper's protocol and was killed";
+  }
+}
+
+/** The version in package.json, beside which this file's package lies. */
+export function packageVersion(): string {
+  const file = new URL("../../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}

@@ -1,0 +1,152 @@
+/** Facts and failures as sentences for people: what happened, where, why. No module but this one words them. */
+import { constants } from "node:os";
+import { getSystemErrorMap } from "node:util";
+import type { FailureView } from "../control/api.js";
+import type { End } from "../lifecycle/end.js";
+import type { Failure, ServiceFact } from "../lifecycle/service-state.js";
+import type { Clock } from "./clock.js";
+
+/** The steps between fork and exec (docs/protocol.md, `start`); 0 is what the supervisor does before it asks the keeper. */
+const STAGES = [
+  "prepare",
+  "fork",
+  "session",
+  "cgroup",
+  "limits",
+  "oom_score",
+  "nice",
+  "umask",
+  "descriptors",
+  "environment",
+  "working_directory",
+  "groups",
+  "gid",
+  "uid",
+  "capabilities",
+  "no_new_privs",
+  "signals",
+  "exec",
+] as const;
+
+export function stageName(stage: number): string {
+  return STAGES[stage] ?? `step ${stage}`;
+}
+
+export function signalName(signal: number): string {
+  const found = Object.entries(constants.signals).find(([, number]) => number === signal);
+  return found?.[0] ?? (signal >= 34 && signal <= 64 ? `SIGRTMIN+${signal - 34}` : `signal ${signal}`);
+}
+
+/** The number of a signal by name; undefined if this system has none of that name. */
+export function signalNumber(name: string): number | undefined {
+  const realtime = /^SIGRTMIN(?:\+(\d+))?$/.exec(name);
+  if (realtime) return 34 + Number(realtime[1] ?? 0);
+  return (constants.signals as Readonly<Record<string, number>>)[name];
+}
+
+/** `ENOENT`, and what it means. */
+export function errnoWords(errno: number): { readonly name: string; readonly meaning: string } {
+  const [name, meaning] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, "unknown error"];
+  return { name, meaning };
+}
+
+export function describeEnd(end: End): string {
+  switch (end.kind) {
+    case "exited":
+      return `exited with code ${end.code}`;
+    case "signalled":
+      return `was killed by ${signalName(end.signal)}${end.core ? " (core dumped)" : ""}`;
+    case "not-started": {
+      const { name, meaning } = errnoWords(end.errno);
+      return `could not be started: step ${stageName(end.stage)} failed: ${meaning} (${name})`;
+    }
+    case "unknown":
+      return "is gone, and nobody saw how it ended";
+    case "disarmed":
+      return "was not needed";
+  }
+}
+
+function instanceName(service: string, slot: number): string {
+  return `${service}/${slot}`;
+}
+
+/** One sentence for a failure; the program's name helps where exec itself failed. */
+function failureSentence(service: string, failure: Failure, program: string): string {
+  const who = `${instanceName(service, failure.slot)} (worker ${failure.worker})`;
+  if (failure.code === "ready-timeout") return `${who} did not become ready in time and was killed`;
+  const { end } = failure;
+  if (end.kind === "not-started" && stageName(end.stage) === "exec") {
+    const { name, meaning } = errnoWords(end.errno);
+    return `${who} could not be started: executing ${program} failed: ${meaning} (${name})`;
+  }
+  return `${who} ${describeEnd(end)}`;
+}
+
+export function failureView(service: string, failure: Failure, program: string, clock: Clock): FailureView {
+  const { end } = failure;
+  return {
+    at: clock.wallAt(failure.at).toISOString(),
+    instance: instanceName(service, failure.slot),
+    worker: failure.worker,
+    code: failure.code,
+    message: failureSentence(service, failure, program),
+    lastLines: failure.lines,
+    ...(end.kind === "not-started" ? { stage: stageName(end.stage), errno: errnoWords(end.errno).name } : {}),
+    ...(end.kind === "exited" ? { exitCode: end.code } : {}),
+    ...(end.kind === "signalled" ? { signal: signalName(end.signal) } : {}),
+  };
+}
+
+export function seconds(milliseconds: number): string {
+  const rounded = Math.max(0, milliseconds);
+  return rounded < 1000 ? `${Math.round(rounded)} ms` : `${(rounded / 1000).toFixed(rounded < 10_000 ? 1 : 0)} s`;
+}
+
+/** What an event says, and whether it is bad news. */
+export function factSentence(
+  service: string,
+  fact: ServiceFact,
+  more: { readonly pid?: number | undefined; readonly now: number },
+): { readonly message: string; readonly level: "debug" | "info" | "warn" } {
+  const who = "slot" in fact ? instanceName(service, fact.slot) : service;
+  const pid = more.pid === undefined ? "" : ` (pid ${more.pid})`;
+  switch (fact.type) {
+    case "armed":
+      return { message: `${service} waits for a connection`, level: "debug" };
+    case "worker-started":
+      return { message: `${who} started${pid}`, level: "debug" };
+    case "worker-ready":
+      return { message: `${who} is ready${pid}`, level: "info" };
+    case "ready-timeout":
+      return { message: `${who}${pid} is not ready in time: SIGKILL to its whole tree`, level: "warn" };
+    case "stopping":
+      return { message: `${who}${pid} is asked to stop`, level: "debug" };
+    case "stop-timeout":
+      return { message: `${who}${pid} ignored the stop signal: SIGKILL to its whole tree`, level: "warn" };
+    case "worker-ended": {
+      const expected = fact.reason === "asked" || fact.end.kind === "disarmed";
+      return {
+        message: `${who}${pid} ${describeEnd(fact.end)}${expected && fact.end.kind !== "disarmed" ? ", as asked" : ""}`,
+        level: expected ? (fact.end.kind === "disarmed" ? "debug" : "info") : "warn",
+      };
+    }
+    case "start-delayed": {
+      const delay = seconds(fact.until - more.now);
+      return fact.why === "start-limit"
+        ? { message: `${who} was started too often: the next start is in ${delay} (start limit)`, level: "warn" }
+        : { message: `${who} is started again in ${delay}`, level: "info" };
+    }
+    case "halted":
+      return {
+        message: `${who} is not started again: it ${describeEnd(fact.end)}, and restart.when says so`,
+        level: "info",
+      };
+    case "rolled-back":
+      return { message: `${who}: the new worker failed, the one before goes on`, level: "warn" };
+    case "restarted":
+      return { message: `${service} was restarted`, level: "info" };
+    case "stopped":
+      return { message: `${service} is stopped`, level: "info" };
+  }
+}

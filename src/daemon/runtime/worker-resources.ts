@@ -1,0 +1,96 @@
+import { Socket } from "node:net";
+import { type NotifyMessage, NotifySocket, type OwnedFd } from "../../ancillary/index.js";
+import type { LogRing } from "./logs/log-ring.js";
+import type { LogSink } from "./logs/log-sink.js";
+import { WorkerOutput } from "./logs/worker-output.js";
+import type { WorkerTag } from "./service-store.js";
+import type { WorkerPipes } from "./start-plan.js";
+
+export interface WorkerListener {
+  /** A READY=1 or a STATUS= of somebody; whether it may speak for the worker is the listener's to decide. */
+  notified(message: NotifyMessage): void;
+  /** A line on READY_FD. */
+  announced(): void;
+  /** A datagram on the notify socket that could not be used. */
+  dropped(reason: string): void;
+}
+
+/**
+ * What the supervisor has open for one worker: its log pipes, its notify socket, its READY_FD pipe.
+ *
+ * The keeper has duplicates, so that the next supervisor finds them by `adopt`.
+ */
+export class WorkerResources {
+  readonly key: string;
+  readonly tag: WorkerTag;
+  /** STATUS= of sd_notify(3), as it was last said. */
+  statusText?: string;
+  readonly #notify: NotifySocket;
+  readonly #output?: WorkerOutput;
+  readonly #ready?: Socket;
+
+  /** Takes over the pipes and the socket. */
+  constructor(o: {
+    readonly key: string;
+    readonly tag: WorkerTag;
+    readonly notify: NotifySocket;
+    readonly pipes: WorkerPipes;
+    readonly ring: LogRing;
+    readonly sink: LogSink | undefined;
+    readonly listener: WorkerListener;
+  }) {
+    this.key = o.key;
+    this.tag = o.tag;
+    this.#notify = o.notify;
+    this.#notify.start(
+      (message) => o.listener.notified(message),
+      (reason) => o.listener.dropped(reason),
+    );
+    const { stdout, stderr, ready } = o.pipes;
+    if (stdout !== undefined && stderr !== undefined && o.sink !== undefined) {
+      const worker = { service: o.tag.service, instance: `${o.tag.service}/${o.tag.slot}`, worker: o.tag.worker };
+      this.#output = new WorkerOutput({ worker, stdout, stderr, ring: o.ring, sink: o.sink, now: () => new Date() });
+    }
+    if (ready !== undefined) {
+      // The read end stays open until the worker is gone: closing it early would give a late writer SIGPIPE.
+      this.#ready = new Socket({ fd: ready.release(), readable: true, writable: false });
+      this.#ready.on("data", (bytes) => {
+        if (bytes.includes(0x0a)) o.listener.announced();
+      });
+      this.#ready.on("error", () => this.#ready?.destroy());
+      this.#ready.unref();
+    }
+  }
+
+  /** Takes what its notify socket has now, so that a message is handled before the exit of its sender. */
+  drainNotify(): void {
+    this.#notify.drain();
+  }
+
+  lastLines(count: number): readonly string[] {
+    return this.#output?.lastLines(count) ?? [];
+  }
+
+  /** Reads what is left in the pipes and closes everything. Ends with what the worker wrote last. */
+  close(): void {
+    this.#output?.close();
+    this.#notify.close();
+    this.#ready?.destroy();
+  }
+}
+
+/** Sorts the descriptors that the keeper kept for a worker by what its tag says they are. */
+export function sortKept(
+  tag: WorkerTag,
+  fds: readonly OwnedFd[],
+): { readonly notify: NotifySocket; readonly pipes: WorkerPipes } {
+  const found: { -readonly [K in keyof WorkerPipes]: WorkerPipes[K] } = {};
+  let notify: NotifySocket | undefined;
+  for (const [index, fd] of fds.entries()) {
+    const name = tag.keep[index];
+    if (name === "notify") notify = NotifySocket.adopt(fd);
+    else if (name === undefined) fd.close();
+    else found[name] = fd;
+  }
+  return { notify: notify ?? NotifySocket.bind(), pipes: found };
+}

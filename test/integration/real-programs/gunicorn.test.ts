@@ -1,0 +1,11 @@
+import { askHttp, describeRealProgram } from "./real-program.js";
+
+describeRealProgram({
+  folder: "gunicorn",
+  debianPackage: "gunicorn",
+  executable: "/usr/bin/gunicorn",
+  service: "web",
+  ask: askHttp,
+  answer: /^gunicorn/,
+  rate: 100,
+});

@@ -1,0 +1,11 @@
+import { askHttp, describeRealProgram } from "./real-program.js";
+
+describeRealProgram({
+  folder: "lighttpd",
+  debianPackage: "lighttpd",
+  executable: "/usr/sbin/lighttpd",
+  service: "web",
+  ask: askHttp,
+  answer: /^lighttpd/,
+  rate: 100,
+});

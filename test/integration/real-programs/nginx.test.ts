@@ -1,0 +1,11 @@
+import { askHttp, describeRealProgram } from "./real-program.js";
+
+describeRealProgram({
+  folder: "nginx",
+  debianPackage: "nginx-light",
+  executable: "/usr/sbin/nginx",
+  service: "web",
+  ask: askHttp,
+  answer: /^nginx/,
+  rate: 100,
+});

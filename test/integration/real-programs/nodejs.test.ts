@@ -1,0 +1,9 @@
+import { askHttp, describeRealProgram } from "./real-program.js";
+
+describeRealProgram({
+  folder: "nodejs",
+  service: "web",
+  ask: askHttp,
+  answer: /^node \d+/,
+  rate: 100,
+});

@@ -1,0 +1,93 @@
+import { constants } from "node:os";
+import type { End } from "../../../src/daemon/lifecycle/end.js";
+import {
+  type Instance,
+  nextDeadline,
+  type ServiceEffect,
+  type ServiceFact,
+  type ServiceState,
+} from "../../../src/daemon/lifecycle/service-state.js";
+import type { Worker } from "../../../src/daemon/lifecycle/worker.js";
+
+export function renderEffect(effect: ServiceEffect): string {
+  switch (effect.type) {
+    case "answer": {
+      const askers = effect.askers.map((asker) => String.fromCharCode(asker)).join(",");
+      const { failure } = effect;
+      const why = failure === undefined ? "" : `: #${failure.worker} ${failure.code}, ${renderEnd(failure.end)}`;
+      return `answer ${askers} ${effect.answer}${why}`;
+    }
+    case "signal":
+    case "sweep":
+      return `${effect.type} #${effect.worker} ${effect.signal}`;
+    case "spawn":
+    case "arm":
+    case "disarm":
+    case "kill-tree":
+    case "acknowledge":
+      return `${effect.type} #${effect.worker}`;
+  }
+}
+
+export function renderFact(fact: ServiceFact): string {
+  switch (fact.type) {
+    case "worker-ended": {
+      const marks = [...(fact.reason ? [fact.reason] : []), ...(fact.forced ? ["forced"] : [])].map((mark) => `, ${mark}`);
+      return `worker-ended ${fact.slot}/#${fact.worker} ${renderEnd(fact.end)}${marks.join("")}`;
+    }
+    case "start-delayed":
+      return `start-delayed ${fact.slot} until ${fact.until}, ${fact.why}`;
+    case "halted":
+      return `halted ${fact.slot} after ${renderEnd(fact.end)}`;
+    case "restarted":
+    case "stopped":
+      return fact.type;
+    default:
+      return `${fact.type} ${fact.slot}/#${fact.worker}`;
+  }
+}
+
+export function renderEnd(end: End): string {
+  switch (end.kind) {
+    case "exited":
+      return `code:${end.code}`;
+    case "signalled":
+      return `signal:${nameOf(constants.signals, end.signal)}`;
+    case "not-started":
+      return `stage:${end.stage} ${nameOf(constants.errno, end.errno)}`;
+    case "unknown":
+    case "disarmed":
+      return end.kind;
+  }
+}
+
+/** `1: #1 ready, successor #4 warming; 2: backoff until 5100 | leaving #3 stopping | deadline 6000` */
+export function renderState(state: ServiceState): string {
+  const due = nextDeadline(state);
+  return [
+    ...(state.blocked ? ["blocked"] : []),
+    state.instances.map((instance) => renderInstance(instance, state.desired)).join("; "),
+    ...state.retiring.map((worker) => `leaving ${renderWorker(worker)}`),
+    ...(state.job ? [`job ${state.job.kind}`] : []),
+    ...(due === undefined ? [] : [`deadline ${due}`]),
+  ].join(" | ");
+}
+
+function renderInstance(instance: Instance, desired: "started" | "stopped"): string {
+  const { slot, current, successor, wait, halted } = instance;
+  const parts = [
+    ...(current ? [renderWorker(current)] : []),
+    ...(successor ? [`successor ${renderWorker(successor)}`] : []),
+    ...(wait ? [`${wait.why} until ${wait.until}`] : []),
+    ...(halted ? ["halted"] : []),
+  ];
+  return `${slot}: ${parts.length > 0 ? parts.join(", ") : desired === "stopped" ? "stopped" : "none"}`;
+}
+
+function renderWorker(worker: Worker): string {
+  return `#${worker.id} ${worker.state.phase}`;
+}
+
+function nameOf(names: object, value: number): string {
+  return Object.entries(names).find(([, number]) => number === value)?.[0] ?? String(value);
+}

@@ -1,0 +1,93 @@
+import { describe, expect, test } from "vitest";
+import type { Config, ServiceConfig } from "../../../src/daemon/config/config.js";
+import { type Change, diff } from "../../../src/daemon/plan/diff.js";
+
+const service: ServiceConfig = {
+  name: "web",
+  command: ["node", "server.js"],
+  sockets: ["web"],
+  workers: 2,
+  start: "boot",
+  umask: 0o22,
+  env: {},
+  envFiles: [],
+  inheritEnv: false,
+  limits: {},
+  noNewPrivileges: true,
+  ready: { when: "notify", timeoutMs: 30_000, settleMs: 0 },
+  restart: {
+    when: "always",
+    backoff: { initialMs: 100, factor: 2, maxMs: 30_000, jitter: 0.2, resetAfterMs: 60_000 },
+    limit: { starts: 10, intervalMs: 60_000 },
+    prevent: [],
+  },
+  stop: { signal: "SIGTERM", timeoutMs: 20_000 },
+  log: { to: "supervisor" },
+};
+
+const config: Config = {
+  version: 1,
+  files: ["/etc/holdfast/holdfast.toml"],
+  supervisor: {
+    control: "/run/holdfast/control.sock",
+    controlMode: 0o660,
+    log: { level: "info", format: "auto" },
+    watchdogMs: 20_000,
+  },
+  sockets: {
+    web: {
+      name: "web",
+      listen: [{ kind: "tcp", host: "127.0.0.1", port: 8080, family: "ipv4" }],
+      listenText: ["tcp://127.0.0.1:8080"],
+      backlog: 4096,
+      mode: 0o666,
+      symlinks: [],
+      removeOnStop: false,
+      options: {},
+    },
+  },
+  services: { web: service },
+};
+
+function withService(change: Partial<ServiceConfig>): Config {
+  return { ...config, services: { web: { ...service, ...change } } };
+}
+
+function howOf(changes: readonly Change[]): unknown[] {
+  return changes.map((change) => ("how" in change ? [change.kind, change.how, ...change.keys] : [change.kind]));
+}
+
+describe("a changed configuration", () => {
+  test.each([
+    ["the number of workers", withService({ workers: 5 }), [["change-service", "live", "workers"]]],
+    [
+      "how it is stopped",
+      withService({ stop: { signal: "SIGINT", timeoutMs: 1 } }),
+      [["change-service", "live", "stop"]],
+    ],
+    ["what it executes", withService({ command: ["node", "b.js"] }), [["change-service", "rolling", "command"]]],
+    [
+      "a live and a rolling key",
+      withService({ workers: 5, env: { A: "1" } }),
+      [["change-service", "rolling", "env", "workers"]],
+    ],
+    [
+      "the backlog of a socket",
+      { ...config, sockets: { web: { ...config.sockets.web!, backlog: 1 } } },
+      [["change-socket", "live", "backlog"]],
+    ],
+    [
+      "the address of a socket",
+      { ...config, sockets: { web: { ...config.sockets.web!, listenText: ["tcp://127.0.0.1:81"] } } },
+      [["change-socket", "rebind", "listenText"]],
+    ],
+    [
+      "the control socket",
+      { ...config, supervisor: { ...config.supervisor, control: "/run/other.sock" } },
+      [["change-supervisor", "restart", "control"]],
+    ],
+    ["everything away", { ...config, sockets: {}, services: {} }, [["remove-service"], ["remove-socket"]]],
+  ])("is classified by %s", (_what, desired, expected) => {
+    expect(howOf(diff(config, desired))).toEqual(expected);
+  });
+});
