@@ -1,6 +1,16 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -31,6 +41,7 @@ const KEPT_OUTPUT = 1 << 20;
  */
 export async function startHoldfast({ config, template, values = {}, supervisor = "", env = {}, prefix = [] }) {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "holdfast-")));
+  chmodSync(directory, 0o755); // Workers of another user find their files there.
   const control = join(directory, "control.sock");
   const file = join(directory, "holdfast.toml");
   if (template !== undefined) copyTemplate(template, directory, { ...values, DIR: directory });

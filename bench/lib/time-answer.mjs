@@ -5,6 +5,7 @@ import { until } from "./until.mjs";
 /**
  * Connects and waits for the line `ok PID` of bench/c/worker.c.
  * Resolves with `ms` from before connect to the first byte and the worker's `pid`, once the worker closed the connection.
+ * Rejects with the error of the socket, or with the code `no-answer` when the connection ended without that line.
  */
 export function timeAnswer(port, timeoutMs = 10_000) {
   return new Promise((resolve, reject) => {
@@ -22,7 +23,8 @@ export function timeAnswer(port, timeoutMs = 10_000) {
       clearTimeout(timer);
       const pid = Number(/^ok (\d+)\n$/.exec(text)?.[1]);
       if (pid) resolve({ ms, pid });
-      else reject(new Error(`unexpected answer: ${JSON.stringify(text)}`));
+      else
+        reject(Object.assign(new Error(`not the answer of a worker: ${JSON.stringify(text)}`), { code: "no-answer" }));
     });
   });
 }

@@ -3,15 +3,56 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <string>
 
 namespace holdfast::addon {
 
+namespace {
+
+/** Errors that Linux calls used here can give and that libuv has no name for ("Unknown system error -109"). */
+const char* name_of(int error) {
+  switch (error) {
+    case EBADMSG:
+      return "EBADMSG";
+    case ECHILD:
+      return "ECHILD";
+    case EDEADLK:
+      return "EDEADLK";
+    case EDQUOT:
+      return "EDQUOT";
+    case EINPROGRESS:
+      return "EINPROGRESS";
+    case ELIBBAD:
+      return "ELIBBAD";
+    case ENOEXEC:
+      return "ENOEXEC";
+    case ENOLCK:
+      return "ENOLCK";
+    case ESTALE:
+      return "ESTALE";
+    case ETOOMANYREFS:
+      return "ETOOMANYREFS";
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
 void throw_failure(Napi::Env env, int error, const char* call) {
   char code[32];
   char words[128];
-  uv_err_name_r(-error, code, sizeof(code));
-  uv_strerror_r(-error, words, sizeof(words));
+  const char* name = name_of(error);
+  if (name != nullptr) {
+    snprintf(code, sizeof(code), "%s", name);
+    snprintf(words, sizeof(words), "%s", strerror(error));
+  } else {
+    uv_err_name_r(-error, code, sizeof(code));
+    uv_strerror_r(-error, words, sizeof(words));
+  }
   Napi::Error failure = Napi::Error::New(env, std::string(call) + " " + code + ": " + words);
   failure.Set("code", Napi::String::New(env, code));
   failure.Set("errno", Napi::Number::New(env, -error));

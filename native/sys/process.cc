@@ -79,8 +79,11 @@ Result<Done> replace_image(const Image& image) {
     for (size_t j = 0; j < i; j++) static_cast<void>(set_close_on_exec(image.keep[j], true));
     return kept;
   }
-  // A standard stream that is closed has no flag to clear.
-  for (int fd = 0; fd <= 2; fd++) static_cast<void>(set_nonblocking(fd, false));
+  // Node calls uv_disable_stdio_inheritance, which makes 0 to 2 close-on-exec. One that is closed has no flag to clear.
+  for (int fd = 0; fd <= 2; fd++) {
+    static_cast<void>(set_close_on_exec(fd, false));
+    static_cast<void>(set_nonblocking(fd, false));
+  }
   SignalState signals;
   signals.reset();
   execve(image.path, image.argv, image.env);

@@ -68,7 +68,7 @@ export class ControlTable {
     if (this.level(message) !== SOL_SOCKET) return "unknown";
     const type = this.type(message);
     if (type === SCM_RIGHTS) return "rights";
-    if (type === SCM_CREDENTIALS && (this.size(message) === 0 || this.size(message) >= ucredSize)) return "credentials";
+    if (type === SCM_CREDENTIALS && this.size(message) >= ucredSize) return "credentials";
     return type === SCM_PIDFD && this.size(message) >= 4 ? "pidfd" : "unknown";
   }
 

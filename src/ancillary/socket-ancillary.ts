@@ -1,4 +1,4 @@
-import { ControlTable, MSG_CTRUNC } from "./control-table.js";
+import { ControlTable, MSG_CTRUNC, SCM_CREDENTIALS } from "./control-table.js";
 import { credentialNumbers, type UnknownMessage } from "./message.js";
 import { type NativeControlBuffer, native } from "./native.js";
 import { type Fd, hold, numberOf, OwnedFd } from "./owned-fd.js";
@@ -116,7 +116,7 @@ export class SocketAncillary implements Disposable {
   added(): AddedMessage[] {
     if (this.#incoming) return [];
     return Array.from({ length: this.#table.messages }, (_, index) =>
-      this.#table.kind(index) === "credentials"
+      this.#table.type(index) === SCM_CREDENTIALS
         ? { kind: "ScmCredentials", credentials: this.#table.credentials(index) }
         : { kind: "ScmRights", numbers: this.#table.slots(index) },
     );

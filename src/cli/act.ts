@@ -61,7 +61,7 @@ export async function actOn(
   await Promise.all(Array.from({ length: Math.min(atOnce, queue.length) }, next));
   context.onInterrupt(undefined);
   const outcomes = ends.flatMap(({ outcome }) => (outcome === undefined ? [] : [outcome]));
-  if (outcomes.length > 0 || services.length === 0) wroteJson(context, outcomes, single);
+  if (outcomes.length > 0) wroteJson(context, outcomes, single);
   return worst([...ends.map(({ code }) => code), missing > 0 ? exitCode.noSuchService : exitCode.done]);
 }
 

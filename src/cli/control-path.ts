@@ -1,5 +1,6 @@
-import { accessSync, constants, existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { accessSync, constants, existsSync, lstatSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { defaultControl } from "../daemon/config/supervisor-config.js";
 import { exitCode } from "./exit-code.js";
 import { Failure } from "./failure.js";
 import { quickControl } from "./quick-control.js";
@@ -35,10 +36,16 @@ export async function findControlPath(o: {
 
 /** Where a supervisor listens if its configuration does not say: that of the user first, then that of the system. */
 export function defaultPaths(env: NodeJS.ProcessEnv, uid: number): readonly string[] {
-  const system = "/run/holdfast/control.sock";
-  if (uid === 0) return [system];
-  const runtime = env.XDG_RUNTIME_DIR;
-  return runtime === undefined || runtime === "" ? [system] : [`${runtime}/holdfast/control.sock`, system];
+  const system = defaultControl({ env, uid: 0 }).path;
+  const own = defaultControl({ env, uid });
+  // Below /tmp anybody can make a folder of that name and listen there in the user's stead.
+  if (own.fallback && !ownedBy(dirname(own.path), uid)) return [system];
+  return own.path === system ? [system] : [own.path, system];
+}
+
+function ownedBy(folder: string, uid: number): boolean {
+  const stats = lstatSync(folder, { throwIfNoEntry: false });
+  return stats?.isDirectory() === true && stats.uid === uid;
 }
 
 async function controlOf(file: string, o: { env: NodeJS.ProcessEnv; uid: number }): Promise<ControlPath> {

@@ -29,7 +29,10 @@ export async function buildProgram(words: readonly string[], execute: Execute): 
         .choices(["table", "json", "jsonl"])
         .default("table"),
     )
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureHelp({
+      showGlobalOptions: true,
+      visibleGlobalOptions: () => program.options.filter(({ long }) => long !== "--version"),
+    })
     .showHelpAfterError('("holdfast --help" lists the commands)')
     .exitOverride();
   for (const [name, { summary, load }] of Object.entries(catalogue)) {

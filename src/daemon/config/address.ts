@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import type { Address } from "./config.js";
 import { LATER } from "./later.js";
-import { didYouMean } from "./nearest.js";
+import { nearest } from "./nearest.js";
 import { type Parsed, quote, right, wrong } from "./problem.js";
 
 export const ADDRESS_PATTERN = "^(tcp|udp|unix|unix-dgram|unix-seqpacket|fifo)://.+";
@@ -49,12 +49,13 @@ function isPathScheme(text: string): text is PathScheme {
 function hintForScheme(scheme: string, rest: string): string | undefined {
   const lower = scheme.toLowerCase();
   if (SCHEMES.includes(lower)) return `did you mean "${lower}://${rest}"?`;
-  if (/^(https?|wss?|tcp[46]|tls|ssl)$/.test(lower)) {
+  if (/^(https?|wss?|tls|ssl)$/.test(lower)) {
     return `Holdfast binds the socket and speaks no protocol on it: did you mean "tcp://${rest.replace(/\/.*$/s, "")}"?`;
   }
-  if (/^udp[46]$/.test(lower)) return `did you mean "udp://${rest}"?`;
+  if (/^(tcp|udp)[46]$/.test(lower)) return `did you mean "${lower.slice(0, 3)}://${rest}"?`;
   if (/^(unix-stream|uds|ipc|file|local)$/.test(lower)) return `did you mean "unix://${rest}"?`;
-  return didYouMean(scheme, SCHEMES);
+  const [near] = nearest(scheme, SCHEMES);
+  return near && `did you mean ${quote(`${near}://${rest}`)}?`;
 }
 
 function guessScheme(text: string): string {
@@ -72,6 +73,7 @@ function hintForPort(port: string, scheme = "tcp"): string {
 
 function parseInternet(kind: "tcp" | "udp", rest: string): Parsed<Address> {
   const whole = quote(`${kind}://${rest}`);
+  if (rest === "") return wrong(`${whole} names no address`, { hint: `write it as in "${kind}://127.0.0.1:8080"` });
   const slash = rest.search(/[/?#]/);
   if (slash !== -1) {
     return wrong(`${whole} ends in a path, and a socket has none`, {
@@ -129,7 +131,9 @@ function parsePath(kind: PathScheme, path: string): Parsed<Address> {
       hint: `did you mean ${quote(`${kind}://\${HOME}${path.slice(1)}`)}?`,
     });
   if (!path.startsWith("@") && /(^|\/)\.{0,2}$/.test(path)) return wrong(`${whole} is a folder`);
-  return right({ kind, path });
+  // A relative path is measured once it is absolute.
+  const checked = /^[@/]/.test(path) ? checkPath(kind, path) : right(path);
+  return checked.ok ? right({ kind, path }) : checked;
 }
 
 /** The length of the finished path against what the kernel takes. */

@@ -1,6 +1,6 @@
 import type { Accounts } from "./account.js";
 import { checkOwnGroup, checkServiceRights, checkSocketRights } from "./check-rights.js";
-import { checkService, checkServiceSockets, ServiceClaims } from "./check-services.js";
+import { checkDescriptors, checkReferences, checkService, ServiceClaims } from "./check-services.js";
 import { Claims, checkSocketKeys } from "./check-sockets.js";
 import type { ServiceConfig, SocketConfig, SupervisorConfig } from "./config.js";
 import { withDefaults } from "./defaults.js";
@@ -50,13 +50,12 @@ export function buildConfig(sections: Sections, o: Building): Built {
   const supervisor = buildSupervisor(sections.supervisor, claims, o);
   const sockets = buildSockets(sections.socket, claims, o);
   const services = buildServices(sections, o);
-  const names = new Set(sections.socket.entries.keys());
   const known = new Map(sockets.map(({ config }) => [config.name, config]));
   const starters = new ServiceClaims();
   for (const { config, site } of services) {
     checkService(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
-    if (o.complete) checkServiceSockets(config, { site, names, sockets: known });
+    checkDescriptors(config, { site, sockets: known });
     starters.claim(config, site);
   }
   if (o.complete && services.length === sections.service.entries.size) warnOfUnused(sockets, services, sections, o);
@@ -106,12 +105,14 @@ function buildSockets(section: TableNode, claims: Claims, o: Building): Placed<S
 function buildServices(sections: Sections, o: Building): Placed<ServiceConfig>[] {
   const defaults = expand(sections.defaults, defaultsSchema) as TableNode;
   validate(defaultsSchema, defaults, { path: ["defaults"], findings: o.problems });
+  const socketNames = new Set(sections.socket.entries.keys());
   const services: Placed<ServiceConfig>[] = [];
   for (const [name, table] of namedTables("service", sections.service, o)) {
     const node = withDefaults(expand(table, serviceSchema) as TableNode, defaults);
-    const input = validate(serviceSchema, node, { path: ["service", name], findings: o.problems });
-    if (input === undefined) continue;
     const site = new Site(node, ["service", name], o);
+    const input = validate(serviceSchema, node, { path: ["service", name], findings: o.problems });
+    if (o.complete) checkReferences(site, socketNames);
+    if (input === undefined) continue;
     services.push({ config: serviceConfig(name, input, { site, base: o.base }), site });
   }
   return services;
@@ -128,7 +129,8 @@ function namedTables(section: "socket" | "service", node: TableNode, o: Building
     else if (entry.node.kind === "table") tables.push([name, entry.node]);
     else {
       const message = `expected a table, found ${describeValue(toPlain(entry.node))}`;
-      const hint = `write it as [${section}.NAME]`;
+      const hint =
+        section === "service" ? "a service has at least a command" : "a socket has at least one address in listen";
       o.problems.add(entry.node.at, [section, name], wrong(message, { code: "wrong-type", hint }).wrong);
     }
   }

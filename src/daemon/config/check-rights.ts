@@ -51,7 +51,7 @@ export function checkOwnGroup(key: string, group: string, o: { site: Site; accou
   if (accounts.uid === 0) {
     if (id === undefined) site.warn([key], unknown("group", group));
   } else if (id === undefined || (id !== accounts.gid && !accounts.groups.includes(id))) {
-    site.refuse([key], notPermitted(accounts, "give a file to a group that it is not in"));
+    site.refuse([key], notPermitted(accounts, "name a group that is not its own"));
   }
 }
 

@@ -2,6 +2,7 @@ import type { ServiceConfig, SocketConfig } from "./config.js";
 import { didYouMean } from "./nearest.js";
 import { quote, wrong } from "./problem.js";
 import type { Site } from "./site.js";
+import { entryAt } from "./tree.js";
 
 /** LISTEN_FDS of one worker; a start carries its descriptors in frames that hold no more. */
 const MOST_DESCRIPTORS = 250;
@@ -62,34 +63,31 @@ export function checkService(service: ServiceConfig, site: Site): void {
   }
 }
 
-/** Known names of sockets, those with mistakes in their own table included. */
-export function checkServiceSockets(
-  service: ServiceConfig,
-  o: { site: Site; names: ReadonlySet<string>; sockets: ReadonlyMap<string, SocketConfig> },
-): void {
-  const seen = new Set<string>();
-  let descriptors = 0;
-  for (const [index, name] of service.sockets.entries()) {
-    if (!o.names.has(name)) {
-      const hint = didYouMean(name, o.names) ?? `define it as [socket.${name}] with listen = ["…"]`;
-      o.site.refuse(
-        ["sockets", index],
-        wrong(`there is no socket ${quote(name)}`, { code: "unknown-reference", hint }),
-      );
+/** The names in `sockets`, of a service with other mistakes as well. `names` has those of wrong sockets too. */
+export function checkReferences(site: Site, names: ReadonlySet<string>): void {
+  const list = entryAt(site.node, ["sockets"])?.node;
+  const seen = new Set<unknown>();
+  for (const [index, item] of (list?.kind === "list" ? list.items : []).entries()) {
+    if (item.kind !== "string" || item.value === "") continue;
+    const name = item.raw;
+    if (!names.has(name)) {
+      const hint = didYouMean(name, names) ?? `define it: [socket.${name}] with listen = ["…"]`;
+      site.refuse(["sockets", index], wrong(`there is no socket ${quote(name)}`, { code: "unknown-reference", hint }));
+    } else if (seen.has(name)) {
+      site.refuse(["sockets", index], wrong(`socket ${quote(name)} is listed twice`, { code: "duplicate" }));
     }
-    if (seen.has(name))
-      o.site.refuse(["sockets", index], wrong(`socket ${quote(name)} is listed twice`, { code: "duplicate" }));
     seen.add(name);
-    descriptors += o.sockets.get(name)?.listen.length ?? 0;
   }
-  if (descriptors > MOST_DESCRIPTORS) {
-    o.site.refuse(
-      ["sockets"],
-      wrong(`these are ${descriptors} descriptors, and a worker gets at most ${MOST_DESCRIPTORS}`, {
-        code: "too-large",
-      }),
-    );
-  }
+}
+
+export function checkDescriptors(
+  service: ServiceConfig,
+  o: { site: Site; sockets: ReadonlyMap<string, SocketConfig> },
+): void {
+  const count = service.sockets.reduce((sum, name) => sum + (o.sockets.get(name)?.listen.length ?? 0), 0);
+  if (count <= MOST_DESCRIPTORS) return;
+  const message = `these are ${count} descriptors, and a worker gets at most ${MOST_DESCRIPTORS}`;
+  o.site.refuse(["sockets"], wrong(message, { code: "too-large" }));
 }
 
 /** What services must agree on. Sharing a socket is fine, as long as it is clear whom a connection starts. */

@@ -120,7 +120,7 @@ export class Claims {
     const others = this.#tcpByPort.get(port) ?? [];
     const first = others.find((other) => overlap(other, claim) || overlap(claim, other));
     if (first !== undefined) {
-      const message = `port ${port} on every address is taken or wanted, by ${first.owner} at ${first.where}, and that includes this one`;
+      const message = `this overlaps with ${first.owner} at ${first.where}: one of the two takes port ${port} on every address`;
       site.refuse(below, wrong(message, { code: "duplicate" }));
     }
     this.#tcpByPort.set(port, [...others, claim]);

@@ -7,9 +7,9 @@ export function parseMode(value: unknown): Parsed<number> {
   if (typeof value === "number") {
     return wrong(`expected permission bits in octal such as "0660", found the number ${value}`, {
       code: "wrong-type",
-      hint: /^[0-7]{3}$/.test(String(value))
+      hint: /^[24567][024567]{2}$/.test(String(value))
         ? `did you mean "0${value}"?`
-        : 'write them as a string, "0660", or as 0o660',
+        : 'write the octal digits as a string, as in "0660"',
     });
   }
   if (typeof value !== "string")

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { noteOf } from "./leaf.js";
 import { rootSchema } from "./schema.js";
-import { shapeOf } from "./shape.js";
+import { shapeOf, unwrap } from "./shape.js";
 
 type JsonSchema = Record<string, unknown>;
 
@@ -19,17 +19,16 @@ function override({ zodSchema, jsonSchema: json }: { zodSchema: z.core.$ZodTypes
   const note = noteOf(zodSchema);
   if (note.json !== undefined) Object.assign(json, note.json);
   const shape = shapeOf(zodSchema);
-  if (json.type === "array" && shape.kind === "list") allowAlso(json, json.items as JsonSchema, ["type", "items"]);
+  if (json.type === "array" && shape.kind === "list") allowAlso(json, shape.item, ["type", "items"]);
   else if (json.type === "object" && shape.kind === "table" && note.shorthand !== undefined) {
-    const properties = json.properties as Record<string, JsonSchema>;
-    allowAlso(json, properties[note.shorthand] ?? {}, ["type", "properties", "required", "additionalProperties"]);
+    const main = shape.keys[note.shorthand];
+    if (main !== undefined) allowAlso(json, main, ["type", "properties", "required", "additionalProperties"]);
   }
 }
 
-/** Turn `json` into "this, or that": what is written short is one more form of the same value. */
-function allowAlso(json: JsonSchema, short: JsonSchema, keys: readonly string[]): void {
+/** Turn `json` into "that, or this": what may be written short is one more form of the same value. */
+function allowAlso(json: JsonSchema, short: z.core.$ZodType, keys: readonly string[]): void {
   const long = Object.fromEntries(keys.filter((key) => key in json).map((key) => [key, json[key]]));
   for (const key of keys) delete json[key];
-  const { description: _description, default: _default, ...form } = short;
-  json.anyOf = [form, long];
+  json.anyOf = [{ ...noteOf(unwrap(short)).json }, long];
 }

@@ -11,55 +11,58 @@ export const LATER = {
   probe: `"probe" asks the worker itself over HTTP, TCP or a command; ${NOT_YET}`,
 } as const;
 
-/** By section, then key. `container` is a section of its own and stands under the empty name. */
+/** By section, then key: how the sentence goes on after the key. `container` is a section and stands under the empty name. */
 const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "": {
-    container: "[container] says which services end the container as PID 1",
+    container: "says which services end the container as PID 1",
   },
   supervisor: {
-    metrics: "metrics is the address that serves /metrics, /healthz and /readyz",
-    dashboard: "dashboard is the address that serves a page about the services",
+    metrics: "is the address that serves /metrics, /healthz and /readyz",
+    dashboard: "is the address that serves a page about the services",
   },
   socket: {
-    distribution: "distribution chooses between one kernel queue for all workers and one for each",
-    accept: "accept starts one worker for each connection",
-    max_connections: "max_connections limits the workers of an accept socket",
-    max_connections_per_source: "max_connections_per_source limits the connections of one peer",
-    trigger_limit: "trigger_limit bounds how often a socket may start workers",
+    distribution: "chooses between one kernel queue for all workers and one for each",
+    accept: "starts one worker for each connection",
+    max_connections: "limits the workers of an accept socket",
+    max_connections_per_source: "limits the connections of one peer",
+    trigger_limit: "bounds how often a socket may start workers",
   },
   service: {
-    idle_stop: "idle_stop stops a worker that no connection has used for so long",
-    capabilities: "capabilities gives a worker single rights of root",
-    cgroup: "cgroup puts bounds on a service's memory, CPU time and processes",
-    health: "health asks a running worker at intervals whether it is well",
-    watchdog: "watchdog expects WATCHDOG=1 from a worker at intervals",
-    drain: "drain lets a worker finish its connections before it is stopped",
-    rollout: "rollout says how many workers are replaced at once",
-    after: "after starts a service once another one is ready",
-    hooks: "hooks run commands before a start and after a stop",
-    fd_store: "fd_store keeps descriptors that a worker leaves for its successor",
-    handoff: "handoff is a live channel to a worker for sockets and connections",
+    idle_stop: "stops a worker that no connection has used for so long",
+    capabilities: "gives a worker single rights of root",
+    cgroup: "bounds the memory, CPU time and processes of a service",
+    health: "asks a running worker at intervals whether it is well",
+    watchdog: "expects WATCHDOG=1 from a worker at intervals",
+    drain: "lets a worker finish its connections before it is stopped",
+    rollout: "says how many workers are replaced at once",
+    after: "starts a service once another one is ready",
+    hooks: "runs commands before a start and after a stop",
+    fd_store: "keeps descriptors that a worker leaves for its successor",
+    handoff: "is a live channel to a worker for sockets and connections",
   },
   "service.ready": {
-    probe: "probe asks the worker itself whether it is ready",
+    probe: "asks the worker itself whether it is ready",
   },
   "service.reload": {
-    command: "reload.command is a command that makes a worker read its configuration again",
+    command: "is what makes a worker read its configuration again, instead of a signal",
   },
 };
 
 /** The sentence for `key` in `section` (`service`, `service.ready`, …), or undefined for a key that no version has. */
 export function laterKey(section: string, key: string): string | undefined {
   const keys = Object.hasOwn(LATER_KEYS, section) ? LATER_KEYS[section] : undefined;
-  const sentence = keys !== undefined && Object.hasOwn(keys, key) ? keys[key] : undefined;
-  return sentence === undefined ? undefined : `${sentence}; ${NOT_YET}`;
+  const does = keys !== undefined && Object.hasOwn(keys, key) ? keys[key] : undefined;
+  return does === undefined ? undefined : `${section === "" ? `[${key}]` : key} ${does}; ${NOT_YET}`;
 }
 
 /** All of it, for the reference: what is written, and what it is. */
 export function laterThings(): { readonly written: string; readonly is: string }[] {
   const plain = (sentence: string) => sentence.replace(`; ${NOT_YET}`, "");
   const keys = Object.entries(LATER_KEYS).flatMap(([section, entries]) =>
-    Object.entries(entries).map(([key, is]) => ({ written: section === "" ? `[${key}]` : `${section}.${key}`, is })),
+    Object.entries(entries).map(([key, is]) => ({
+      written: section === "" ? `[${key}]` : `${section}.${key}`,
+      is,
+    })),
   );
   return [
     ...keys,

@@ -13,6 +13,8 @@ type JsonSchema = Readonly<Record<string, unknown>>;
 export interface Note {
   /** How an editor sees a value that our own code parses. */
   readonly json?: JsonSchema;
+  /** How the reference calls such a value, in Markdown. */
+  readonly word?: string;
   /** A table that may be written as the value of this one key: `restart = "never"`. */
   readonly shorthand?: string;
   /** `0o660` is taken as its text. */
@@ -34,14 +36,14 @@ export function annotate<S extends z.core.$ZodType>(schema: S, note: Note): S {
 }
 
 /** A value that `parse` reads; what it finds wrong reaches `validate` unchanged. */
-export function leaf<T>(parse: (value: unknown) => Parsed<T>, json: JsonSchema): z.ZodType<T> {
+export function leaf<T>(parse: (value: unknown) => Parsed<T>, json: JsonSchema, word: string): z.ZodType<T> {
   const schema = z.unknown().transform((value, context): T => {
     const parsed = value === undefined ? wrong("is missing", { code: "missing" }) : parse(value);
     if (parsed.ok) return parsed.value;
     context.addIssue({ code: "custom", message: parsed.wrong.message, params: { wrong: parsed.wrong } });
     return z.NEVER;
   });
-  return annotate(schema as z.ZodType<T>, { json });
+  return annotate(schema as z.ZodType<T>, { json, word });
 }
 
 /** The finding that a leaf put into an issue. */
@@ -76,6 +78,7 @@ export function flag(): z.ZodType<boolean> {
       return wrongType("true or false", value, meant && `did you mean ${meant}, without quotes?`);
     },
     { type: "boolean" },
+    "true or false",
   );
 }
 
@@ -91,6 +94,7 @@ export function integer(least: number, most: number, unit = ""): z.ZodType<numbe
       return wrong(`expected ${form}, found ${value}`);
     },
     { type: "integer", minimum: least, maximum: most },
+    `integer, ${least} to ${most}`,
   );
 }
 
@@ -102,6 +106,7 @@ export function decimal(least: number, most: number): z.ZodType<number> {
       return wrong(`expected a number from ${least} to ${most}, found ${value}`);
     },
     { type: "number", minimum: least, maximum: most },
+    `number, ${least} to ${most}`,
   );
 }
 
@@ -112,6 +117,7 @@ export function text(what = "a string"): z.ZodType<string> {
       return value === "" ? wrong(`expected ${what}, found an empty string`) : right(value);
     },
     { type: "string", minLength: 1 },
+    "string",
   );
 }
 
@@ -120,16 +126,17 @@ export function choice<const T extends string>(
   words: readonly T[],
   later: Readonly<Record<string, string>> = {},
 ): z.ZodType<T> {
-  const all = words.map((word) => `"${word}"`).join(", ");
+  const all = `${words.length > 1 ? "one of " : ""}${words.map((word) => `"${word}"`).join(", ")}`;
   return leaf(
     (value) => {
       const known = words.find((word) => word === value);
       if (known !== undefined) return right(known);
-      if (typeof value !== "string") return wrongType(`one of ${all}`, value);
+      if (typeof value !== "string") return wrongType(all, value);
       if (Object.hasOwn(later, value)) return wrong(later[value] ?? "", { code: "not-yet" });
-      return wrong(`expected one of ${all}, found ${quote(value)}`, { hint: didYouMean(value, words) });
+      return wrong(`expected ${all}, found ${quote(value)}`, { hint: didYouMean(value, words) });
     },
     { enum: words },
+    words.map((word) => `\`"${word}"\``).join(", "),
   );
 }
 
@@ -141,6 +148,7 @@ export function duration(o: { positive?: boolean } = {}): z.ZodType<number> {
       return parsed.ok && o.positive && parsed.value === 0 ? wrong("expected a duration longer than 0") : parsed;
     },
     { type: "string", pattern: DURATION_PATTERN },
+    "duration",
   );
 }
 
@@ -159,6 +167,7 @@ export function size(least: number): z.ZodType<number> {
         { type: "integer", minimum: least },
       ],
     },
+    "size",
   );
 }
 
@@ -169,6 +178,7 @@ export function fileMode(most: number): z.ZodType<number> {
       return parsed.ok && parsed.value > most ? wrong(`the highest value here is "0${most.toString(8)}"`) : parsed;
     },
     { type: "string", pattern: MODE_PATTERN },
+    "octal mode",
   );
   return annotate(schema, { octal: true });
 }
@@ -181,6 +191,7 @@ export function signal(o: { refuse: readonly string[] }): z.ZodType<string> {
       return wrong(`${parsed.value} cannot be used here: no program can handle it`);
     },
     { type: "string", examples: ["SIGTERM"] },
+    "signal",
   );
 }
 
@@ -195,6 +206,7 @@ export function account(what: "user" | "group"): z.ZodType<string> {
       return /^[^\s:/]{1,255}$/.test(value) ? right(value) : wrong(`${quote(value)} cannot be the name of a ${what}`);
     },
     { anyOf: [{ type: "string" }, { type: "integer", minimum: 0 }] },
+    what,
   );
 }
 
@@ -203,37 +215,4 @@ function parseFound<T>(parse: (value: unknown) => Parsed<T>, value: unknown): Pa
   const parsed = parse(value);
   if (parsed.ok || typeof value === "string" || typeof value === "number") return parsed;
   return { ok: false, wrong: { ...parsed.wrong, message: `${parsed.wrong.message}, found ${describeValue(value)}` } };
-}
-
-export interface Doc {
-  /** One sentence for the reference and for editors. */
-  readonly is: string;
-  /** A TOML value. */
-  readonly example?: string;
-  /** What holds without the key, in words. */
-  readonly otherwise?: string;
-}
-
-export function required<S extends z.ZodType>(schema: S, doc: Doc): S {
-  return document(schema.meta({ description: doc.is }) as S, schema, doc);
-}
-
-export function optional<S extends z.ZodType>(schema: S, doc: Doc): z.ZodOptional<S> {
-  return document(schema.optional().meta({ description: doc.is }), undefined, doc);
-}
-
-/** `value` is what a user would write, and goes through the schema as that would. */
-export function withDefault<S extends z.ZodType>(schema: S, value: z.input<S>, doc: Doc): z.ZodPrefault<S> {
-  const filled: z.ZodPrefault<S> = z.prefault(schema, value as never);
-  return document(filled.meta({ description: doc.is }), undefined, doc);
-}
-
-/** `meta` of zod returns a copy, which our notes do not follow by themselves. */
-function document<S extends z.core.$ZodType>(schema: S, from: z.core.$ZodType | undefined, doc: Doc): S {
-  const { example, otherwise } = doc;
-  return annotate(schema, {
-    ...(from === undefined ? {} : noteOf(from)),
-    ...(example === undefined ? {} : { example }),
-    ...(otherwise === undefined ? {} : { otherwise }),
-  });
 }

@@ -71,7 +71,7 @@ export function formatPath(path: KeyPath): string {
   let text = "";
   for (const step of path) {
     if (typeof step === "number") text += `[${step}]`;
-    else text += (text === "" ? "" : ".") + (/^[A-Za-z0-9_-]+$/.test(step) ? step : quote(step));
+    else text += (text === "" ? "" : ".") + (/^[$A-Za-z0-9_-]+$/.test(step) ? step : quote(step));
   }
   return text;
 }

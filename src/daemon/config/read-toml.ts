@@ -31,7 +31,8 @@ export function readToml(text: string, file: string, findings: Findings): TableN
     return convert(parseTOML(text), file);
   } catch (error) {
     if (error instanceof ParseError) {
-      findings.add(placeOfError(error, text, file), [], { code: "syntax", message: wordsOf(error.message) });
+      const { place, message } = diagnose(error, text, file);
+      findings.add(place, [], { code: "syntax", message });
       return undefined;
     }
     if (error instanceof TooDeep || error instanceof RangeError) {
@@ -55,15 +56,21 @@ function wordsOf(message: string): string {
   return WORDS.get(message) ?? message.charAt(0).toLowerCase() + message.slice(1);
 }
 
-/** A value that is missing is noticed at the next token, lines below; the place to look at is the end of what stands there. */
-function placeOfError(error: ParseError, text: string, file: string): Place {
-  if (error.message !== "Unspecified values are invalid" && error.index < text.length) {
-    return { file, line: error.lineNumber, column: error.column + 1 };
-  }
+/** What is missing is noticed at the next token, lines below; the place to look at is the end of what stands there. */
+function diagnose(error: ParseError, text: string, file: string): { place: Place; message: string } {
   const before = text.slice(0, error.index).trimEnd();
-  const line = before.split("\n").length;
-  return { file, line, column: before.length - before.lastIndexOf("\n") };
+  const gap = text.slice(before.length, error.index);
+  const end = { file, line: before.split("\n").length, column: before.length - before.lastIndexOf("\n") };
+  if (before.endsWith("=") && (gap.includes("\n") || error.index >= text.length)) {
+    return { place: end, message: "a value is missing here" };
+  }
+  const place = { file, line: error.lineNumber, column: error.column + 1 };
+  if (error.message !== LINE_ENDED) return { place, message: wordsOf(error.message) };
+  const header = /(^|\n)[ \t]*\[[^\n]*$/.test(before);
+  return { place: end, message: header ? "this table header has no closing bracket" : "the line ends too early" };
 }
+
+const LINE_ENDED = "The key, equals sign, and value must be on the same line";
 
 function convert(program: AST.TOMLProgram, file: string): TableNode {
   const place = (node: AST.TOMLNode): Place => ({

@@ -34,7 +34,7 @@ export function readYaml(text: string, file: string, findings: Findings, o: { js
     lineCounter: lines,
     prettyErrors: false,
     uniqueKeys: false,
-    logLevel: "silent",
+    logLevel: "error", // "silent" would also drop the error about a second document.
   });
   const faults = [...document.errors, ...document.warnings];
   const deep = faults.find((fault) => fault.code === "RESOURCE_EXHAUSTION");

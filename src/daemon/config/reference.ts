@@ -5,7 +5,7 @@ import { noteOf } from "./leaf.js";
 import { rootSchema, supervisorSchema } from "./schema.js";
 import { serviceSchema } from "./schema-service.js";
 import { socketSchema } from "./schema-socket.js";
-import { keyPaths, shapeOf } from "./shape.js";
+import { keyPaths, shapeOf, unwrap } from "./shape.js";
 
 const SECTIONS: Readonly<Record<string, z.ZodType>> = {
   top: rootSchema.pick({ $schema: true, version: true }),
@@ -59,37 +59,18 @@ function defaultOf(schema: z.core.$ZodType): string {
   return Array.isArray(value) && value.length === 0 ? "none" : `\`${JSON.stringify(value)}\``;
 }
 
-/** The type in a word or two, from the same notes that editors get. */
 function typeOf(schema: z.core.$ZodType): string {
   const shape = shapeOf(schema);
-  if (shape.kind === "table") return "table";
-  if (shape.kind === "record") return "table of values";
-  if (shape.kind === "list")
-    return `list of ${wordFor(noteOf(shape.item).json).replace(/^(string|integer|address)$/, "$1s")}`;
-  return wordFor(noteOf(unwrapped(schema)).json);
-}
-
-function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
-  const { def } = schema._zod as unknown as { def: { innerType?: z.core.$ZodType } };
-  return def.innerType === undefined ? schema : unwrapped(def.innerType);
-}
-
-function wordFor(json: Readonly<Record<string, unknown>> | undefined): string {
-  if (json === undefined) return "value";
-  if (Array.isArray(json.enum)) return json.enum.map((word) => `\`"${String(word)}"\``).join(", ");
-  if ("const" in json) return `\`${JSON.stringify(json.const)}\``;
-  if (Array.isArray(json.anyOf)) return [...new Set(json.anyOf.map(wordFor))].join(" or ");
-  const pattern = String(json.pattern ?? "");
-  if (pattern.includes("min|h|d")) return "duration";
-  if (pattern.includes("KiB")) return "size";
-  if (pattern.includes("[0-7]")) return "octal mode";
-  if (pattern.includes("unix-dgram")) return "address";
-  if (pattern.startsWith("^file:")) return '`"file:PATH"`';
-  if (json.type === "boolean") return "true or false";
-  if (json.type === "array") return `list of ${wordFor(json.items as Record<string, unknown>)}s`;
-  const { minimum, maximum } = json;
-  const range = minimum !== undefined && maximum !== undefined ? `, ${String(minimum)} to ${String(maximum)}` : "";
-  return `${String(json.type)}${range}`;
+  switch (shape.kind) {
+    case "table":
+      return "table";
+    case "record":
+      return `table of ${noteOf(shape.value).word}s`;
+    case "list":
+      return `list: ${noteOf(shape.item).word}`;
+    case "leaf":
+      return noteOf(unwrap(schema)).word ?? "";
+  }
 }
 
 /** config/holdfast.schema.json as it should be. */

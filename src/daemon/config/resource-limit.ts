@@ -1,3 +1,4 @@
+import { describeValue } from "./leaf.js";
 import { didYouMean } from "./nearest.js";
 import { type Parsed, quote, right, wrong } from "./problem.js";
 import { parseSize } from "./size.js";
@@ -67,10 +68,8 @@ function parseAmount(value: unknown): Parsed<number | "unlimited"> {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return right(value);
   if (typeof value === "string") {
     const size = parseSize(value);
-    if (size.ok) return size;
+    if (size.ok || size.wrong.hint !== undefined) return size;
   }
   if (value === -1) return wrong(`expected ${FORM}, found the number -1`, { hint: 'did you mean "unlimited"?' });
-  const found =
-    typeof value === "string" ? quote(value) : typeof value === "number" ? `the number ${value}` : "something else";
-  return wrong(`expected ${FORM}, found ${found}`);
+  return wrong(`expected ${FORM}, found ${describeValue(value)}`);
 }

@@ -1,19 +1,7 @@
 import { z } from "zod";
 import { ADDRESS_PATTERN, parseAddress } from "./address.js";
-import {
-  account,
-  duration,
-  fileMode,
-  flag,
-  integer,
-  leaf,
-  optional,
-  required,
-  size,
-  text,
-  withDefault,
-  wrongType,
-} from "./leaf.js";
+import { optional, required, withDefault } from "./key.js";
+import { account, duration, fileMode, flag, integer, leaf, size, text, wrongType } from "./leaf.js";
 import { quote, right, wrong } from "./problem.js";
 
 /** The address and the text it was read from, which messages and views show. */
@@ -23,6 +11,7 @@ const listenAddress = leaf(
     return parsed.ok ? right({ address: parsed.value, text: String(value) }) : parsed;
   },
   { type: "string", pattern: ADDRESS_PATTERN },
+  "address",
 );
 
 const device = leaf(
@@ -34,6 +23,7 @@ const device = leaf(
       : wrong(`${quote(value)} cannot be the name of a network interface`);
   },
   { type: "string", maxLength: 15 },
+  "string",
 );
 
 const wholeSeconds = leaf(
@@ -45,6 +35,7 @@ const wholeSeconds = leaf(
       : wrong("expected whole seconds, which is how the kernel counts here");
   },
   { type: "string", examples: ["5s"] },
+  "duration",
 );
 
 /** `[socket.NAME]`. */
@@ -67,7 +58,7 @@ export const socketSchema = z.strictObject({
     example: '"www"',
   }),
   group: optional(account("group"), {
-    is: "Group of that file. Who is not root may name a group of his own.",
+    is: "Group of that file. Without root it is one of the supervisor's own groups.",
     otherwise: "the supervisor's group",
     example: '"www"',
   }),

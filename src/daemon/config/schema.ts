@@ -1,17 +1,6 @@
 import { z } from "zod";
-import {
-  account,
-  annotate,
-  choice,
-  duration,
-  fileMode,
-  leaf,
-  optional,
-  required,
-  text,
-  withDefault,
-  wrongType,
-} from "./leaf.js";
+import { optional, required, withDefault } from "./key.js";
+import { account, annotate, choice, duration, fileMode, leaf, text, wrongType } from "./leaf.js";
 import { quote, right, wrong } from "./problem.js";
 import { defaultsSchema, serviceSchema } from "./schema-service.js";
 import { socketSchema } from "./schema-socket.js";
@@ -30,6 +19,7 @@ export const nameSchema = leaf(
     return name in Object.prototype ? wrong(`${quote(name)} is a reserved name`) : right(name);
   },
   { type: "string", pattern: NAME_PATTERN },
+  "name",
 );
 
 const supervisorLog = annotate(
@@ -85,11 +75,16 @@ const version = leaf<1>(
     return wrongType("the number 1", value);
   },
   { const: 1 },
+  "`1`",
 );
 
-const editorHint = leaf((value) => (typeof value === "string" ? right(value) : wrongType("a string", value)), {
-  type: "string",
-});
+const editorHint = leaf(
+  (value) => (typeof value === "string" ? right(value) : wrongType("a string", value)),
+  {
+    type: "string",
+  },
+  "string",
+);
 
 /** A whole file. The parts are run one by one, so that a mistake in one hides none in another. */
 export const rootSchema = z.strictObject({

@@ -15,7 +15,7 @@ export type Sections = Readonly<Record<(typeof SECTION_NAMES)[number], TableNode
 export function substitute(tree: TableNode, env: NodeJS.ProcessEnv, findings: Findings): TableNode {
   const replaced = mapStrings(tree, (node, path) => {
     const result = interpolate(node.value as string, env);
-    if (result.ok && !result.value.includes("\0")) return { ...node, value: result.value };
+    if (result.ok && !result.value.includes("\0")) return { ...node, value: result.value, raw: result.value };
     findings.addLast(
       node.at,
       path,
@@ -65,7 +65,8 @@ function addSection(
     findings.add(
       entry.node.at,
       [name],
-      wrong(found, { code: "wrong-type", hint: named ? `write it as [${name}.NAME]` : undefined }).wrong,
+      wrong(found, { code: "wrong-type", hint: named ? `each ${name} has a name, as in ${name}.web` : undefined })
+        .wrong,
     );
     return into;
   }

@@ -1,10 +1,10 @@
 import type { z } from "zod";
 import { laterKey } from "./later.js";
-import { describeValue, wrongOf } from "./leaf.js";
+import { describeValue, noteOf, wrongOf } from "./leaf.js";
 import { didYouMean } from "./nearest.js";
 import { type Findings, formatPath, type KeyPath, type Wrong } from "./problem.js";
 import { type AnySchema, keyPaths, keysOf, shapeOf } from "./shape.js";
-import { placeOf, type Tree, toPlain } from "./tree.js";
+import { entriesOf, placeOf, type Tree, toPlain } from "./tree.js";
 
 /** What people call our keys elsewhere: systemd, supervisord, pm2, compose files. */
 const OTHER_NAMES = new Map([
@@ -52,31 +52,85 @@ export function validate<S extends z.ZodType>(
   node: Tree,
   o: { path: KeyPath; findings: Findings; known?: AnySchema },
 ): z.output<S> | undefined {
-  const result = schema.safeParse(toPlain(node));
-  if (result.success) return result.data;
-  for (const issue of result.error.issues) {
-    const below = issue.path.map((step) => (typeof step === "number" ? step : String(step)));
-    if (issue.code === "unrecognized_keys") {
-      for (const key of issue.keys) {
-        const path = [...o.path, ...below, key];
-        o.findings.add(placeOf(node, [...below, key], "key"), path, unknownKey(o.known ?? schema, below, path));
-      }
-      continue;
+  const prototypes = refusePrototype(node, o);
+  const plain = toPlain(node);
+  const result = schema.safeParse(plain);
+  if (result.success) return prototypes ? undefined : result.data;
+  const { issues } = result.error;
+  const suggested = new Set<string>();
+  for (const issue of issues) {
+    if (issue.code !== "unrecognized_keys") continue;
+    const below = stepsOf(issue);
+    for (const key of issue.keys) {
+      const path = [...o.path, ...below, key];
+      const found = unknownKey(o.known ?? schema, below, path);
+      o.findings.add(placeOf(node, [...below, key], "key"), path, found.wrong);
+      for (const name of found.meant) suggested.add(formatPath([...below, name]));
     }
-    const of = issue.code === "invalid_key" ? "key" : "value";
-    o.findings.add(placeOf(node, below, of), [...o.path, ...below], wordsFor(issue));
+  }
+  for (const issue of issues) {
+    if (issue.code === "unrecognized_keys") continue;
+    const below = stepsOf(issue);
+    const found = wordsFor(issue, valueAt(plain, below), schemaAt(schema, below));
+    // Who wrote `lisen` did not forget `listen`.
+    if (found.code === "missing" && suggested.has(formatPath(below))) continue;
+    o.findings.add(placeOf(node, below, issue.code === "invalid_key" ? "key" : "value"), [...o.path, ...below], found);
   }
   return undefined;
 }
 
-function wordsFor(issue: z.core.$ZodIssue): Wrong {
-  const own = issue.code === "invalid_key" && issue.issues[0] !== undefined ? wrongOf(issue.issues[0]) : wrongOf(issue);
-  if (own !== undefined) return own;
-  if (issue.code === "invalid_type") {
-    const expected = issue.expected === "array" ? "a list" : "a table";
-    return { code: "wrong-type", message: `expected ${expected}, found ${describeValue(issue.input)}` };
+/** zod leaves `__proto__` out of what it reads, without a word. No key has that name, and no variable should. */
+function refusePrototype(node: Tree, o: { path: KeyPath; findings: Findings }): boolean {
+  let found = false;
+  for (const [key, entry] of entriesOf(node)) {
+    const path = [...o.path, key];
+    if (key === "__proto__") {
+      o.findings.add(entry.keyAt, path, { code: "unknown-key", message: "unknown key" });
+      found = true;
+    } else if (refusePrototype(entry.node, { ...o, path })) {
+      found = true;
+    }
   }
-  return { code: "invalid-value", message: issue.message };
+  return found;
+}
+
+function stepsOf(issue: z.core.$ZodIssue): (string | number)[] {
+  return issue.path.map((step) => (typeof step === "number" ? step : String(step)));
+}
+
+function valueAt(plain: unknown, path: KeyPath): unknown {
+  return path.reduce<unknown>(
+    (now, step) => (typeof now === "object" && now !== null ? Reflect.get(now, step) : undefined),
+    plain,
+  );
+}
+
+function schemaAt(schema: AnySchema, path: KeyPath): AnySchema | undefined {
+  return path.reduce<AnySchema | undefined>((now, step) => (now === undefined ? undefined : inside(now, step)), schema);
+}
+
+function wordsFor(issue: z.core.$ZodIssue, value: unknown, schema: AnySchema | undefined): Wrong {
+  const found =
+    issue.code === "invalid_key" && issue.issues[0] !== undefined ? wrongOf(issue.issues[0]) : wrongOf(issue);
+  if (value === undefined && issue.code !== "invalid_key") {
+    const { example } = schema === undefined ? {} : noteOf(schema);
+    const key = String(issue.path[issue.path.length - 1]);
+    return {
+      code: "missing",
+      message: "is missing",
+      ...(example === undefined ? {} : { hint: `for example ${key} = ${example}` }),
+    };
+  }
+  const words = found ?? ownWords(issue, value);
+  return value === null && words.hint === undefined
+    ? { ...words, hint: "give the key a value, or leave it out" }
+    : words;
+}
+
+function ownWords(issue: z.core.$ZodIssue, value: unknown): Wrong {
+  if (issue.code !== "invalid_type") return { code: "invalid-value", message: issue.message };
+  const expected = issue.expected === "array" ? "a list" : "a table";
+  return { code: "wrong-type", message: `expected ${expected}, found ${describeValue(value)}` };
 }
 
 /** `service.web.ready` and `defaults.ready` are both `service.ready`. */
@@ -86,17 +140,20 @@ function sectionOf(path: KeyPath): string {
   return formatPath(first === "defaults" ? ["service", ...rest] : path);
 }
 
-function unknownKey(schema: AnySchema, below: readonly (string | number)[], path: KeyPath): Wrong {
+/** What is wrong with a key, and the keys that may have been meant. */
+function unknownKey(schema: AnySchema, below: KeyPath, path: KeyPath): { wrong: Wrong; meant: readonly string[] } {
   const key = String(path[path.length - 1]);
   const section = sectionOf(path.slice(0, -1));
   const later = laterKey(section, key);
-  if (later !== undefined) return { code: "not-yet", message: later };
-  const table = below.reduce<AnySchema | undefined>(
-    (now, step) => (now === undefined ? undefined : inside(now, step)),
-    schema,
-  );
+  const table = schemaAt(schema, below);
+  if (later !== undefined) {
+    // Inside a small table, such as reload, the later key stands in the place of what is required today.
+    const meant = section.includes(".") && table !== undefined ? keysOf(table) : [];
+    return { wrong: { code: "not-yet", message: later }, meant };
+  }
   const hint = table === undefined ? undefined : hintFor(key, section, table);
-  return { code: "unknown-key", message: "unknown key", ...(hint === undefined ? {} : { hint }) };
+  const wrong: Wrong = { code: "unknown-key", message: "unknown key", ...(hint === undefined ? {} : { hint }) };
+  return { wrong, meant: table === undefined ? [] : keysOf(table).filter((name) => hint?.includes(`"${name}"`)) };
 }
 
 function inside(schema: AnySchema, step: string | number): AnySchema | undefined {
@@ -118,5 +175,7 @@ function hintFor(key: string, section: string, table: AnySchema): string | undef
   if (near !== undefined) return near;
   const deeper = paths.filter((path) => path.endsWith(`.${key}`)).slice(0, 3);
   if (deeper.length > 0) return `did you mean ${deeper.map((path) => `"${path}"`).join(" or ")}?`;
-  return keys.length <= MOST_LISTED ? `there are ${keys.filter((k) => !k.startsWith("$")).join(", ")}` : undefined;
+  const listed = keys.filter((name) => !name.startsWith("$"));
+  if (listed.length > MOST_LISTED) return undefined;
+  return listed.length === 1 ? `the only key here is ${listed[0]}` : `the keys here are ${listed.join(", ")}`;
 }

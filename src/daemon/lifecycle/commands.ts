@@ -31,11 +31,12 @@ function start(turn: Turn, asker: number): void {
   if (job?.kind !== "start") turn.endJob("superseded");
   turn.set({ desired: "started", job: { kind: "start", askers, since: turn.at } });
   turn.eachInstance((instance) => ({ ...unhindered(instance), called: true }));
-  for (const { current } of turn.state.instances) {
-    if (current === undefined) continue;
-    if (current.state.phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
+  for (const { current, successor } of turn.state.instances) {
+    if (current === undefined || successor !== undefined) continue;
+    const { phase } = current.state;
+    if (phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
     // It has failed already, before this command: it must not count as the command's own failure.
-    if (current.state.phase === "killing" || current.state.phase === "sweeping") turn.retire(current, false);
+    if (phase === "killing" || phase === "sweeping") turn.retire(current, false);
   }
 }
 

@@ -26,7 +26,7 @@ import {
   without,
 } from "./service-state.js";
 import { Turn } from "./turn.js";
-import { stepWorker, type Worker, type WorkerEvent, workerDeadline } from "./worker.js";
+import { stepWorker, type Worker, type WorkerEvent } from "./worker.js";
 
 export function stepService(state: ServiceState, event: ServiceEvent, moment: Moment): ServiceStep {
   const turn = new Turn(state, moment);
@@ -55,10 +55,7 @@ function absorb(turn: Turn, event: ServiceEvent): void {
       return workerEvent(turn, event.worker, event.event, event.lines ?? []);
     case "deadline":
       turn.expireWaits();
-      for (const { worker } of turn.workers()) {
-        const deadline = workerDeadline(worker);
-        if (deadline !== undefined && turn.at >= deadline) workerEvent(turn, worker.id, { type: "deadline" }, []);
-      }
+      for (const { worker } of turn.workers()) workerEvent(turn, worker.id, { type: "deadline" }, []);
       return;
   }
 }
@@ -142,11 +139,10 @@ function delayRestart(turn: Turn, idle: Instance, worker: Worker): void {
   turn.report({ type: "start-delayed", slot: worker.slot, until: next.at, why: next.why });
 }
 
-/** A rolling restart depends on the instance in hand alone, a stop on no start at all. */
+/** A rolling restart depends on the instance in hand alone. (During a stop every worker is a retiring one.) */
 function jobWaitsFor(turn: Turn, slot: number): boolean {
   const { job, rollout } = turn.state;
-  if (job === undefined || job.kind === "stop") return false;
-  return job.kind !== "restart" || rollout?.active?.slot === slot;
+  return job?.kind !== "restart" || rollout?.active?.slot === slot;
 }
 
 function failureOf(worker: Worker, at: number, lines: readonly string[]): Failure {

@@ -20,6 +20,8 @@ export interface OperationsInput {
   readonly events: EventLog;
   readonly clock: Clock;
   readonly supervisor: () => SupervisorView;
+  /** Everything is being stopped: commands come too late. */
+  readonly isEnding: () => boolean;
   /** Unique among all supervisors of one keeper: answers to earlier ones must find nobody. */
   readonly firstAsker: number;
 }
@@ -41,6 +43,7 @@ export function operationsOn(o: OperationsInput): Operations {
       const { result, message } = worded(service, action, answered);
       return outcome(result, message, answered.failure);
     };
+    if (o.isEnding()) return outcome("failed", "holdfast is stopping everything and takes no commands any more");
     asker += 1;
     switch (action.action) {
       case "start":

@@ -16,6 +16,7 @@ import {
   workersOf,
 } from "../lifecycle/service-state.js";
 import { resumeWorker, type WorkerEvent } from "../lifecycle/worker.js";
+import { resolveIdentity } from "./identity.js";
 import { KeeperError } from "./keeper/keeper-client.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { LogRing } from "./logs/log-ring.js";
@@ -155,11 +156,17 @@ export class ServiceRuntime {
     }
     for (const effect of effects) this.#perform(effect);
     for (const event of events) this.dispatch(event);
+    for (const arm of arms) {
+      const tag = decodeWorkerTag(arm.tag);
+      if (tag?.service !== this.config.name || this.#find(tag.worker) !== undefined) continue;
+      this.#send("drop an armed start that no state knows", this.#world.keeper.disarm(arm.key), [ENOENT]);
+    }
     this.#armTimer();
   }
 
   /** News of a child whose key is one of ours. */
   child(worker: number, record: ChildRecord): void {
+    if (this.#find(worker) === undefined) return endStray(this.#world, record);
     this.#resources.get(worker)?.drainNotify();
     for (const event of eventsOf(record)) this.#workerEvent(worker, event);
   }
@@ -226,8 +233,6 @@ export class ServiceRuntime {
           [ESRCH, ENOENT],
         );
       case "kill-tree":
-        // The keeper reaches also one that has not executed yet and whose pid nobody has told us.
-        this.#send("send SIGKILL", this.#world.keeper.signal(this.#key(effect.worker), SIGKILL), [ESRCH, ENOENT]);
         return void this.#killTree(effect.worker);
       case "sweep":
         return this.#sweep(effect.worker, effect.signal);
@@ -260,8 +265,8 @@ export class ServiceRuntime {
       return this.#neverStarted(worker, error.errno, error.message);
     }
     const tag = JSON.parse(Buffer.from(plan.request.tag).toString()) as WorkerTag;
+    const asked = ask(plan); // Before `#open`, which takes the pipes over: the frame carries duplicates of them.
     this.#open(worker, plan.request.key, tag, notify, plan.pipes);
-    const asked = ask(plan);
     for (const fd of plan.theirs) fd.close();
     asked.catch((error: Error) => {
       // EEXIST: it was asked for before a crash of the supervisor, and its own news is on the way.
@@ -293,20 +298,35 @@ export class ServiceRuntime {
     const tree = this.#tree(worker, false);
     if (tree === undefined || tree.isEmpty()) return this.#gone(worker);
     this.#world.log.warn(`${this.config.name}/${this.#slot(worker)} left processes behind: ${signal} to them`);
-    void tree.end(signalNumber(signal) ?? SIGKILL).then(
+    const number = signalNumber(signal) ?? SIGKILL;
+    const swept = number === SIGKILL ? this.#kill(tree) : tree.tell(number);
+    swept.then(
       () => this.#gone(worker),
-      (error: Error) => this.#world.log.error(error.message, { error }),
+      (error: Error) => this.#world.log.error(`${this.config.name}: ${error.message}`, { error }),
     );
   }
 
   async #killTree(worker: number): Promise<void> {
+    const tree = this.#tree(worker, true);
+    // The keeper reaches also one that has not executed yet and whose pid nobody has told us.
+    if (tree === undefined) {
+      return this.#send("send SIGKILL", this.#world.keeper.signal(this.#key(worker), SIGKILL), [ESRCH, ENOENT]);
+    }
     try {
-      await this.#tree(worker, true)?.end(SIGKILL);
+      await this.#kill(tree);
     } catch (error) {
       this.#world.log.error(`${this.config.name}: ending a worker's processes failed: ${(error as Error).message}`, {
         error,
       });
     }
+  }
+
+  async #kill(tree: WorkerTree): Promise<void> {
+    const { refused } = await tree.kill();
+    if (refused.length === 0) return;
+    this.#world.log.error(
+      `${this.config.name}: not permitted to kill ${refused.map((pid) => `pid ${pid}`).join(", ")}, which it started`,
+    );
   }
 
   #gone(worker: number): void {
@@ -381,8 +401,8 @@ export class ServiceRuntime {
 
   #notified(worker: number, message: NotifyMessage): void {
     const resources = this.#resources.get(worker);
-    const pid = this.#pid(worker) ?? this.#world.keeperPid;
-    const uid = process.getuid?.() ?? 0;
+    const pid = this.#pid(worker) ?? 0; // Not told yet: then only the mark counts.
+    const uid = resolveIdentity(this.config).uid ?? process.getuid?.() ?? 0;
     if (
       resources === undefined ||
       !speaksFor(message, { pid, uid, mark: `INVOCATION_ID=${resources.tag.invocation}` })
@@ -439,6 +459,18 @@ export class ServiceRuntime {
   #find(id: number): ReturnType<typeof workersOf>[number]["worker"] | undefined {
     return workersOf(this.#state).find(({ worker }) => worker.id === id)?.worker;
   }
+}
+
+/** A process that no state knows, because its state could not be read: it is ended, so that it never runs beside a known one. */
+export function endStray({ keeper, log }: Pick<ServiceWorld, "keeper" | "log">, record: ChildRecord): void {
+  const over = record.state === "exited" || record.state === "failed";
+  if (!over) log.error(`${record.key} (pid ${record.pid}) belongs to no instance that is known: SIGKILL`);
+  const asked = over ? keeper.acknowledge(record.key) : keeper.signal(record.key, SIGKILL);
+  asked.catch((error: Error) => {
+    // An acknowledged worker's last news may arrive twice.
+    if (!(error instanceof KeeperError && [ENOENT, ESRCH].includes(error.errno)))
+      log.error(`${record.key}: ${error.message}`);
+  });
 }
 
 /** What a record says as events; a child that ended before anybody heard of it has also started. */

@@ -99,7 +99,8 @@ function open(
       return { fd, address: `${address.kind}://${host}:${port}` };
     }
     default:
-      if (address.path.startsWith("@")) return { fd: make(config, address, { kind: "unix", path: address.path }), address: text };
+      if (address.path.startsWith("@"))
+        return { fd: make(config, address, { kind: "unix", path: address.path }), address: text };
       return { fd: openUnixPath(config, address, text, identity, options.replace === true), address: text };
   }
 }

@@ -2,8 +2,7 @@ import { readFileSync } from "node:fs";
 import type { OwnedFd } from "../../ancillary/index.js";
 import type { Config } from "../config/config.js";
 import type { SupervisorView } from "../control/api.js";
-import { authorizer } from "../control/authorize.js";
-import { type ControlServer, serveControl } from "../control/server.js";
+import type { ControlServer } from "../control/server.js";
 import { readAppliedConfig, writeAppliedConfig } from "./applied-config.js";
 import { systemClock } from "./clock.js";
 import { ControlSocket } from "./control-socket.js";
@@ -15,7 +14,7 @@ import { LogSinks } from "./logs/log-sinks.js";
 import { openOutputStream } from "./logs/output-stream.js";
 import { SupervisorOutput } from "./logs/supervisor-output.js";
 import { operationsOn } from "./operations.js";
-import { ServiceRuntime } from "./service-runtime.js";
+import { endStray, ServiceRuntime } from "./service-runtime.js";
 import { decodeState, decodeWorkerTag, serviceKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
 import { SocketTable } from "./socket-table.js";
@@ -93,7 +92,10 @@ export class Supervisor {
     if (applied === undefined) await writeAppliedConfig(keeper, this.#config);
 
     this.#controlSocket = new ControlSocket(this.#config.supervisor);
-    const control = await this.#controlSocket.open(keeper, held);
+    const control = await this.#controlSocket.open(keeper, held).catch((error: Error) => {
+      process.stderr.write(`holdfast: the control socket cannot be opened: ${error.message}\n`);
+      return this.#refuse(1);
+    });
     this.#sockets = new SocketTable({
       sockets: Object.values(this.#config.sockets),
       keeper,
@@ -104,12 +106,12 @@ export class Supervisor {
     await this.#adoptServices(new Map(held.map(({ key, tag }) => [key, tag])));
     this.#sockets.openMissing();
     this.#startServices();
-    this.#serve(control);
-    this.#adoptedInMs = Math.round(performance.now());
     const early = this.#early ?? [];
     this.#early = undefined;
-    this.#announce(applied !== undefined);
     for (const event of early) event();
+    this.#adoptedInMs = Math.round(performance.now());
+    await this.#serve(control);
+    this.#announce(applied !== undefined);
   }
 
   async #adoptServices(notes: ReadonlyMap<string, Buffer>): Promise<void> {
@@ -131,7 +133,12 @@ export class Supervisor {
     }
   }
 
-  #serve(control: OwnedFd): void {
+  /** Last, and loaded last: workers must not wait for what only operators need. */
+  async #serve(control: OwnedFd): Promise<void> {
+    const [{ serveControl }, { authorizer }] = await Promise.all([
+      import("../control/server.js"),
+      import("../control/authorize.js"),
+    ]);
     const { controlGroup } = this.#config.supervisor;
     this.#control = serveControl({
       operations: operationsOn({
@@ -140,6 +147,7 @@ export class Supervisor {
         events: this.#events,
         clock: systemClock,
         supervisor: () => this.#view(),
+        isEnding: () => this.#ending,
         firstAsker: this.#hello.supervisors * 1_000_000,
       }),
       listenFd: control.release(),
@@ -171,11 +179,7 @@ export class Supervisor {
   #child(record: ChildRecord, tag: Buffer): void {
     const owner = decodeWorkerTag(tag);
     const service = owner && this.#services.get(owner.service);
-    if (owner === undefined || service === undefined) {
-      return this.#log.error(
-        `the keeper has a child of no service: ${record.key} (pid ${record.pid}, ${record.state})`,
-      );
-    }
+    if (owner === undefined || service === undefined) return endStray({ keeper: this.#keeper, log: this.#log }, record);
     service.child(owner.worker, record);
   }
 

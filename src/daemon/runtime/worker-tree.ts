@@ -1,41 +1,39 @@
-import { FdWatcher, sendSignal } from "../../ancillary/index.js";
-import { closeMembers, findTree, type TreeMember, type TreeQuery } from "./process-tree.js";
+import { FdWatcher } from "../../ancillary/index.js";
+import { closeMembers, findTree, type TreeMember, type TreeQuery, treeIsEmpty } from "./process-tree.js";
+import { signalMembers, type TreeKill, TreeKiller } from "./tree-killer.js";
 
-/**
- * What a worker and all that descends from it are, seen from outside; and how they are ended.
- *
- * Waiting is by pidfd, which becomes readable when its process ends, also for a process that is not our child.
- */
+/** A worker and all that descends from it, seen from outside; and how they are ended. */
 export class WorkerTree {
   readonly #query: () => TreeQuery;
 
+  /** @param query made anew for each look, because other workers come and go */
   constructor(query: () => TreeQuery) {
     this.#query = query;
   }
 
   /** Nothing of the tree is alive at this moment. */
   isEmpty(): boolean {
-    const members = findTree(this.#query());
-    closeMembers(members);
-    return members.length === 0;
+    return treeIsEmpty(this.#query());
+  }
+
+  /** SIGKILL until a look finds nothing. */
+  kill(): Promise<TreeKill> {
+    return new TreeKiller(() => findTree(this.#query())).run();
   }
 
   /**
-   * Sends the signal once to everything of the tree, also to what appears later, and resolves when a look finds nothing.
-   * It never gives up: a process that ignores the signal is waited for, until somebody sends SIGKILL.
+   * Sends the signal once to each process of the tree, also to what appears later, and resolves when a look finds nothing.
+   * It never gives up: what ignores the signal is waited for, until somebody calls `kill`.
    */
-  async end(signal: number): Promise<void> {
+  async tell(signal: number): Promise<void> {
     const told = new Set<string>();
     for (;;) {
       const members = findTree(this.#query());
       if (members.length === 0) return;
       try {
-        for (const member of members) {
-          const name = `${member.pid} ${member.startTicks}`;
-          if (told.has(name)) continue;
-          told.add(name);
-          deliver(member, signal);
-        }
+        const news = members.filter(({ pid, startTicks }) => !told.has(`${pid} ${startTicks}`));
+        for (const { pid, startTicks } of news) told.add(`${pid} ${startTicks}`);
+        signalMembers(news, signal);
         await anyEnded(members);
       } finally {
         closeMembers(members);
@@ -44,25 +42,16 @@ export class WorkerTree {
   }
 }
 
-function deliver({ pidfd }: TreeMember, signal: number): void {
-  try {
-    sendSignal(pidfd, signal);
-  } catch (error) {
-    // It ended in the meantime: what was wanted.
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
-}
-
 /** Resolves when the first of them ends: then the tree looks different, and it is time to look again. */
 function anyEnded(members: readonly TreeMember[]): Promise<void> {
   return new Promise((resolve) => {
-    const watchers = members.map(({ pidfd }) => {
-      const watcher = new FdWatcher(pidfd, () => {
-        for (const other of watchers) other.close();
-        resolve();
-      });
-      return watcher;
-    });
+    const watchers = members.map(
+      ({ pidfd }) =>
+        new FdWatcher(pidfd, () => {
+          for (const watcher of watchers) watcher.close();
+          resolve();
+        }),
+    );
     for (const watcher of watchers) watcher.watch({ readable: true, writable: false });
   });
 }

@@ -32,7 +32,9 @@ export function renderEffect(effect: ServiceEffect): string {
 export function renderFact(fact: ServiceFact): string {
   switch (fact.type) {
     case "worker-ended": {
-      const marks = [...(fact.reason ? [fact.reason] : []), ...(fact.forced ? ["forced"] : [])].map((mark) => `, ${mark}`);
+      const marks = [...(fact.reason ? [fact.reason] : []), ...(fact.forced ? ["forced"] : [])].map(
+        (mark) => `, ${mark}`,
+      );
       return `worker-ended ${fact.slot}/#${fact.worker} ${renderEnd(fact.end)}${marks.join("")}`;
     }
     case "start-delayed":

@@ -112,7 +112,11 @@ class Player {
 function parseEvent(at: number, words: string[]): ServiceEvent {
   const [who, what, ...rest] = words;
   if (who!.startsWith("#")) {
-    return { type: "worker", worker: Number(who!.slice(1)), event: parseWorkerEvent(at, Number(who!.slice(1)), what!, rest) };
+    return {
+      type: "worker",
+      worker: Number(who!.slice(1)),
+      event: parseWorkerEvent(at, Number(who!.slice(1)), what!, rest),
+    };
   }
   if (/^[A-Z]$/.test(who!)) return parseCommand(who!.charCodeAt(0), what!, rest);
   if (who === "boot" || who === "blocked" || who === "unblocked" || who === "deadline") return { type: who };

@@ -1,0 +1,161 @@
+import { z } from "zod";
+import { optional, required, withDefault } from "./key.js";
+import { LATER } from "./later.js";
+import { annotate, choice, decimal, duration, integer, leaf, signal, size, wrongType } from "./leaf.js";
+import { didYouMean } from "./nearest.js";
+import { quote, right, wrong } from "./problem.js";
+
+// The tables inside a service: when it is ready, started again, stopped, reloaded, and where its output goes.
+
+export type LogTarget =
+  | { readonly to: "supervisor" | "inherit" | "null" }
+  | { readonly to: "file"; readonly path: string };
+
+const LOG_TARGETS = ["supervisor", "inherit", "null"] as const;
+
+const logTarget = leaf<LogTarget>(
+  (value) => {
+    if (typeof value !== "string") return wrongType('"supervisor", "inherit", "null" or "file:PATH"', value);
+    const to = LOG_TARGETS.find((target) => target === value);
+    if (to !== undefined) return right({ to });
+    const path = /^file:(?:\/\/(?=\/))?(.*)$/s.exec(value)?.[1];
+    if (path !== undefined)
+      return /(^|\/)\.{0,2}$/.test(path) ? wrong(`${quote(value)} names no file`) : right({ to: "file", path });
+    const hint =
+      value === "stdout" || value === "stderr"
+        ? 'did you mean "inherit", the supervisor\'s own output?'
+        : value === "/dev/null" || value === "none" || value === "off"
+          ? 'did you mean "null"?'
+          : /^[./]/.test(value)
+            ? `did you mean ${quote(`file:${value}`)}?`
+            : didYouMean(value, LOG_TARGETS);
+    return wrong(`expected "supervisor", "inherit", "null" or "file:PATH", found ${quote(value)}`, { hint });
+  },
+  { anyOf: [{ enum: LOG_TARGETS }, { type: "string", pattern: "^file:.+" }] },
+  '`"supervisor"`, `"inherit"`, `"null"`, `"file:PATH"`',
+);
+
+const backoff = z.strictObject({
+  initial: withDefault(duration(), "100ms", { is: "The first delay.", example: '"100ms"' }),
+  factor: withDefault(decimal(1, 100), 2, { is: "Each delay is so many times the one before.", example: "2" }),
+  max: withDefault(duration(), "30s", { is: "The longest delay.", example: '"30s"' }),
+  jitter: withDefault(decimal(0, 1), 0.2, {
+    is: "The share of a delay that is random, in both directions, so that services do not restart in step.",
+    example: "0.2",
+  }),
+  reset_after: withDefault(duration(), "60s", {
+    is: "A worker that was ready for so long ends the count of failures.",
+    example: '"60s"',
+  }),
+});
+
+const startLimit = z.strictObject({
+  starts: withDefault(integer(1, 10_000), 10, { is: "So many automatic starts …", example: "10" }),
+  interval: withDefault(duration({ positive: true }), "60s", {
+    is: "… in so long. Then Holdfast waits until the oldest has left the interval, and goes on.",
+    example: '"60s"',
+  }),
+});
+
+export const restartSchema = annotate(
+  z.strictObject({
+    when: withDefault(choice(["always", "on-failure", "on-abnormal", "on-success", "never"]), "always", {
+      is: "After which ends a worker is started again. `on-failure`: an exit code other than 0, a signal, a timeout. `on-abnormal`: a signal or a timeout. `on-success`: exit code 0.",
+      example: '"on-failure"',
+    }),
+    backoff: withDefault(
+      backoff,
+      {},
+      {
+        is: "The delay before a restart. The first one after a healthy run is at once.",
+        example: '{ initial = "100ms", max = "30s" }',
+      },
+    ),
+    limit: withDefault(
+      startLimit,
+      {},
+      {
+        is: "The start limit. It never holds for good, and a command of the operator overrides it.",
+        example: '{ starts = 10, interval = "60s" }',
+      },
+    ),
+    prevent: withDefault(z.array(integer(0, 255)), [], {
+      is: "Exit codes after which no automatic restart happens.",
+      example: "[0, 78]",
+    }),
+  }),
+  { shorthand: "when" },
+);
+
+export const readySchema = annotate(
+  z.strictObject({
+    when: withDefault(
+      choice(["auto", "notify", "newline", "spawned"], { listening: LATER.listening, probe: LATER.probe }),
+      "auto",
+      {
+        is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `auto`: READY=1, or it lived for `settle`, whichever comes first.",
+        example: '"notify"',
+      },
+    ),
+    timeout: withDefault(duration({ positive: true }), "30s", {
+      is: "A worker that is not ready after so long has failed to start.",
+      example: '"30s"',
+    }),
+    settle: optional(duration(), {
+      is: "How long a worker must live to be ready with `auto` and `spawned`.",
+      otherwise: '`"1s"` with `auto` and sockets, else `"0s"`',
+      example: '"1s"',
+    }),
+  }),
+  { shorthand: "when" },
+);
+
+export const stopSchema = annotate(
+  z.strictObject({
+    signal: withDefault(signal({ refuse: ["SIGSTOP"] }), "SIGTERM", {
+      is: "What asks a worker to end.",
+      example: '"SIGINT"',
+    }),
+    timeout: withDefault(duration(), "20s", {
+      is: 'After so long SIGKILL goes to what is left of its process tree. `"0s"`: at once.',
+      example: '"20s"',
+    }),
+  }),
+  { shorthand: "signal" },
+);
+
+export const reloadSchema = annotate(
+  z.strictObject({
+    signal: required(signal({ refuse: ["SIGSTOP", "SIGKILL"] }), {
+      is: "What `holdfast reload` sends to each worker.",
+      example: '"SIGHUP"',
+    }),
+  }),
+  { shorthand: "signal" },
+);
+
+const rotate = annotate(
+  z.strictObject({
+    size: withDefault(size(1024), "20MiB", {
+      is: "A file that has grown to this size is put aside; at least 1 KiB.",
+      example: '"20MiB"',
+    }),
+    keep: withDefault(integer(0, 1000), 5, { is: "How many files that were put aside are kept.", example: "5" }),
+  }),
+  { shorthand: "size" },
+);
+
+export const logSchema = annotate(
+  z.strictObject({
+    to: withDefault(logTarget, "supervisor", {
+      is: "Where a worker's output goes. `supervisor`: kept for `holdfast logs` and written to the supervisor's own log. `file:PATH`. `inherit`: the supervisor's own output, untouched. `null`: nowhere.",
+      example: '"file:/var/log/web.log"',
+    }),
+    rotate: optional(rotate, {
+      is: "When and how the log file is put aside.",
+      otherwise: "the file grows",
+      example: '{ size = "20MiB", keep = 5 }',
+    }),
+  }),
+  { shorthand: "to" },
+);

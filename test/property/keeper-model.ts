@@ -1,0 +1,231 @@
+/**
+ * A small keeper with a small kernel below it: it does what effects ask, and says nothing before somebody picks what happens next.
+ *
+ * As the real one it tells states and not histories: a start may be told by its end alone, and everything that is not
+ * acknowledged is told again to the next supervisor. It throws on a request that no supervisor may make.
+ */
+import type { ServiceEffect } from "../../src/daemon/lifecycle/service-state.js";
+import type { WorkerEvent } from "../../src/daemon/lifecycle/worker.js";
+
+type ExitedEnd = Extract<WorkerEvent, { type: "exited" }>["end"];
+
+export interface Child {
+  state: "forking" | "running" | "ended" | "failed";
+  forkedAt: number;
+  end?: ExitedEnd;
+  /** Whether the supervisor of now knows its state. */
+  told: boolean;
+  /** READY=1 that nobody has read yet. */
+  ready: boolean;
+  signalled: boolean;
+  killed: boolean;
+  /** What is left of its tree when it ends. */
+  leftovers: "none" | "polite" | "stubborn";
+  swept: boolean;
+}
+
+/** Something that can happen now. `what` is for the report of a failure. */
+export interface Happening {
+  readonly what: string;
+  readonly happen: () => WorkerNews | undefined;
+}
+
+export interface WorkerNews {
+  readonly worker: number;
+  readonly event: WorkerEvent;
+}
+
+const ENDS: readonly ExitedEnd[] = [
+  { kind: "exited", code: 0 },
+  { kind: "exited", code: 1 },
+  { kind: "exited", code: 3 },
+  { kind: "signalled", signal: 11, core: true },
+  { kind: "signalled", signal: 15, core: false },
+];
+const SIGKILLED: ExitedEnd = { kind: "signalled", signal: 9, core: false };
+const LEFTOVERS = ["none", "polite", "stubborn"] as const;
+
+export class KeeperModel {
+  readonly children = new Map<number, Child>();
+  readonly arms = new Set<number>();
+  /** How often each start was acknowledged. */
+  readonly acknowledged = new Map<number, number>();
+  readonly starts = new Set<number>();
+  #disarmed: { readonly worker: number; readonly inTime: boolean }[] = [];
+
+  perform(effect: ServiceEffect, now: number): void {
+    switch (effect.type) {
+      case "spawn":
+        this.#mustBeNew(effect.worker);
+        return this.#fork(effect.worker, now);
+      case "arm":
+        this.#mustBeNew(effect.worker);
+        this.arms.add(effect.worker);
+        return;
+      case "disarm":
+        this.#disarmed.push({ worker: effect.worker, inTime: this.arms.delete(effect.worker) });
+        return;
+      case "signal":
+        this.#child(effect.worker).signalled = true;
+        return;
+      case "kill-tree": {
+        const child = this.#child(effect.worker);
+        child.killed = true;
+        child.leftovers = "none";
+        return;
+      }
+      case "sweep": {
+        // After an adoption there may be none of that name.
+        const child = this.children.get(effect.worker) ?? this.#lost(effect.worker);
+        child.swept = true;
+        if (effect.signal === "SIGKILL" || child.leftovers === "polite") child.leftovers = "none";
+        return;
+      }
+      case "acknowledge":
+        return this.acknowledge(effect.worker);
+      case "answer":
+        return;
+    }
+  }
+
+  acknowledge(worker: number): void {
+    const { state } = this.#child(worker);
+    if (state !== "ended" && state !== "failed") throw new Error(`#${worker} is acknowledged while it is ${state}`);
+    this.children.delete(worker);
+    this.acknowledged.set(worker, (this.acknowledged.get(worker) ?? 0) + 1);
+  }
+
+  /** The supervisor is replaced: what was on its way to it is lost, and all is to be told again. */
+  forgetSupervisor(): void {
+    this.#disarmed = [];
+    for (const child of this.children.values()) {
+      child.told = child.state === "forking";
+      child.swept = false;
+    }
+  }
+
+  /** All that the supervisor may be told next. */
+  news(): Happening[] {
+    return [
+      ...[...this.children].flatMap(([worker, child]) => this.#newsOf(worker, child)),
+      ...this.#disarmed.map((reply) => ({
+        what: `tell #${reply.worker} ${reply.inTime ? "disarmed" : "fired"}`,
+        happen: () => {
+          this.#disarmed = this.#disarmed.filter((other) => other !== reply);
+          return { worker: reply.worker, event: { type: "disarmed" as const, inTime: reply.inTime } };
+        },
+      })),
+    ];
+  }
+
+  /** All that may go on in the kernel, whatever the reason. */
+  anything(now: number): Happening[] {
+    return [
+      ...[...this.arms].map((worker) => ({ what: `#${worker} fires`, happen: () => this.#fire(worker, now) })),
+      ...[...this.children].flatMap(([worker, child]) => [
+        ...this.inevitable(worker, child),
+        ...(child.state === "forking"
+          ? [quietly(`#${worker} cannot execute`, () => change(child, { state: "failed", told: false }))]
+          : []),
+        ...(child.state === "running"
+          ? ENDS.flatMap((end, index) => [
+              quietly(`#${worker} ends by ${JSON.stringify(end)}`, () =>
+                change(child, {
+                  state: "ended",
+                  end,
+                  told: false,
+                  leftovers: child.killed ? "none" : LEFTOVERS[index % 3]!,
+                }),
+              ),
+            ])
+          : []),
+      ]),
+    ];
+  }
+
+  /** What a program that behaves, and the kernel, do in the end. */
+  fair(): Happening[] {
+    return [...this.children].flatMap(([worker, child]) => this.inevitable(worker, child));
+  }
+
+  inevitable(worker: number, child: Child): Happening[] {
+    const { state, killed, signalled } = child;
+    if (killed && (state === "forking" || state === "running")) {
+      return [quietly(`#${worker} dies`, () => change(child, { state: "ended", end: SIGKILLED, told: false }))];
+    }
+    if (state === "forking")
+      return [quietly(`#${worker} executes`, () => change(child, { state: "running", told: false }))];
+    if (state !== "running") return [];
+    if (signalled) {
+      return [quietly(`#${worker} obeys`, () => change(child, { state: "ended", end: ENDS[0]!, told: false }))];
+    }
+    return child.ready ? [] : [quietly(`#${worker} announces`, () => change(child, { ready: true }))];
+  }
+
+  #newsOf(worker: number, child: Child): Happening[] {
+    const { state, forkedAt: at } = child;
+    const news: Happening[] = [];
+    const tell = (event: WorkerEvent, also?: () => void) =>
+      news.push({
+        what: `tell #${worker} ${event.type}`,
+        happen: () => {
+          also?.();
+          return { worker, event };
+        },
+      });
+    if (!child.told) {
+      const told = () => change(child, { told: true });
+      if (state === "running") tell({ type: "started", pid: 1000 + worker, at }, told);
+      if (state === "failed") tell({ type: "start-failed", stage: 17, errno: 2 }, told);
+      if (state === "ended") tell({ type: "exited", end: child.end! }, told);
+    }
+    if (child.ready && !this.#readyTold.has(worker)) {
+      tell({ type: "announced", by: "notify" }, () => this.#readyTold.add(worker));
+    }
+    if (child.swept && child.leftovers === "none") tell({ type: "gone" });
+    return news;
+  }
+
+  readonly #readyTold = new Set<number>();
+
+  #fire(worker: number, now: number): undefined {
+    this.arms.delete(worker);
+    this.#fork(worker, now);
+  }
+
+  #fork(worker: number, now: number): void {
+    this.starts.add(worker);
+    this.children.set(worker, {
+      state: "forking",
+      forkedAt: now,
+      told: true,
+      ready: false,
+      signalled: false,
+      killed: false,
+      leftovers: "none",
+      swept: false,
+    });
+  }
+
+  #mustBeNew(worker: number): void {
+    if (this.arms.has(worker) || this.starts.has(worker)) throw new Error(`#${worker} is started a second time`);
+  }
+
+  #child(worker: number): Child {
+    const child = this.children.get(worker);
+    if (child === undefined) throw new Error(`#${worker} is not known to the keeper`);
+    return child;
+  }
+
+  #lost(worker: number): Child {
+    throw new Error(`#${worker} is swept and was never started`);
+  }
+}
+
+function change(child: Child, values: Partial<Child>): undefined {
+  Object.assign(child, values);
+}
+
+function quietly(what: string, happen: () => undefined): Happening {
+  return { what, happen };
+}

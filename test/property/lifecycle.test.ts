@@ -1,0 +1,181 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { ServiceConfig } from "../../src/daemon/config/config.js";
+import { nextDeadline, workersOf } from "../../src/daemon/lifecycle/service-state.js";
+import { plainService } from "../unit/lifecycle/service-config.js";
+import type { Happening } from "./keeper-model.js";
+import { BrokenLaw, SupervisorModel } from "./supervisor-model.js";
+
+type Action =
+  | { readonly do: "kernel" | "tell"; readonly pick: number; readonly dieAfter: number | null }
+  | { readonly do: "start" | "stop" | "restart" | "restart-hard" | "reset"; readonly dieAfter: number | null }
+  | { readonly do: "scale"; readonly size: number; readonly dieAfter: number | null }
+  | { readonly do: "pass"; readonly ms: number; readonly late: boolean; readonly dieAfter: number | null }
+  | { readonly do: "blocked" | "unblocked" | "crash" };
+
+const dieAfter = fc.option(fc.nat(4), { freq: 20 });
+const anAction: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 10, arbitrary: fc.record({ do: fc.constantFrom("kernel"), pick: fc.nat(1000), dieAfter }) },
+  { weight: 14, arbitrary: fc.record({ do: fc.constantFrom("tell"), pick: fc.nat(1000), dieAfter }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constantFrom("start", "stop", "restart", "restart", "restart-hard", "reset"),
+      dieAfter,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("scale"), size: fc.integer({ min: 1, max: 4 }), dieAfter }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constantFrom("pass"),
+      ms: fc.constantFrom(0, 1, 30, 100, 400, 1_000, 5_000),
+      late: fc.boolean(),
+      dieAfter,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("blocked", "unblocked") }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("crash") }) },
+);
+
+const aPolicy: fc.Arbitrary<ServiceConfig> = fc
+  .record({
+    workers: fc.integer({ min: 1, max: 3 }),
+    start: fc.constantFrom("boot", "connection", "manual"),
+    ready: fc.record({
+      when: fc.constantFrom("notify", "auto", "spawned"),
+      timeoutMs: fc.constantFrom(1, 300, 3_000),
+      settleMs: fc.constantFrom(0, 50, 1_000),
+    }),
+    restart: fc.record({
+      when: fc.constantFrom("always", "always", "on-failure", "on-abnormal", "on-success", "never"),
+      backoff: fc.record({
+        initialMs: fc.constantFrom(0, 100),
+        factor: fc.constantFrom(1, 2, 10),
+        maxMs: fc.constantFrom(50, 1_000),
+        jitter: fc.constantFrom(0, 0.2, 1),
+        resetAfterMs: fc.constantFrom(0, 500),
+      }),
+      limit: fc.record({ starts: fc.integer({ min: 1, max: 4 }), intervalMs: fc.constantFrom(1, 500, 10_000) }),
+      prevent: fc.constantFrom([], [3]),
+    }),
+    stop: fc.record({ signal: fc.constant("SIGTERM"), timeoutMs: fc.constantFrom(1, 200, 2_000) }),
+  })
+  .map((part) => ({ ...plainService, ...part }) as ServiceConfig);
+
+/** What has happened, for the report of a failure. */
+type Story = string[];
+
+function play(model: SupervisorModel, action: Action, story: Story): void {
+  switch (action.do) {
+    case "kernel":
+      return happen(model, model.keeper.anything(model.now), action, story);
+    case "tell":
+      return happen(model, model.keeper.news(), action, story);
+    case "pass":
+      story.push(`${model.now}: ${action.ms} ms pass${action.late ? ", deadlines told late" : ""}`);
+      return model.pass(action.ms, action.late, action.dieAfter ?? undefined);
+    case "crash":
+      story.push(`${model.now}: the supervisor is killed`);
+      return model.crash();
+    case "blocked":
+    case "unblocked":
+      story.push(`${model.now}: ${action.do}`);
+      return model.step({ type: action.do });
+    default: {
+      const asker = model.nextAsker();
+      story.push(`${model.now}: ${JSON.stringify(action)} by ${asker}`);
+      const die = action.dieAfter ?? undefined;
+      if (action.do === "scale") return model.step({ type: "scale", asker, size: action.size }, die);
+      if (action.do === "restart" || action.do === "restart-hard") {
+        return model.step({ type: "restart", asker, hard: action.do === "restart-hard" }, die);
+      }
+      return model.step({ type: action.do, asker }, die);
+    }
+  }
+}
+
+function happen(
+  model: SupervisorModel,
+  choices: Happening[],
+  { pick, dieAfter }: { pick: number; dieAfter: number | null },
+  story: Story,
+): void {
+  const choice = choices[pick % choices.length];
+  if (choice === undefined) return;
+  story.push(
+    `${model.now}: ${choice.what}${dieAfter === null ? "" : `, the supervisor is killed after ${dieAfter} effects`}`,
+  );
+  const news = choice.happen();
+  if (news !== undefined) model.step({ type: "worker", ...news }, dieAfter ?? undefined);
+}
+
+/** From here on everybody behaves, and time passes while nothing else is left to do. */
+function settle(model: SupervisorModel, story: Story): void {
+  model.step({ type: "unblocked" });
+  for (let round = 0; round < 3_000; round++) {
+    const next = model.keeper.news()[0] ?? model.keeper.fair()[0];
+    const due = nextDeadline(model.state);
+    if (next !== undefined) happen(model, [next], { pick: 0, dieAfter: null }, story);
+    else if (due !== undefined)
+      play(model, { do: "pass", ms: Math.max(0, due - model.now), late: false, dieAfter: null }, story);
+    else return;
+  }
+  throw new BrokenLaw("the service does not come to rest");
+}
+
+function checkRest(model: SupervisorModel): void {
+  const { state, keeper, policy } = model;
+  if (state.job !== undefined || state.rollout !== undefined)
+    throw new BrokenLaw(`a ${state.job?.kind} goes on for ever`);
+  for (let asker = 1; asker <= model.askers; asker++) {
+    if (!model.answers.has(asker)) throw new BrokenLaw(`asker ${asker} has no answer`);
+  }
+  for (const start of keeper.starts) {
+    const times = (keeper.acknowledged.get(start) ?? 0) + (keeper.children.has(start) ? 1 : 0);
+    if (times !== 1) throw new BrokenLaw(`#${start} is acknowledged ${keeper.acknowledged.get(start) ?? 0} times`);
+  }
+  const workers = workersOf(state);
+  const known = [...keeper.children.keys(), ...keeper.arms].sort();
+  expect(workers.map(({ worker }) => worker.id).sort()).toEqual(known);
+  if (state.desired === "stopped") return expect(workers).toEqual([]);
+  expect(state.retiring).toEqual([]);
+  expect(state.instances.map(({ slot }) => slot)).toEqual(Array.from({ length: state.size }, (_, index) => index + 1));
+  const armed = state.instances.filter(({ current }) => current?.state.phase === "armed").length;
+  for (const { slot, current, halted } of state.instances) {
+    if (current?.state.phase === "ready") continue;
+    if (halted && policy.restart.when !== "always") continue;
+    if (halted && policy.restart.prevent.length > 0) continue;
+    if (policy.start === "connection" && current?.state.phase === "armed") continue;
+    const idle = policy.start === "connection" && current === undefined;
+    // Nothing runs, so one is armed; or others run and will do.
+    if (idle && (armed === 1 || state.instances.some((other) => other.current?.state.phase === "ready"))) continue;
+    throw new BrokenLaw(`instance ${slot} is not ready in the end`);
+  }
+}
+
+describe("a service under any sequence of commands, kernel events, crashes of its supervisor and time", () => {
+  test("keeps the laws", () => {
+    fc.assert(
+      fc.property(
+        aPolicy,
+        fc.integer(),
+        fc.array(anAction, { maxLength: 80, size: "max" }),
+        (policy, seed, actions) => {
+          const model = new SupervisorModel(policy, seed);
+          const story: Story = [];
+          try {
+            for (const action of actions) play(model, action, story);
+            settle(model, story);
+            checkRest(model);
+          } catch (error) {
+            throw new Error(`${(error as Error).message}\n${story.join("\n")}\n${JSON.stringify(model.state)}`, {
+              cause: error,
+            });
+          }
+        },
+      ),
+      { numRuns: Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 1_000) },
+    );
+  });
+});
