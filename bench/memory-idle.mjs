@@ -14,6 +14,9 @@ import { buildPrograms } from "./lib/programs.mjs";
 import { printTable } from "./lib/table.mjs";
 import { until } from "./lib/until.mjs";
 
+/** What starting left behind (garbage to collect, code to compile) is not idle time. */
+const SETTLE_MS = 3000;
+
 const { values } = parseArgs({
   options: { services: { type: "string", default: "1,50,200" }, seconds: { type: "string", default: "30" } },
 });
@@ -51,7 +54,7 @@ async function observeHoldfast(count) {
       { timeoutMs: 60_000, everyMs: 20 },
     );
     const readyMs = performance.now() - begun;
-    await pause(3000); // What starting left behind (garbage, JIT) is not idle time.
+    await pause(SETTLE_MS);
     const rows = await Promise.all([
       observe(`keeper, ${count} services`, holdfast.keeperPid),
       observe(`supervisor, ${count} services`, pid),
@@ -67,6 +70,7 @@ async function observeHoldfast(count) {
 /** The floor of any supervisor in Node: a process that only holds a timer that never fires. */
 async function observeNode() {
   const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 2 ** 30)"], { stdio: "ignore" });
+  await pause(SETTLE_MS);
   const row = await observe("an idle Node process", child.pid);
   child.kill("SIGKILL");
   await once(child, "exit");

@@ -34,18 +34,29 @@ const KEPT_OUTPUT = 1 << 20;
  *   supervisor further lines of `[supervisor]`, with `config`
  *   env        further environment variables of `holdfast run`
  *   prefix     a command to run it under, e.g. ["setpriv", "--reuid", "1000"]
+ *   prepare    called with the folder once the configuration is written, before the start
  *
  * The caller ends it with `stop()`, or with `dispose()`, which also kills what is left.
  *
- * @param {{config?: string, template?: string, values?: Record<string, string>, supervisor?: string, env?: Record<string, string>, prefix?: string[]}} options
+ * @param {{config?: string, template?: string, values?: Record<string, string>, supervisor?: string, env?: Record<string, string>, prefix?: string[],
+ *   prepare?: (directory: string) => void}} options
  */
-export async function startHoldfast({ config, template, values = {}, supervisor = "", env = {}, prefix = [] }) {
+export async function startHoldfast({
+  config,
+  template,
+  values = {},
+  supervisor = "",
+  env = {},
+  prefix = [],
+  prepare,
+}) {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "holdfast-")));
   chmodSync(directory, 0o755); // Workers of another user find their files there.
   const control = join(directory, "control.sock");
   const file = join(directory, "holdfast.toml");
   if (template !== undefined) copyTemplate(template, directory, { ...values, DIR: directory });
   else writeFileSync(file, `version = 1\n[supervisor]\ncontrol = "${control}"\n${supervisor}\n${config}`);
+  prepare?.(directory);
   const running = new RunningHoldfast({ directory, control, file, env, prefix });
   try {
     await running.answers();

@@ -48,8 +48,10 @@ function explainFailure(failure: FailureView, now: number): string[] {
 
 function explainNext({ name, phase, desired, next, nextStartAt }: ServiceView, now: number): string[] {
   if (next !== undefined || nextStartAt !== undefined) {
-    const when = nextStartAt === undefined ? "" : `, ${relativeTime(nextStartAt, now)} (${nextStartAt})`;
-    return [`Next: ${printable(next ?? "another start")}${when}.`];
+    // `next` says when in words already; the point in time is for those who compare it with a log.
+    const when = nextStartAt === undefined ? "" : ` (${nextStartAt})`;
+    const words = next ?? `another start ${relativeTime(nextStartAt!, now)}`;
+    return [`Next: ${printable(words)}${when}.`];
   }
   if (phase === "failed") return [`Next: nothing by itself; "holdfast start ${name}" tries again.`];
   if (phase === "stopped") {

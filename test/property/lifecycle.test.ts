@@ -175,7 +175,7 @@ describe("a service under any sequence of commands, kernel events, crashes of it
           }
         },
       ),
-      { numRuns: Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 1_000) },
+      { numRuns: Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 3_000) },
     );
   });
 });

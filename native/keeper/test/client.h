@@ -529,26 +529,36 @@ static inline int arm_order(struct client *c, const struct order *o, const char 
 	return call_error(c, REQUEST_ARM, w, o->fds, o->fd_count);
 }
 
-/* Waits until the keeper tells that `key` is in `state`; other events and earlier states of it are let go. */
+/* Takes the event at `index` of those put aside; it stays the caller's. */
+static inline struct frame take_event(struct client *c, size_t index)
+{
+	struct frame event = c->events[index];
+	memmove(&c->events[index], &c->events[index + 1], (--c->event_count - index) * sizeof event);
+	return event;
+}
+
+/* Waits until the keeper tells that `key` is in `state`. Earlier states of it are let go; what concerns others is put aside. */
 static inline struct record wait_child(struct client *c, const char *key, uint8_t state)
 {
-	for (;;) {
-		struct frame event = next_event(c);
-		if (event.header.type == 192) {
-			struct reader r = frame_reader(&event);
-			struct record record = read_child(&r);
-			CHECK(reader_done(&r));
-			CHECK_EQUAL(event.fd_count, record.state == 2);
-			if (strcmp(record.key, key) == 0) {
-				CHECK(record.state <= state);
-				if (record.state == state) {
-					record.tag = (struct bytes){NULL, 0};
-					frame_free(&event);
-					return record;
-				}
-			}
+	for (size_t i = 0;; i++) {
+		if (i == c->event_count) {
+			CHECK(c->event_count < EVENTS_MAX);
+			c->events[c->event_count++] = receive(c);
 		}
+		if (c->events[i].header.type != 192)
+			continue;
+		struct reader r = frame_reader(&c->events[i]);
+		struct record record = read_child(&r);
+		CHECK(reader_done(&r));
+		CHECK_EQUAL(c->events[i].fd_count, record.state == 2);
+		if (strcmp(record.key, key) != 0)
+			continue;
+		CHECK(record.state <= state);
+		struct frame event = take_event(c, i--);
 		frame_free(&event);
+		record.tag = (struct bytes){NULL, 0};
+		if (record.state == state)
+			return record;
 	}
 }
 

@@ -40,14 +40,15 @@ export function renderStatus(
 function factsOf(service: ServiceView, sockets: readonly SocketView[], now: number): [string, string][] {
   const own = sockets.filter(({ name }) => service.sockets.includes(name));
   const starts = service.desired === "stopped" ? `${service.start} (stopped by the operator)` : service.start;
-  const next = [service.next, service.nextStartAt === undefined ? undefined : relativeTime(service.nextStartAt, now)];
+  const nextStart =
+    service.nextStartAt === undefined ? undefined : `another start ${relativeTime(service.nextStartAt, now)}`;
   const facts: [string, string | undefined][] = [
     ["start", starts],
     ["sockets", own.map(({ name, address, bound }) => `${name} ${address}${bound ? "" : " (unbound)"}`).join(", ")],
     ["readiness", service.readiness],
     ["restarts", String(service.restarts)],
     ["status", service.statusText],
-    ["next", next.filter((part) => part !== undefined).join(", ")],
+    ["next", service.next ?? nextStart],
     ["log", service.logDropped > 0 ? `${service.logDropped} lines dropped` : undefined],
   ];
   return facts.flatMap(([name, value]): [string, string][] =>

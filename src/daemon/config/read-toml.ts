@@ -65,7 +65,9 @@ function diagnose(error: ParseError, text: string, file: string): { place: Place
     return { place: end, message: "a value is missing here" };
   }
   const place = { file, line: error.lineNumber, column: error.column + 1 };
-  if (error.message !== LINE_ENDED) return { place, message: wordsOf(error.message) };
+  // At the end of the text the parser already counts the line after the last one.
+  if (error.message !== LINE_ENDED)
+    return { place: gap.includes("\n") && error.index >= text.length ? end : place, message: wordsOf(error.message) };
   const header = /(^|\n)[ \t]*\[[^\n]*$/.test(before);
   return { place: end, message: header ? "this table header has no closing bracket" : "the line ends too early" };
 }

@@ -131,17 +131,27 @@ export class Gate {
       answerAndClose(socket, new ControlError("request-timeout", `no complete request came in ${requestMs} ms`));
     }, requestMs);
     this.#admitted.set(socket, { peer, deadline, answering: false });
+    const unread = watchUnread(socket, unreadMs);
     socket.once("close", () => {
       clearTimeout(deadline);
+      clearInterval(unread);
       this.#admitted.delete(socket);
-    });
-    // Silence is right for a follower and for a long wait; bytes that nobody reads are not.
-    socket.setTimeout(unreadMs, () => {
-      if (socket.writableLength > 0) socket.destroy();
-      else socket.setTimeout(unreadMs);
     });
     this.o.admit(socket);
   }
+}
+
+/**
+ * Destroys a connection whose bytes nobody took for so long. Silence is right for a follower and for a long wait, so the timeout of
+ * the socket itself, at which Node's HTTP server gives a connection up, is of no use here.
+ */
+function watchUnread(socket: Socket, unreadMs: number): NodeJS.Timeout {
+  let takenBefore = -1;
+  return setInterval(() => {
+    const taken = socket.bytesWritten - socket.writableLength;
+    if (socket.writableLength > 0 && taken === takenBefore) socket.destroy();
+    takenBefore = taken;
+  }, unreadMs);
 }
 
 interface Admitted {

@@ -195,7 +195,10 @@ export class ServiceRuntime {
     this.#state = step.state;
     for (const { worker } of workersOf(step.state)) pids.set(worker.id, worker.pid ?? pids.get(worker.id));
     this.#write();
-    for (const fact of step.facts) this.#report(fact, at, "worker" in fact ? pids.get(fact.worker) : undefined);
+    const lines = event.type === "worker" ? (event.lines ?? []) : [];
+    for (const fact of step.facts) {
+      this.#report(fact, { now: at, lines, pid: "worker" in fact ? pids.get(fact.worker) : undefined });
+    }
     for (const effect of step.effects) this.#perform(effect);
   }
 
@@ -425,8 +428,9 @@ export class ServiceRuntime {
     resolve({ answer, ...(view === undefined ? {} : { failure: view }) });
   }
 
-  #report(fact: ServiceFact, now: number, pid: number | undefined): void {
-    const { message, level } = factSentence(this.config.name, fact, { pid, now });
+  #report(fact: ServiceFact, more: Parameters<typeof factSentence>[2]): void {
+    const { message, level } = factSentence(this.config.name, fact, more);
+    const { pid } = more;
     const { type, ...rest } = fact;
     const where = {
       service: this.config.name,

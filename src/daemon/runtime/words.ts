@@ -28,6 +28,8 @@ const STAGES = [
   "exec",
 ] as const;
 
+const PREPARE = 0;
+
 export function stageName(stage: number): string {
   return STAGES[stage] ?? `step ${stage}`;
 }
@@ -71,11 +73,19 @@ function instanceName(service: string, slot: number): string {
   return `${service}/${slot}`;
 }
 
+/** What kept the supervisor from asking the keeper at all: it says so as the worker's last words. */
+function prepareReason(end: End, lines: readonly string[]): string | undefined {
+  if (end.kind !== "not-started" || end.stage !== PREPARE) return undefined;
+  return lines.at(-1)?.replace(/^holdfast: /, "");
+}
+
 /** One sentence for a failure; the program's name helps where exec itself failed. */
 function failureSentence(service: string, failure: Failure, program: string): string {
   const who = `${instanceName(service, failure.slot)} (worker ${failure.worker})`;
   if (failure.code === "ready-timeout") return `${who} did not become ready in time and was killed`;
   const { end } = failure;
+  const reason = prepareReason(end, failure.lines);
+  if (reason !== undefined) return `${who} could not be started: ${reason}`;
   if (end.kind === "not-started" && stageName(end.stage) === "exec") {
     const { name, meaning } = errnoWords(end.errno);
     return `${who} could not be started: executing ${program} failed: ${meaning} (${name})`;
@@ -107,7 +117,7 @@ export function seconds(milliseconds: number): string {
 export function factSentence(
   service: string,
   fact: ServiceFact,
-  more: { readonly pid?: number | undefined; readonly now: number },
+  more: { readonly pid?: number | undefined; readonly now: number; readonly lines: readonly string[] },
 ): { readonly message: string; readonly level: "debug" | "info" | "warn" } {
   const who = "slot" in fact ? instanceName(service, fact.slot) : service;
   const pid = more.pid === undefined ? "" : ` (pid ${more.pid})`;
@@ -125,6 +135,8 @@ export function factSentence(
     case "stop-timeout":
       return { message: `${who}${pid} ignored the stop signal: SIGKILL to its whole tree`, level: "warn" };
     case "worker-ended": {
+      const reason = prepareReason(fact.end, more.lines);
+      if (reason !== undefined) return { message: `${who} could not be started: ${reason}`, level: "warn" };
       const expected = fact.reason === "asked" || fact.end.kind === "disarmed";
       return {
         message: `${who}${pid} ${describeEnd(fact.end)}${expected && fact.end.kind !== "disarmed" ? ", as asked" : ""}`,

@@ -277,6 +277,25 @@ describe("logs and events", () => {
     await operations.followers(0);
   });
 
+  test("-f says how much is missing when it was too slow, and goes on", async () => {
+    operations.lines = [aLine("first")];
+    const { child, ended } = start("logs", "web", "-f", "--raw");
+    await readUntil(child.stdout, /\n/);
+    child.kill("SIGSTOP");
+    for (let i = 0; i < 4000; i += 1) operations.emitLine(aLine("x".repeat(1024), { at: "2026-01-02T03:04:06.000Z" }));
+    child.kill("SIGCONT");
+    child.stdout.resume();
+    await readUntil(child.stderr, /entries are missing here/);
+    await operations.followers(1);
+    operations.emitLine(aLine("the end", { at: "2026-01-02T03:04:07.000Z" }));
+    await readUntil(child.stdout, /the end\n$/);
+    child.kill("SIGINT");
+    const { code, err } = await ended;
+    expect(code).toBe(130);
+    expect(err).toMatch(/^holdfast: \d+ entries are missing here: they came faster than they were read\n$/);
+    await operations.followers(0);
+  });
+
   test("end quietly when nobody reads on", async () => {
     operations.lines = [aLine("first")];
     const { child, ended } = start("logs", "web", "-f");

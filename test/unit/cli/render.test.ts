@@ -84,7 +84,7 @@ describe("an explanation", () => {
       ready: 0,
       restarts: 2,
       lastFailure: aFailure(),
-      next: "start 3",
+      next: "start 3 is in 3 s",
       nextStartAt: "2026-01-02T03:04:18.000Z",
     });
     expect(explain(service, now)).toEqual([
@@ -95,7 +95,7 @@ describe("an explanation", () => {
       "Its last lines:",
       "  | first",
       "  | last",
-      "Next: start 3, in 3.0s (2026-01-02T03:04:18.000Z).",
+      "Next: start 3 is in 3 s (2026-01-02T03:04:18.000Z).",
     ]);
   });
 

@@ -1,7 +1,12 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type ConfigProblem, type LoadResult, parseConfigText, renderProblem } from "../../../src/daemon/config/index.js";
+import {
+  type ConfigProblem,
+  type LoadResult,
+  parseConfigText,
+  renderProblem,
+} from "../../../src/daemon/config/index.js";
 
 export const ACCOUNTS = fileURLToPath(new URL("accounts", import.meta.url));
 

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync } from "node:fs";
 import { request } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { authorizer } from "../../../src/daemon/control/authorize.js";
 import { routes } from "../../../src/daemon/control/routes.js";
@@ -234,6 +235,12 @@ describe("a follower of a control server", () => {
 });
 
 describe("the gate of a control server", () => {
+  test("lets a client wait in silence for longer than it may leave an answer unread", async () => {
+    await open({ limits: { unreadMs: 10, requestMs: 20 } });
+    fixture.operations.wait = () => delay(200, "reached" as const);
+    expect((await get("/v1/services/web/wait?for=ready")).json).toEqual({ result: "reached" });
+  });
+
   test("answers a denied caller with 403 and one line in the log, whatever it asks", async () => {
     await open({ authorize: () => "denied" });
     for (let i = 0; i < 3; i += 1) {

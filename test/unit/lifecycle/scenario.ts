@@ -8,7 +8,7 @@
  *   @0 A start | stop | restart | restart --hard | scale 3 | reset        the operator A asks
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
  *   @0 #1 disarmed | fired    what the keeper said to a disarm: in time, or too late
- *   @0 deadline               must be the very time that the service asked for; `deadline late` may be after it
+ *   @0 deadline               must be the very time that the service asked for; `deadline late` and `deadline early` are not
  *   @0 adopt #1=child #2=child,signalled #3=arm     the supervisor was replaced; the rest is unknown to the keeper
  *
  * The answer is: effects as they stand, facts after `report`, and after `->` the state if it is another one than before.
@@ -69,9 +69,9 @@ class Player {
 
   #event(at: number, words: string[]): string[] {
     const due = nextDeadline(this.#state);
-    const late = words[0] === "deadline" && words[1] === "late";
     if (words[0] === "deadline" && due === undefined) throw new Error("nothing waits for a deadline");
-    if (words[0] === "deadline" && !late && at !== due) throw new Error(`the next deadline is at ${due}`);
+    if (words[0] === "deadline" && words[1] === undefined && at !== due)
+      throw new Error(`the next deadline is at ${due}`);
     if (due !== undefined && words[0] !== "deadline" && at > due) throw new Error(`the deadline at ${due} was missed`);
     return [...this.#step(at, parseEvent(at, words)), ...this.#newState()];
   }

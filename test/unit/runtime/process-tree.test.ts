@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { closeMembers, findTree, type TreeQuery, treeIsEmpty } from "../../../src/daemon/runtime/process-tree.js";
 import { readStat } from "../../../src/daemon/runtime/process-stat.js";
+import { closeMembers, findTree, type TreeQuery, treeIsEmpty } from "../../../src/daemon/runtime/process-tree.js";
 import { signalMembers, TreeKiller } from "../../../src/daemon/runtime/tree-killer.js";
 import { asUser, descriptorCensus, isRoot, OTHER_USER, processesWith } from "./fixtures/census.js";
 import { Subreaper } from "./fixtures/subreaper.js";
@@ -63,14 +63,18 @@ os.waitpid(pid, 0)
 
 describe("the tree of a running worker", () => {
   test("is the worker and its descendants", async () => {
-    const worker = await startWorker("if os.fork() == 0:\n    os.fork()\n    ready()\n    signal.pause()\nready(); signal.pause()");
+    const worker = await startWorker(
+      "if os.fork() == 0:\n    os.fork()\n    ready()\n    signal.pause()\nready(); signal.pause()",
+    );
     const pids = [await readyPid(), await readyPid(), await readyPid()].sort((a, b) => a - b);
     expect(pids).toContain(worker);
     expect(pidsOf(query(worker, { mainPid: worker }))).toEqual(pids);
   });
 
   test("includes the children of all its threads", async () => {
-    const worker = await startWorker("import threading\ndef run():\n    if os.fork() == 0: ready()\n    signal.pause()\nthreading.Thread(target=run).start()\nsignal.pause()");
+    const worker = await startWorker(
+      "import threading\ndef run():\n    if os.fork() == 0: ready()\n    signal.pause()\nthreading.Thread(target=run).start()\nsignal.pause()",
+    );
     const child = await readyPid();
     expect(pidsOf(query(worker, { mainPid: worker }))).toEqual([worker, child]);
   });
@@ -86,7 +90,9 @@ describe("the tree of a running worker", () => {
   test("does not include the keeper, ourselves, or other workers and what they started", async () => {
     const worker = await startWorker("ready(); signal.pause()");
     await readyPid();
-    const other = await keeper.spawn(python("os.fork(); ready(); signal.pause()"), { INVOCATION_ID: mark.split("=")[1]! });
+    const other = await keeper.spawn(python("os.fork(); ready(); signal.pause()"), {
+      INVOCATION_ID: mark.split("=")[1]!,
+    });
     await readyPid();
     await readyPid();
     // Even the same mark does not make a known worker ours.
@@ -116,7 +122,9 @@ describe("the tree of a worker that was reaped", () => {
   });
 
   test("is what stayed in its session with an empty environment", async () => {
-    const worker = await startWorker("if os.fork() == 0: os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:2], 'import os, signal; os.write(1, b\"ready %d\\\\n\" % os.getpid()); signal.pause()', sys.argv[1]], {})");
+    const worker = await startWorker(
+      "if os.fork() == 0: os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:2], 'import os, signal; os.write(1, b\"ready %d\\\\n\" % os.getpid()); signal.pause()', sys.argv[1]], {})",
+    );
     const left = await readyPid();
     await keeper.reaped(worker);
     expect(pidsOf(query(worker))).toEqual([left]);
@@ -146,7 +154,9 @@ describe("the tree of a worker that was reaped", () => {
     await readyPid();
     expect(pidsOf(query(worker, { mainPid: worker }))).toEqual([worker]);
     expect((await new TreeKiller(() => findTree(query(worker, { mainPid: worker }))).run()).killed).toBe(1);
-    const parent = await startWorker("pid = os.fork()\nif pid == 0: os._exit(0)\nos.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\nready(); signal.pause()");
+    const parent = await startWorker(
+      "pid = os.fork()\nif pid == 0: os._exit(0)\nos.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\nready(); signal.pause()",
+    );
     await readyPid();
     expect(pidsOf(query(parent, { mainPid: parent }))).toEqual([parent]);
   });
@@ -156,7 +166,9 @@ describe("a tree that is killed", () => {
   const kill = (wanted: TreeQuery) => new TreeKiller(() => findTree(wanted)).run();
 
   test("is gone, with processes that ignore SIGTERM and daemons", async () => {
-    const worker = await startWorker(`signal.signal(signal.SIGTERM, signal.SIG_IGN)\n${DAEMON}\nos.fork()\nready(); signal.pause()`);
+    const worker = await startWorker(
+      `signal.signal(signal.SIGTERM, signal.SIG_IGN)\n${DAEMON}\nos.fork()\nready(); signal.pause()`,
+    );
     const pids = [await readyPid(), await readyPid(), await readyPid()];
     const members = findTree(query(worker, { mainPid: worker }));
     expect(signalMembers(members, SIGTERM)).toEqual([]);
@@ -215,7 +227,9 @@ describe.runIf(isRoot)("the tree of a supervisor without privilege", () => {
     const worker = await startWorker(`${DAEMON}\nready(); signal.pause()`, OTHER_USER);
     await readyPid();
     await readyPid();
-    const result = await new TreeKiller(() => asUser(OTHER_USER, () => findTree(query(worker, { mainPid: worker })))).run();
+    const result = await new TreeKiller(() =>
+      asUser(OTHER_USER, () => findTree(query(worker, { mainPid: worker }))),
+    ).run();
     expect(result.killed).toBe(2);
   });
 
@@ -225,7 +239,10 @@ describe.runIf(isRoot)("the tree of a supervisor without privilege", () => {
     process.seteuid!(OTHER_USER);
     try {
       // signals are sent between awaits, so the rights stay given up for all of it
-      expect(await new TreeKiller(() => findTree(query(worker, { mainPid: worker }))).run()).toEqual({ killed: 0, refused: [worker] });
+      expect(await new TreeKiller(() => findTree(query(worker, { mainPid: worker }))).run()).toEqual({
+        killed: 0,
+        refused: [worker],
+      });
     } finally {
       process.seteuid!(0);
     }

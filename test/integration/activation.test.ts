@@ -1,0 +1,195 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { freePort } from "../../bench/lib/holdfast.mjs";
+import { ask, askByMessage, askUdp, connect } from "./ask.js";
+import { descriptorCount } from "./census.js";
+import { command } from "./fixture.js";
+import { type Scene, scenes } from "./scene.js";
+import { replaceWorker } from "./worker-file.js";
+
+const { start } = scenes();
+
+/** How each kind of socket is written and asked. A port and an abstract name are chosen anew for each run. */
+const kinds: Record<
+  string,
+  { listen: (unique: number) => string; ask: (scene: Scene, unique: number) => Promise<string> }
+> = {
+  "tcp over IPv4": {
+    listen: (port) => `tcp://127.0.0.1:${port}`,
+    ask: (_, port) => ask({ host: "127.0.0.1", port }),
+  },
+  "tcp over IPv6": { listen: (port) => `tcp://[::1]:${port}`, ask: (_, port) => ask({ host: "::1", port }) },
+  "udp over IPv4": { listen: (port) => `udp://127.0.0.1:${port}`, ask: (_, port) => askUdp(port) },
+  "udp over IPv6": { listen: (port) => `udp://[::1]:${port}`, ask: (_, port) => askUdp(port, "::1") },
+  "a unix stream socket": {
+    listen: () => "unix://s.sock",
+    ask: ({ directory }) => ask({ path: join(directory, "s.sock") }),
+  },
+  "an abstract unix stream socket": {
+    listen: (unique) => `unix://@holdfast-test-${unique}`,
+    ask: (_, unique) => ask({ path: `\0holdfast-test-${unique}` }),
+  },
+  "a unix datagram socket": {
+    listen: () => "unix-dgram://s.sock",
+    ask: ({ directory }) => askByMessage("unix-dgram", join(directory, "s.sock")),
+  },
+  "an abstract unix datagram socket": {
+    listen: (unique) => `unix-dgram://@holdfast-test-${unique}`,
+    ask: (_, unique) => askByMessage("unix-dgram", `@holdfast-test-${unique}`),
+  },
+  "a unix seqpacket socket": {
+    listen: () => "unix-seqpacket://s.sock",
+    ask: ({ directory }) => askByMessage("unix-seqpacket", join(directory, "s.sock")),
+  },
+  "a fifo": {
+    listen: () => "fifo://s.fifo",
+    ask: async (scene) => {
+      await writeFile(join(scene.directory, "s.fifo"), "hello\n");
+      const { text } = await scene.line("web", / heard hello$/);
+      return text.replace(" heard hello", "\n");
+    },
+  },
+};
+
+describe("a service that starts with a connection", () => {
+  test.each(Object.entries(kinds))("is started by %s, and answers it", async (_, { listen, ask }) => {
+    const unique = await freePort();
+    const scene = await start({
+      config: `
+        [socket.s]
+        listen = ["${listen(unique)}"]
+        [service.web]
+        ${command("answers-pid")}
+        sockets = ["s"]
+        start = "connection"
+        ready = "notify"`,
+    });
+    expect(await scene.service("web")).toMatchObject({ phase: "waiting", workers: [] });
+
+    const answer = await ask(scene, unique);
+    await scene.ready("web");
+    expect(answer).toBe(`${await scene.pid("web")}\n`);
+    expect(await ask(scene, unique), "a second one goes to the same worker").toBe(answer);
+  });
+
+  test("gives its worker the sockets in order, blocking, and no other descriptor", async () => {
+    const port = await freePort();
+    const scene = await start({
+      env: { SECRET: "not for workers" },
+      config: `
+        [socket.unused]
+        listen = ["unix://unused.sock"]
+        [socket.beta]
+        listen = ["unix://beta.sock"]
+        [socket.alpha]
+        listen = ["tcp://127.0.0.1:${port}", "udp://127.0.0.1:${port}", "unix-seqpacket://alpha.sock"]
+        [socket.pipe]
+        listen = ["fifo://pipe.fifo"]
+        [service.other]
+        ${command("never-ready")}
+        [service.web]
+        ${command("shows-itself")}
+        sockets = ["beta", "alpha", "pipe"]
+        start = "connection"`,
+    });
+    await connect({ host: "127.0.0.1", port });
+    const itself = JSON.parse((await scene.line("web", /^\{/)).text);
+
+    const pid = await scene.pid("web");
+    expect(itself.pid).toBe(pid);
+    expect(itself.session).toBe(pid);
+    expect(itself.environment).toMatchObject({
+      LISTEN_PID: String(pid),
+      LISTEN_FDS: "5",
+      LISTEN_FDNAMES: "beta:alpha:alpha:alpha:pipe",
+    });
+    expect(itself.sockets).toMatchObject([
+      { family: "AF_UNIX", type: "SOCK_STREAM", name: join(scene.directory, "beta.sock") },
+      { family: "AF_INET", type: "SOCK_STREAM", name: ["127.0.0.1", port] },
+      { family: "AF_INET", type: "SOCK_DGRAM", name: ["127.0.0.1", port] },
+      { family: "AF_UNIX", type: "SOCK_SEQPACKET", name: join(scene.directory, "alpha.sock") },
+    ]);
+    expect(itself.descriptors).toEqual({
+      0: { target: "/dev/null", blocking: true },
+      1: { target: expect.stringMatching(/^pipe:/), blocking: true },
+      2: { target: expect.stringMatching(/^pipe:/), blocking: true },
+      ...Object.fromEntries(
+        [3, 4, 5, 6].map((number) => [number, { target: expect.stringMatching(/^socket:/), blocking: true }]),
+      ),
+      7: { target: join(scene.directory, "pipe.fifo"), blocking: true },
+    });
+    expect(itself.descriptors[1].target).not.toBe(itself.descriptors[2].target);
+    expect(itself.blocked_signals).toBe("0000000000000000");
+  });
+
+  test("starts one worker for each connection when each exits after its answer, none is reset", async () => {
+    const port = await freePort();
+    const scene = await start({ config: answersOnce(port) });
+    // All at once: at each moment most of them wait in the queue, and between two workers nothing runs.
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask({ host: "127.0.0.1", port })));
+    expect(new Set(answers).size).toBe(20);
+    for (const answer of answers) expect(answer).toMatch(/^\d+\n$/);
+    await expect.poll(async () => (await scene.service("web")).phase).toBe("waiting");
+  });
+
+  test("is activated fifty times in a row within two seconds, and holds no more descriptors after that", async () => {
+    const port = await freePort();
+    const scene = await start({ config: answersOnce(port) });
+    const supervisor = await scene.supervisorPid();
+    const answerAll = async (count: number) => {
+      const pids = new Set<string>();
+      for (let i = 0; i < count; i++) pids.add(await ask({ host: "127.0.0.1", port }));
+      expect(pids.size).toBe(count);
+    };
+    const census = () => [descriptorCount(scene.holdfast.keeperPid!), descriptorCount(supervisor)];
+    await answerAll(3);
+    await expect.poll(async () => (await scene.service("web")).phase).toBe("waiting");
+    const before = census();
+
+    const begun = performance.now();
+    await answerAll(50);
+    expect(performance.now() - begun).toBeLessThan(2000);
+    await expect.poll(async () => (await scene.service("web")).phase).toBe("waiting");
+    await expect.poll(census).toEqual(before);
+  });
+
+  test("starts no worker for a connection once the operator has stopped it, and serves that connection at the next start", async () => {
+    const port = await freePort();
+    const scene = await start({ config: answersOnce(port) });
+    expect(await scene.act("web", "stop")).toMatchObject({ result: "done" });
+    const waiting = await connect({ host: "127.0.0.1", port });
+    expect(await scene.socket("s")).toMatchObject({ bound: true, queued: 1 });
+    expect(await scene.service("web")).toMatchObject({ phase: "stopped", workers: [] });
+
+    await scene.act("web", "start");
+    expect(await waiting.answer).toMatch(/^\d+\n$/);
+  });
+
+  test("goes on waiting when its program cannot be executed, and serves the same connection once it can", async () => {
+    const port = await freePort();
+    const scene = await start({
+      config: `${answersOnce(port).replace(/command = .*/, 'command = ["./worker"]')}
+        restart = { when = "always", backoff = { initial = "20ms", max = "50ms" }, limit = { starts = 1000, interval = "1s" } }`,
+    });
+    const waiting = await connect({ host: "127.0.0.1", port });
+    const failed = await scene.event("worker-ended", "web");
+    expect(failed.data).toMatchObject({ end: { kind: "not-started" } });
+    await scene.event("worker-ended", "web", failed.sequence);
+    expect(await scene.service("web")).toMatchObject({ lastFailure: { code: "start-failed", errno: "ENOENT" } });
+
+    await replaceWorker(scene, "answers-once");
+    expect(await waiting.answer).toMatch(/^\d+\n$/);
+  });
+});
+
+function answersOnce(port: number): string {
+  return `
+    [socket.s]
+    listen = ["tcp://127.0.0.1:${port}"]
+    [service.web]
+    ${command("answers-once")}
+    sockets = ["s"]
+    start = "connection"
+    ready = "spawned"`;
+}

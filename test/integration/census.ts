@@ -1,0 +1,29 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { processIds, readProcess } from "../../bench/lib/proc.mjs";
+
+/** Live processes whose environment has this `NAME=value`, as `pid name`. */
+export function processesMarked(mark: string): string[] {
+  return processIds()
+    .filter((pid) => environment(pid).includes(mark))
+    .map((pid) => readProcess(pid))
+    .filter((entry) => entry !== undefined && entry.state !== "Z")
+    .map((entry) => `${entry!.pid} ${entry!.name}`);
+}
+
+/** How many descriptors a process has open. */
+export function descriptorCount(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+export function isRunning(pid: number): boolean {
+  const entry = readProcess(pid);
+  return entry !== undefined && entry.state !== "Z";
+}
+
+function environment(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  } catch {
+    return []; // It ended while we looked, or it is a process of somebody else's that we may not read.
+  }
+}

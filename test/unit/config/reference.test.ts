@@ -1,0 +1,101 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { jsonSchema, parseConfigText, schemaText, updateReference } from "../../../src/daemon/config/index.js";
+import { noteOf } from "../../../src/daemon/config/leaf.js";
+import { supervisorSchema } from "../../../src/daemon/config/schema.js";
+import { serviceSchema } from "../../../src/daemon/config/schema-service.js";
+import { socketSchema } from "../../../src/daemon/config/schema-socket.js";
+import { keyPaths } from "../../../src/daemon/config/shape.js";
+import { ANN } from "./fixture.js";
+
+const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../../${path}`, import.meta.url)), "utf8");
+
+const SECTIONS = { supervisor: supervisorSchema, socket: socketSchema, service: serviceSchema };
+
+describe("the reference", () => {
+  const markdown = read("docs/configuration.md");
+
+  test("is what scripts/generate-schema.mjs makes of the schema", () => {
+    expect(updateReference(markdown)).toBe(markdown);
+  });
+
+  test.each(Object.entries(SECTIONS))("has each key of %s and no other", (name, schema) => {
+    const part = markdown.split(`<!-- keys: ${name} -->`)[1]?.split("<!-- end -->")[0] ?? "";
+    const documented = [...part.matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]);
+    expect(documented).toEqual(keyPaths(schema).map(({ path }) => path));
+    expect(documented.length).toBeGreaterThan(4);
+  });
+
+  test("has every code of a problem", () => {
+    const source = read("src/daemon/config/problem.ts");
+    const codes = [...(/ProblemCode =([^;]*);/.exec(source)?.[1] ?? "").matchAll(/"([a-z-]+)"/g)].map(
+      (match) => match[1],
+    );
+    const documented = [...(markdown.split("## Codes")[1] ?? "").matchAll(/`([a-z]+(?:-[a-z]+)*)`(?= \||\s\()/g)].map(
+      (m) => m[1],
+    );
+    expect(codes.length).toBeGreaterThan(10);
+    expect(documented.toSorted()).toEqual(codes.toSorted());
+  });
+
+  test.each(Object.entries(SECTIONS))("has an example of each key of %s that the schema takes", (name, schema) => {
+    for (const { path, schema: key } of keyPaths(schema)) {
+      const { example } = noteOf(key);
+      expect(example, path).toBeDefined();
+      const table = name === "supervisor" ? "supervisor" : name === "socket" ? "socket.x" : "service.x";
+      // What an example needs around it to be complete.
+      const around: Record<string, string> = {
+        shell: 'command = "x"',
+        sockets: 'command = "x"',
+        "log.rotate": 'command = "x"\nlog.to = "file:x"',
+        "log.rotate.size": 'command = "x"\nlog.to = "file:x"',
+        "log.rotate.keep": 'command = "x"\nlog.to = "file:x"',
+        start: 'command = "x"\nsockets = "web"',
+        symlinks: 'listen = "unix:///run/y"',
+        listen: "",
+        command: "",
+      };
+      const listen =
+        path === "ipv6_only"
+          ? "tcp://[::1]:80"
+          : /unix|file/i.test(descriptionOf(key))
+            ? "unix:///run/x"
+            : "tcp://127.0.0.1:80";
+      const base = name === "socket" ? `listen = "${listen}"` : name === "service" ? 'command = "x"' : "";
+      const web = /^(start|sockets)$/.test(path) ? '[socket.web]\nlisten = "tcp://127.0.0.1:1"\n' : "";
+      const text = `version = 1\n${web}[${table}]\n${around[path] ?? base}\n${path} = ${example}\n`;
+      const result = parseConfigText(text, "x.toml", { ...ANN, uid: 0 });
+      expect(result.ok ? [] : result.problems, text).toEqual([]);
+    }
+  });
+});
+
+function descriptionOf(schema: unknown): string {
+  return (schema as { meta(): { description?: string } | undefined }).meta()?.description ?? "";
+}
+
+describe("the JSON Schema", () => {
+  test("in config/ is what scripts/generate-schema.mjs makes", () => {
+    expect(read("config/holdfast.schema.json")).toBe(schemaText());
+  });
+
+  test("knows the short forms", () => {
+    const service = JSON.stringify(jsonSchema(), [
+      "properties",
+      "service",
+      "additionalProperties",
+      "restart",
+      "anyOf",
+      "enum",
+    ]);
+    expect(service).toContain('"anyOf":[{"enum":["always","on-failure","on-abnormal","on-success","never"]}');
+  });
+});
+
+describe("an example configuration", () => {
+  test.each(["config/holdfast.toml"])("%s is sound", (path) => {
+    const result = parseConfigText(read(path), path, ANN);
+    expect(result.ok ? [] : result.problems).toEqual([]);
+  });
+});

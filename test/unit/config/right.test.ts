@@ -1,0 +1,178 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import type { LoadResult } from "../../../src/daemon/config/index.js";
+import { loadFixture } from "./fixture.js";
+
+const right = (file: string) => fileURLToPath(new URL(`right/${file}`, import.meta.url));
+
+function configOf(result: LoadResult) {
+  if (!result.ok) throw new Error(JSON.stringify(result.problems, null, 1));
+  return result.config;
+}
+
+describe("a minimal file", () => {
+  const config = configOf(loadFixture(right("minimal.toml")));
+
+  test("gets every documented default", () => {
+    expect(config).toEqual({
+      version: 1,
+      files: ["/etc/holdfast/minimal.toml"],
+      supervisor: {
+        control: "/run/user/1000/holdfast/control.sock",
+        controlMode: 0o600,
+        log: { level: "info", format: "auto" },
+        watchdogMs: 20_000,
+      },
+      sockets: {},
+      services: {
+        web: {
+          name: "web",
+          command: ["node", "server.js"],
+          sockets: [],
+          workers: 1,
+          start: "boot",
+          umask: 0o022,
+          env: {},
+          envFiles: [],
+          inheritEnv: false,
+          limits: {},
+          noNewPrivileges: true,
+          ready: { when: "auto", timeoutMs: 30_000, settleMs: 0 },
+          restart: {
+            when: "always",
+            backoff: { initialMs: 100, factor: 2, maxMs: 30_000, jitter: 0.2, resetAfterMs: 60_000 },
+            limit: { starts: 10, intervalMs: 60_000 },
+            prevent: [],
+          },
+          stop: { signal: "SIGTERM", timeoutMs: 20_000 },
+          log: { to: "supervisor" },
+        },
+      },
+    });
+  });
+
+  test("has the control socket of the system under root", () => {
+    const config = configOf(loadFixture(right("minimal.toml"), { uid: 0 }));
+    expect(config.supervisor.control).toBe("/run/holdfast/control.sock");
+  });
+});
+
+describe("a file with every key", () => {
+  const config = configOf(loadFixture(right("everything.toml")));
+
+  test("becomes a socket with every option", () => {
+    expect(config.sockets.mixed).toEqual({
+      name: "mixed",
+      listen: [
+        { kind: "tcp", host: "::", port: 8080, family: "ipv6" },
+        { kind: "tcp", host: "::1", port: 0, family: "ipv6" },
+        { kind: "udp", host: "0.0.0.0", port: 53, family: "ipv4" },
+        { kind: "unix", path: "/etc/holdfast/run/mixed.sock" },
+        { kind: "unix", path: "@mixed" },
+      ],
+      listenText: ["tcp://*:8080", "tcp://[::1]:0", "udp://0.0.0.0:53", "unix://./run/mixed.sock", "unix://@mixed"],
+      backlog: 128,
+      mode: 0o666,
+      user: "www",
+      group: "33",
+      symlinks: ["/etc/holdfast/run/old.sock"],
+      removeOnStop: false,
+      options: {
+        ipv6Only: true,
+        reusePort: true,
+        freeBind: true,
+        transparent: true,
+        bindToDevice: "eth0",
+        mark: 1,
+        tos: 16,
+        ttl: 10,
+        priority: 7,
+        keepalive: true,
+        noDelay: true,
+        deferAcceptSeconds: 2,
+        fastOpen: 16,
+        receiveBuffer: 1536,
+        sendBuffer: 4096,
+        passCredentials: true,
+        flushPending: true,
+      },
+    });
+    expect(config.sockets.rest?.listen).toEqual([
+      { kind: "unix-dgram", path: "/run/a" },
+      { kind: "unix-seqpacket", path: "/run/b" },
+      { kind: "fifo", path: "/run/c" },
+    ]);
+  });
+
+  test("becomes a supervisor", () => {
+    expect(config.supervisor).toEqual({
+      control: "/etc/holdfast/run/control.sock",
+      controlMode: 0o640,
+      controlGroup: "ops",
+      log: { level: "debug", format: "json" },
+      watchdogMs: 90_000,
+    });
+  });
+
+  test("becomes a service that takes from the defaults what it does not say, one level deep", () => {
+    expect(config.services.web).toEqual({
+      name: "web",
+      command: ["node", "my server.js", "--port", "80", "a b", "$HOME"],
+      sockets: ["rest", "mixed"],
+      workers: 4,
+      start: "connection",
+      user: "www",
+      group: "www",
+      groups: ["ops", "7"],
+      workingDirectory: "/etc/holdfast/srv",
+      umask: 0o077,
+      nice: -5,
+      oomScoreAdjust: -100,
+      env: { A: "defaults", B: "service", C: "3", D: "/home/ann" },
+      envFiles: [
+        { path: "/etc/holdfast/web.env", optional: false },
+        { path: "/run/web.env", optional: true },
+      ],
+      inheritEnv: true,
+      limits: {
+        nofile: { soft: 1024, hard: 1024 },
+        core: { soft: 0, hard: 0 },
+        as: { soft: 2 ** 30, hard: 2 ** 30 },
+        nproc: { soft: 10, hard: 20 },
+        stack: { soft: 8 * 2 ** 20, hard: "unlimited" },
+        cpu: { soft: "unlimited", hard: "unlimited" },
+      },
+      noNewPrivileges: false,
+      ready: { when: "newline", timeoutMs: 5000, settleMs: 0 },
+      restart: {
+        when: "on-failure",
+        // The whole table is the service's: nothing of the defaults' one second is left.
+        backoff: { initialMs: 100, factor: 1.5, maxMs: 30_000, jitter: 0.2, resetAfterMs: 60_000 },
+        limit: { starts: 3, intervalMs: 10_000 },
+        prevent: [1],
+      },
+      stop: { signal: "SIGINT", timeoutMs: 0 },
+      reload: { signal: "SIGHUP" },
+      log: { to: "file", path: "/etc/holdfast/log/web.log", rotate: { sizeBytes: 2 ** 20, keep: 5 } },
+    });
+  });
+
+  test("gives a command in one string to a shell only when told to", () => {
+    expect(config.services.plain).toMatchObject({
+      command: ["/bin/sh", "-c", 'echo "$HOME" | cat'],
+      sockets: [],
+      log: { to: "inherit" },
+      restart: { backoff: { initialMs: 1000, maxMs: 2000, factor: 2 } },
+    });
+  });
+
+  test("survives JSON unchanged", () => {
+    expect(JSON.parse(JSON.stringify(config))).toEqual(config);
+    expect(JSON.stringify(JSON.parse(JSON.stringify(config)))).toBe(JSON.stringify(config));
+  });
+
+  test.each(["everything.yaml", "everything.json"])("means the same as %s", (file) => {
+    const other = configOf(loadFixture(right(file), { uid: 0 }));
+    expect({ ...other, files: [] }).toEqual({ ...config, files: [] });
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, test } from "vitest";
+import type { RestartPolicy } from "../../../src/daemon/config/config.js";
+import { classify, type End, type StopReason, wantsRestart } from "../../../src/daemon/lifecycle/end.js";
+import { plainService } from "./service-config.js";
+
+const WHEN = ["always", "on-success", "on-failure", "on-abnormal", "never"] as const;
+
+const code = (number: number): End => ({ kind: "exited", code: number });
+const signal = (number: number, core = false): End => ({ kind: "signalled", signal: number, core });
+
+/** The table of systemd.service(5), `Restart=`: an x in the columns of `WHEN` that start another worker. */
+const TABLE: readonly (readonly [string, End, StopReason | undefined, string])[] = [
+  ["exit code 0", code(0), undefined, "xx..."],
+  ["SIGHUP", signal(1), undefined, "xx..."],
+  ["SIGINT", signal(2), undefined, "xx..."],
+  ["SIGPIPE", signal(13), undefined, "xx..."],
+  ["SIGTERM", signal(15), undefined, "xx..."],
+  ["exit code 1", code(1), undefined, "x.x.."],
+  ["exit code 255", code(255), undefined, "x.x.."],
+  ["SIGKILL", signal(9), undefined, "x.xx."],
+  ["SIGUSR1", signal(10), undefined, "x.xx."],
+  ["SIGSEGV with a core", signal(11, true), undefined, "x.xx."],
+  ["a ready timeout", signal(9), "ready-timeout", "x.xx."],
+  ["a ready timeout that it answered with exit code 0", code(0), "ready-timeout", "x.xx."],
+  ["a start that failed", { kind: "not-started", stage: 17, errno: 2 }, undefined, "x.x.."],
+  ["a status that nobody saw", { kind: "unknown" }, undefined, "x.x.."],
+  ["a stop that was asked for, exit code 0", code(0), "asked", "....."],
+  ["a stop that was asked for, exit code 1", code(1), "asked", "....."],
+  ["a stop that was asked for, SIGKILL", signal(9), "asked", "....."],
+];
+
+function policy(when: RestartPolicy["when"], prevent: number[] = []): RestartPolicy {
+  return { ...plainService.restart, when, prevent };
+}
+
+describe("the restart policy after", () => {
+  test.each(TABLE)("%s", (_name, end, reason, row) => {
+    expect(WHEN.map((when) => (wantsRestart(policy(when), end, reason) ? "x" : ".")).join("")).toBe(row);
+  });
+
+  test("an exit code that prevents it wants none, whatever it says otherwise", () => {
+    for (const when of WHEN) {
+      expect(wantsRestart(policy(when, [0, 78]), code(78), undefined)).toBe(false);
+      expect(wantsRestart(policy(when, [0, 78]), code(0), undefined)).toBe(false);
+    }
+  });
+
+  test("a signal of the same number as a code that prevents it is not affected", () => {
+    expect(wantsRestart(policy("always", [9]), signal(9), undefined)).toBe(true);
+    expect(wantsRestart(policy("always", [9]), code(8), undefined)).toBe(true);
+  });
+});
+
+describe("the end of a worker", () => {
+  test("that was armed and never fired is a clean one", () => {
+    expect(classify({ kind: "disarmed" }, "asked")).toBe("clean");
+  });
+});
