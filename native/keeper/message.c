@@ -22,18 +22,25 @@ static void take_rights(struct message *m, const struct cmsghdr *header)
 	}
 }
 
-static void take_control(struct message *m, struct msghdr *header)
+/* Walked by hand: the macros of some C libraries do not survive -Wconversion. */
+static void take_control(struct message *m, const uint8_t *control, size_t length)
 {
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
-		if (c->cmsg_level != SOL_SOCKET)
-			continue;
-		if (c->cmsg_type == SCM_RIGHTS) {
+	size_t at = 0;
+	while (length - at >= sizeof(struct cmsghdr)) {
+		const struct cmsghdr *c = (const struct cmsghdr *)(const void *)(control + at);
+		if (c->cmsg_len < CMSG_LEN(0) || c->cmsg_len > length - at)
+			return;
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
 			take_rights(m, c);
-		} else if (c->cmsg_type == SCM_CREDENTIALS && c->cmsg_len >= CMSG_LEN(sizeof(struct ucred))) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS && c->cmsg_len >= CMSG_LEN(sizeof(struct ucred))) {
 			struct ucred credentials;
 			memcpy(&credentials, CMSG_DATA(c), sizeof credentials);
 			m->sender = credentials.pid;
 		}
+		size_t step = CMSG_SPACE(c->cmsg_len - CMSG_LEN(0));
+		if (step > length - at)
+			return;
+		at += step;
 	}
 }
 
@@ -65,7 +72,7 @@ enum received message_receive(int fd, struct message *m)
 	m->length = (size_t)length;
 	m->data_cut = (header.msg_flags & MSG_TRUNC) != 0;
 	m->fds_cut = (header.msg_flags & MSG_CTRUNC) != 0;
-	take_control(m, &header);
+	take_control(m, control.bytes, header.msg_controllen);
 	/* An empty message has its sender's credentials; the end of the stream has none. */
 	return length == 0 && m->sender == 0 && m->descriptors.count == 0 ? RECEIVED_END : RECEIVED_MESSAGE;
 }
@@ -86,7 +93,7 @@ enum sent message_send(int fd, const uint8_t *bytes, size_t length, const int *f
 		memset(&control, 0, sizeof control);
 		header.msg_control = &control;
 		header.msg_controllen = (socklen_t)CMSG_SPACE(size);
-		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+		struct cmsghdr *rights = &control.alignment;
 		rights->cmsg_level = SOL_SOCKET;
 		rights->cmsg_type = SCM_RIGHTS;
 		rights->cmsg_len = (socklen_t)CMSG_LEN(size);

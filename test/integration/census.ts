@@ -15,6 +15,11 @@ export function descriptorCount(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
+/** Expects two processes to have no more descriptors open than they had, as soon as what is being closed is closed. */
+export function noMoreThan(before: readonly number[]) {
+  return { asymmetricMatch: (now: readonly number[]) => now.every((count, index) => count <= before[index]!) };
+}
+
 export function isRunning(pid: number): boolean {
   const entry = readProcess(pid);
   return entry !== undefined && entry.state !== "Z";

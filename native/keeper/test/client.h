@@ -106,7 +106,7 @@ static inline bool send_bytes(struct client *c, const void *bytes, size_t length
 		memset(&control, 0, sizeof control);
 		header.msg_control = &control;
 		header.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * count);
-		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+		struct cmsghdr *rights = &control.alignment;
 		rights->cmsg_level = SOL_SOCKET;
 		rights->cmsg_type = SCM_RIGHTS;
 		rights->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * count);
@@ -150,7 +150,9 @@ static inline struct frame receive(struct client *c)
 	ssize_t length = recvmsg(c->fd, &header, MSG_CMSG_CLOEXEC);
 	CHECK(length >= FRAME_HEADER);
 	CHECK((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0);
-	for (struct cmsghdr *m = CMSG_FIRSTHDR(&header); m != NULL; m = CMSG_NXTHDR(&header, m)) {
+	for (size_t at = 0; at + sizeof(struct cmsghdr) <= header.msg_controllen;) {
+		const struct cmsghdr *m = (const struct cmsghdr *)(const void *)(control.bytes + at);
+		at += CMSG_SPACE(m->cmsg_len - CMSG_LEN(0));
 		if (m->cmsg_type == SCM_RIGHTS) {
 			frame.fd_count = (m->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 			memcpy(frame.fds, CMSG_DATA(m), frame.fd_count * sizeof(int));

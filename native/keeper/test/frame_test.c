@@ -25,7 +25,8 @@ static int decode(uint16_t type, const uint8_t *bytes, size_t length, struct req
 	uint32_t place = 0;
 	uint8_t *copy = malloc(length == 0 ? 1 : length);
 	CHECK(copy != NULL);
-	memcpy(copy, bytes, length);
+	if (length != 0)
+		memcpy(copy, bytes, length);
 	int error = request_decode(type, (struct bytes){copy, length}, SAMPLE_FDS, request, &start, &place);
 	CHECK(place <= length);
 	CHECK(error == 0 || error == EBADMSG || error == EPROTO);

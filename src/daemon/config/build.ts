@@ -62,8 +62,15 @@ export function buildConfig(sections: Sections, o: Building): Built {
   return {
     supervisor: supervisor ?? UNUSABLE,
     sockets: Object.fromEntries(sockets.map(({ config }) => [config.name, config])),
-    services: Object.fromEntries(services.map(({ config }) => [config.name, config])),
+    services: Object.fromEntries(services.map(({ config }) => [config.name, withoutOwnIdentity(config, o.accounts)])),
   };
+}
+
+/** Who is not root may only name himself, which changes nothing; setgroups(2) would refuse even that. */
+function withoutOwnIdentity(service: ServiceConfig, accounts: Accounts): ServiceConfig {
+  if (accounts.uid === 0) return service;
+  const { user: _user, group: _group, ...rest } = service;
+  return rest;
 }
 
 /** Stands where a supervisor section was refused; nobody sees it. */

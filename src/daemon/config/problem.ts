@@ -112,6 +112,11 @@ export class Findings {
     this.#closed.add(`${place.file}\0${place.line}\0${place.column}`);
   }
 
+  /** There is more than will be shown, so that only the count still matters. */
+  get full(): boolean {
+    return this.#problems.length > 10 * MOST_PROBLEMS;
+  }
+
   get empty(): boolean {
     return this.#problems.length === 0;
   }

@@ -63,7 +63,7 @@ export function validate<S extends z.ZodType>(
     const below = stepsOf(issue);
     for (const key of issue.keys) {
       const path = [...o.path, ...below, key];
-      const found = unknownKey(o.known ?? schema, below, path);
+      const found = unknownKey(o.known ?? schema, below, { path, hint: !o.findings.full });
       o.findings.add(placeOf(node, [...below, key], "key"), path, found.wrong);
       for (const name of found.meant) suggested.add(formatPath([...below, name]));
     }
@@ -141,7 +141,11 @@ function sectionOf(path: KeyPath): string {
 }
 
 /** What is wrong with a key, and the keys that may have been meant. */
-function unknownKey(schema: AnySchema, below: KeyPath, path: KeyPath): { wrong: Wrong; meant: readonly string[] } {
+function unknownKey(
+  schema: AnySchema,
+  below: KeyPath,
+  { path, hint: wanted }: { path: KeyPath; hint: boolean },
+): { wrong: Wrong; meant: readonly string[] } {
   const key = String(path[path.length - 1]);
   const section = sectionOf(path.slice(0, -1));
   const later = laterKey(section, key);
@@ -151,7 +155,7 @@ function unknownKey(schema: AnySchema, below: KeyPath, path: KeyPath): { wrong: 
     const meant = section.includes(".") && table !== undefined ? keysOf(table) : [];
     return { wrong: { code: "not-yet", message: later }, meant };
   }
-  const hint = table === undefined ? undefined : hintFor(key, section, table);
+  const hint = table === undefined || !wanted ? undefined : hintFor(key, section, table);
   const wrong: Wrong = { code: "unknown-key", message: "unknown key", ...(hint === undefined ? {} : { hint }) };
   return { wrong, meant: table === undefined ? [] : keysOf(table).filter((name) => hint?.includes(`"${name}"`)) };
 }

@@ -48,7 +48,10 @@ export function operationsOn(o: OperationsInput): Operations {
     switch (action.action) {
       case "start":
       case "restart": {
-        for (const socket of service.config.sockets) o.sockets.openMissing(socket);
+        for (const socket of service.config.sockets) {
+          o.sockets.openMissing(socket);
+          if (service.state.desired === "stopped" && service.pids().length === 0) o.sockets.flush(socket);
+        }
         const problem = service.config.sockets.map((socket) => o.sockets.problem(socket)).find(Boolean);
         const answer = ask("hard" in action ? { type: "restart", asker, hard: action.hard } : { type: "start", asker });
         if (problem === undefined) return answer;
@@ -87,9 +90,9 @@ export function operationsOn(o: OperationsInput): Operations {
       const service = o.services.get(name);
       return service && act(service, action);
     },
-    waitFor(name, what, timeoutMs) {
+    waitFor(name, what, timeoutMs, signal) {
       const service = o.services.get(name);
-      return service && waitFor(service, what, timeoutMs);
+      return service && waitFor(service, what, timeoutMs, signal);
     },
     logs(name, count) {
       const service = o.services.get(name);
@@ -169,17 +172,26 @@ function unchangedSentence(name: string, action: Action): string {
   }
 }
 
-function waitFor(service: ServiceRuntime, what: WaitFor, timeoutMs: number): Promise<"reached" | "timed-out"> {
+/** @param gone aborted when nobody waits for the answer any more */
+function waitFor(
+  service: ServiceRuntime,
+  what: WaitFor,
+  timeoutMs: number,
+  gone: AbortSignal | undefined,
+): Promise<"reached" | "timed-out"> {
   return new Promise((resolve) => {
     const end = (result: "reached" | "timed-out"): void => {
       clearTimeout(timer);
       unwatch();
+      gone?.removeEventListener("abort", giveUp);
       resolve(result);
     };
     const check = (): void => {
       if (holds(service.view(), what)) end("reached");
     };
-    const timer = setTimeout(() => end("timed-out"), timeoutMs);
+    const giveUp = (): void => end("timed-out");
+    const timer = setTimeout(giveUp, timeoutMs);
+    gone?.addEventListener("abort", giveUp);
     const unwatch = service.watch(check);
     check();
   });

@@ -5,6 +5,7 @@ import { resolveIdentity } from "./identity.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { HeldRecord } from "./keeper/records.js";
 import type { Logger } from "./logger.js";
+import { flushSocket } from "./socket-flush.js";
 import { openSocket, removeSocketPath } from "./socket-opener.js";
 import { queueLength } from "./socket-queue.js";
 
@@ -80,6 +81,15 @@ export class SocketTable {
   openMissing(socket?: string): void {
     for (const entry of this.#entries) {
       if (entry.fd === undefined && (socket === undefined || entry.config.name === socket)) this.#open(entry);
+    }
+  }
+
+  /** Before a stopped service starts again: throws away what waited, where `flush_pending` asks for it. */
+  flush(socket: string): void {
+    for (const { config, fd, index, address } of this.#of(socket)) {
+      if (fd === undefined || config.options.flushPending !== true) continue;
+      const count = flushSocket(fd, config.listen[index]!.kind);
+      if (count > 0) this.#log.info(`${count} that waited at ${address} were thrown away (flush_pending)`);
     }
   }
 

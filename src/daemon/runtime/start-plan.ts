@@ -39,6 +39,8 @@ export interface WorkerPipes {
 
 export interface StartPlan {
   readonly request: StartRequest;
+  /** What `request.tag` says. */
+  readonly tag: WorkerTag;
   /** The frame's descriptors, in order. */
   readonly fds: readonly Fd[];
   /** Those of them that are the worker's alone: to be closed once the frame is sent. */
@@ -175,7 +177,7 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
     map,
     keep: keepIndexes,
   };
-  return { request, fds: frame, theirs, pipes };
+  return { request, tag, fds: frame, theirs, pipes };
 }
 
 function limitValue(value: number | "unlimited"): bigint {

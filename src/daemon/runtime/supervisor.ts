@@ -14,10 +14,11 @@ import { LogSinks } from "./logs/log-sinks.js";
 import { openOutputStream } from "./logs/output-stream.js";
 import { SupervisorOutput } from "./logs/supervisor-output.js";
 import { operationsOn } from "./operations.js";
-import { endStray, ServiceRuntime } from "./service-runtime.js";
+import { ServiceRuntime } from "./service-runtime.js";
 import { decodeState, decodeWorkerTag, serviceKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
 import { SocketTable } from "./socket-table.js";
+import { endStray } from "./stray.js";
 import { signalName } from "./words.js";
 
 const SIGHUP = 1;
@@ -179,7 +180,7 @@ export class Supervisor {
   #child(record: ChildRecord, tag: Buffer): void {
     const owner = decodeWorkerTag(tag);
     const service = owner && this.#services.get(owner.service);
-    if (owner === undefined || service === undefined) return endStray({ keeper: this.#keeper, log: this.#log }, record);
+    if (owner === undefined || service === undefined) return endStray(this.#keeper, this.#log, record);
     service.child(owner.worker, record);
   }
 

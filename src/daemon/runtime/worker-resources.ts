@@ -62,6 +62,11 @@ export class WorkerResources {
     }
   }
 
+  /** The entry of the worker's environment that no other worker has. */
+  get mark(): string {
+    return `INVOCATION_ID=${this.tag.invocation}`;
+  }
+
   /** Takes what its notify socket has now, so that a message is handled before the exit of its sender. */
   drainNotify(): void {
     this.#notify.drain();

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { listenFdsEnvironment, takeListenFds } from "../../../src/ancillary/index.js";
+import { compileLibrary } from "./compiled.js";
 
 const run = promisify(execFile);
 const isMalformed = expect.objectContaining({ code: "ERR_LISTEN_FDS" });
@@ -29,16 +30,34 @@ describe("LISTEN_FDS for this process", () => {
     expect(takeListenFds({ LISTEN_FDS: "0", LISTEN_PID: pid, LISTEN_FDNAMES: "" }, 77)).toEqual([]);
   });
 
-  test("gives names and descriptors from 3 on, which no child inherits", async () => {
-    // A shell opens 3 and 4 and becomes Node, so that LISTEN_PID is known; the compiled library is not needed for that.
-    const script =
-      'exec 3</dev/null 4</etc/hostname; export LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES="web:"; exec "$@"';
+  test("gives names and descriptors from 3 on, once, and keeps them from children", async () => {
+    const library = await compileLibrary();
+    // A shell opens 3 and 4 and becomes Node, so that LISTEN_PID is known.
+    const script = 'exec 3</dev/null 4</etc/passwd; export LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES="web:"; exec "$@"';
     const code = `
-      import { readlinkSync } from "node:fs";
       import { execFileSync } from "node:child_process";
-      console.log(JSON.stringify([process.env.LISTEN_PID === String(process.pid), readlinkSync("/proc/self/fd/3")]));`;
+      import { readlinkSync } from "node:fs";
+      import { takeListenFds } from "${library}";
+      const files = (taken) => taken.map(({ name, fd }) => [name, readlinkSync("/proc/self/fd/" + fd.borrow().number)]);
+      const first = files(takeListenFds());
+      const child = execFileSync("sh", ["-c", "test -e /proc/self/fd/4 && echo inherited; env | grep -c LISTEN_; true"]);
+      console.log(JSON.stringify([first, files(takeListenFds()), String(child).trim()]));`;
     const { stdout } = await run("sh", ["-c", script, "sh", process.execPath, "--input-type=module", "-e", code]);
-    expect(JSON.parse(stdout)).toEqual([true, "/dev/null"]);
+    const files = [
+      ["web", "/dev/null"],
+      ["unknown", "/etc/passwd"],
+    ];
+    expect(JSON.parse(stdout)).toEqual([files, [], "0"]);
+  });
+
+  test("is refused when it names what is not open", async () => {
+    const free = 1000;
+    const code = `
+      import { takeListenFds } from "${await compileLibrary()}";
+      try { takeListenFds({ LISTEN_FDS: "${free}", LISTEN_PID: String(process.pid) }); }
+      catch (error) { console.log(error.code, error.cause.code); }`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", code]);
+    expect(stdout).toBe("ERR_LISTEN_FDS EBADF\n");
   });
 });
 

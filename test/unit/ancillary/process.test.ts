@@ -23,19 +23,16 @@ describe("a process that is replaced", () => {
       "cat /proc/self/fd/$KEPT",
       "echo",
       "test -e /proc/self/fd/$LOST || echo lost",
-      "grep -E '^Sig(Blk|Ign|Cgt):' /proc/$$/status",
+      // As grep inherits it: the shell itself blocks signals while it starts a program.
+      "grep -E '^Sig(Blk|Ign):' /proc/self/status",
       // O_NONBLOCK is 04000 in the octal flags.
       "grep flags /proc/$$/fdinfo/1",
     ].join("\n");
     const out = await runNode(fixture("replace.mjs"), "/bin/sh", "sh", "-c", script);
     const lines = out.split("\n");
     expect(lines.slice(0, 3)).toEqual(["pid", "kept content", "lost"]);
-    expect(lines.slice(3, 6).map((line) => line.split(/\s+/)[1])).toEqual([
-      "0000000000000000",
-      "0000000000000000",
-      expect.stringMatching(/^[0-9a-f]{16}$/),
-    ]);
-    expect(Number.parseInt(lines[6]!.split(/\s+/)[1]!, 8) & 0o4000).toBe(0);
+    expect(lines.slice(3, 5).map((line) => line.split(/\s+/)[1])).toEqual(["0000000000000000", "0000000000000000"]);
+    expect(Number.parseInt(lines[5]!.split(/\s+/)[1]!, 8) & 0o4000).toBe(0);
   });
 
   test("goes on if the program cannot be executed", async () => {

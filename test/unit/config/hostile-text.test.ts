@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is what is tested.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseConfigText, renderProblem } from "../../../src/daemon/config/index.js";

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import type { LoadResult } from "../../../src/daemon/config/index.js";
-import { loadFixture } from "./fixture.js";
+import { type LoadResult, parseConfigText } from "../../../src/daemon/config/index.js";
+import { ANN, loadFixture } from "./fixture.js";
 
 const right = (file: string) => fileURLToPath(new URL(`right/${file}`, import.meta.url));
 
@@ -174,5 +174,15 @@ describe("a file with every key", () => {
   test.each(["everything.yaml", "everything.json"])("means the same as %s", (file) => {
     const other = configOf(loadFixture(right(file), { uid: 0 }));
     expect({ ...other, files: [] }).toEqual({ ...config, files: [] });
+  });
+});
+
+describe("a service of a supervisor that is not root", () => {
+  test("may name the supervisor's own user and group, and is started without a change of identity", () => {
+    const text = 'version = 1\n[service.a]\ncommand = "x"\nuser = "ann"\ngroup = 1000\n';
+    const { a } = configOf(parseConfigText(text, "a.toml", ANN)).services;
+    expect(a).toBeDefined();
+    expect(a).not.toHaveProperty("user");
+    expect(a).not.toHaveProperty("group");
   });
 });

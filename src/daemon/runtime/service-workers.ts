@@ -1,0 +1,262 @@
+import { randomBytes } from "node:crypto";
+import { type NotifyMessage, NotifySocket } from "../../ancillary/index.js";
+import type { ServiceConfig } from "../config/config.js";
+import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
+import { eventsOf } from "./child-events.js";
+import { resolveIdentity } from "./identity.js";
+import { KeeperError } from "./keeper/keeper-client.js";
+import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
+import type { LogRing } from "./logs/log-ring.js";
+import type { LogSink } from "./logs/log-sink.js";
+import { speaksFor } from "./notify-sender.js";
+import { decodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
+import type { ServiceWorld } from "./service-world.js";
+import { planStart, type StartPlan, StartPlanError } from "./start-plan.js";
+import { signalNumber } from "./words.js";
+import { sortKept, WorkerResources } from "./worker-resources.js";
+import { WorkerTree } from "./worker-tree.js";
+
+/** Errnos of the keeper that mean "what you ask for is so already". */
+const ENOENT = 2;
+const ESRCH = 3;
+const EEXIST = 17;
+const SIGKILL = 9;
+const SIGTERM = 15;
+/** The stage that `start-failed` names when the keeper was never asked. */
+const PREPARE = 0;
+/** What a failure keeps of the worker's last words: it must fit the state that the keeper holds. */
+const FAILURE_LINES = 10;
+const FAILURE_LINE_CHARACTERS = 400;
+
+export interface WorkersInput {
+  readonly config: ServiceConfig;
+  readonly world: ServiceWorld;
+  readonly ring: LogRing;
+  /** undefined: the workers inherit our stdout and stderr. */
+  readonly sink: LogSink | undefined;
+  /** The machine's knowledge of a worker. */
+  readonly find: (worker: number) => Worker | undefined;
+  readonly emit: (worker: number, event: WorkerEvent, lines: readonly string[]) => void;
+}
+
+/** The workers of one service in the world: starts them, hears them, signals them, ends their trees. Decides nothing. */
+export class ServiceWorkers {
+  readonly #o: WorkersInput;
+  readonly #resources = new Map<number, WorkerResources>();
+
+  constructor(input: WorkersInput) {
+    this.#o = input;
+  }
+
+  perform(effect: WorkerEffect): void {
+    const { worker } = effect;
+    const { keeper, sockets } = this.#o.world;
+    switch (effect.type) {
+      case "spawn":
+        return this.#start(worker, (plan) => keeper.spawn(plan.request, plan.fds));
+      case "arm": {
+        const keys = this.#o.config.sockets.flatMap((socket) => sockets.keys(socket));
+        return this.#start(worker, (plan) => keeper.arm(plan.request, plan.fds, keys));
+      }
+      case "disarm":
+        return this.#disarm(worker);
+      case "signal": {
+        const signal = signalNumber(effect.signal) ?? SIGTERM;
+        return this.#send(`send ${effect.signal}`, keeper.signal(this.#key(worker), signal), [ESRCH, ENOENT]);
+      }
+      case "kill-tree":
+        return this.#killTree(worker);
+      case "sweep":
+        return this.#sweep(worker, effect.signal);
+      case "acknowledge":
+        return this.#forget(worker);
+    }
+  }
+
+  /** Opens again what the keeper kept for a worker of an earlier supervisor. */
+  async reopen(worker: number, record: ListedChild | ArmRecord): Promise<void> {
+    const tag = decodeWorkerTag(record.tag);
+    if (tag === undefined) return;
+    const isChild = "state" in record;
+    const fds = await this.#o.world.keeper.fetch(isChild ? "children" : "arms", record.key);
+    if (isChild && record.state === "running") fds.shift()?.close(); // Its pidfd: signals go through the keeper.
+    const { notify, pipes } = sortKept(tag, fds);
+    this.#open(worker, record.key, tag, notify, pipes);
+  }
+
+  /** The keeper forgets an armed start that no state knows. */
+  dropArm(arm: ArmRecord): void {
+    this.#send("drop an armed start that no state knows", this.#o.world.keeper.disarm(arm.key), [ENOENT]);
+  }
+
+  /** The keeper's news of a worker. What the worker itself said before is heard first. */
+  hear(worker: number, record: ChildRecord): void {
+    this.#resources.get(worker)?.drainNotify();
+    for (const event of eventsOf(record)) this.#emit(worker, event);
+  }
+
+  statusOf(worker: number): string | undefined {
+    return this.#resources.get(worker)?.statusText;
+  }
+
+  close(): void {
+    for (const resources of this.#resources.values()) resources.close();
+    this.#resources.clear();
+  }
+
+  #start(worker: number, ask: (plan: StartPlan) => Promise<void>): void {
+    const { config, world } = this.#o;
+    const notify = NotifySocket.bind();
+    let plan: StartPlan;
+    try {
+      plan = planStart({
+        service: config,
+        slot: this.#o.find(worker)?.slot ?? 0,
+        worker,
+        invocation: randomBytes(16).toString("hex"),
+        notify,
+        sockets: config.sockets.map((name) => ({ name, keys: world.sockets.keys(name) })),
+        configFile: world.configFile,
+        own: world.environment,
+      });
+    } catch (error) {
+      notify.close();
+      if (!(error instanceof StartPlanError)) throw error;
+      return this.#neverAsked(worker, error.errno, error.message);
+    }
+    const asked = ask(plan); // Before `#open`, which takes the pipes over: the frame carries duplicates of them.
+    this.#open(worker, plan.request.key, plan.tag, notify, plan.pipes);
+    for (const fd of plan.theirs) fd.close();
+    asked.catch((error: Error) => {
+      // EEXIST: it was asked for before a crash of the supervisor, and its own news is on the way.
+      if (error instanceof KeeperError && error.errno === EEXIST) return;
+      this.#neverAsked(worker, error instanceof KeeperError ? error.errno : 0, error.message);
+    });
+  }
+
+  #neverAsked(worker: number, errno: number, message: string): void {
+    this.#o.emit(worker, { type: "start-failed", stage: PREPARE, errno }, [`holdfast: ${message}`]);
+  }
+
+  #disarm(worker: number): void {
+    this.#o.world.keeper.disarm(this.#key(worker)).then(
+      () => {
+        this.#resources.get(worker)?.close();
+        this.#resources.delete(worker);
+        this.#emit(worker, { type: "disarmed", inTime: true });
+      },
+      (error: Error) => {
+        if (!(error instanceof KeeperError)) return this.#complain(`disarm: ${error.message}`, error);
+        this.#emit(worker, { type: "disarmed", inTime: false });
+      },
+    );
+  }
+
+  #sweep(worker: number, signal: string): void {
+    const tree = this.#tree(worker, false);
+    if (tree === undefined || tree.isEmpty()) return this.#emit(worker, { type: "gone" });
+    this.#o.world.log.warn(`worker ${worker} of ${this.#o.config.name} left processes behind: ${signal} to them`);
+    const number = signalNumber(signal) ?? SIGKILL;
+    const swept = number === SIGKILL ? this.#kill(tree) : tree.tell(number);
+    swept.then(
+      () => this.#emit(worker, { type: "gone" }),
+      (error: Error) => this.#complain(`sweep: ${error.message}`, error),
+    );
+  }
+
+  #killTree(worker: number): void {
+    const tree = this.#tree(worker, true);
+    // The keeper reaches also one that has not executed yet and whose pid nobody has told us.
+    const { keeper } = this.#o.world;
+    if (tree === undefined) return this.#send("kill", keeper.signal(this.#key(worker), SIGKILL), [ESRCH, ENOENT]);
+    this.#kill(tree).catch((error: Error) => this.#complain(`kill: ${error.message}`, error));
+  }
+
+  async #kill(tree: WorkerTree): Promise<void> {
+    const { refused } = await tree.kill();
+    if (refused.length > 0) this.#complain(`not permitted to kill its processes ${refused.join(", ")}`);
+  }
+
+  /** @param withMain the worker's own process has not been reaped */
+  #tree(worker: number, withMain: boolean): WorkerTree | undefined {
+    const pid = this.#o.find(worker)?.pid;
+    const resources = this.#resources.get(worker);
+    if (pid === undefined || resources === undefined) return undefined;
+    const { keeperPid, knownPids } = this.#o.world;
+    return new WorkerTree(() => {
+      const except = knownPids();
+      except.delete(pid);
+      return { ...(withMain ? { mainPid: pid } : {}), session: pid, mark: resources.mark, keeperPid, except };
+    });
+  }
+
+  /** Sends a worker's event to the machine, with its last words where an end needs explaining. */
+  #emit(worker: number, event: WorkerEvent): void {
+    const resources = this.#resources.get(worker);
+    const ends = event.type === "gone" || event.type === "start-failed";
+    if (ends) resources?.close();
+    const lines = ends ? (resources?.lastLines(FAILURE_LINES) ?? []) : [];
+    this.#o.emit(
+      worker,
+      event,
+      lines.map((line) => line.slice(0, FAILURE_LINE_CHARACTERS)),
+    );
+  }
+
+  #forget(worker: number): void {
+    const resources = this.#resources.get(worker);
+    if (resources === undefined) return; // It never reached the keeper.
+    resources.close();
+    this.#resources.delete(worker);
+    this.#send("forget a worker", this.#o.world.keeper.acknowledge(resources.key), [ENOENT]);
+  }
+
+  #open(worker: number, key: string, tag: WorkerTag, notify: NotifySocket, pipes: StartPlan["pipes"]): void {
+    const { ring, sink, world } = this.#o;
+    const resources = new WorkerResources({
+      key,
+      tag,
+      notify,
+      pipes,
+      ring,
+      sink,
+      listener: {
+        notified: (message) => this.#notified(worker, message),
+        announced: () => this.#emit(worker, { type: "announced", by: "newline" }),
+        dropped: (reason) => world.count(`notify-${reason}`),
+      },
+    });
+    this.#resources.set(worker, resources);
+  }
+
+  #notified(worker: number, message: NotifyMessage): void {
+    const { config, world } = this.#o;
+    const resources = this.#resources.get(worker);
+    const pid = this.#o.find(worker)?.pid ?? 0; // Not told yet: then only the mark counts.
+    const uid = resolveIdentity(config).uid ?? process.getuid?.() ?? 0;
+    if (resources === undefined || !speaksFor(message, { pid, uid, mark: resources.mark })) {
+      world.count("notify-foreign");
+      return world.log.warn(
+        `${config.name}: a notify message of pid ${message.pid}, which is not of this worker, was dropped`,
+      );
+    }
+    const status = message.fields.get("STATUS");
+    if (status !== undefined) resources.statusText = status.slice(0, FAILURE_LINE_CHARACTERS);
+    if (message.fields.get("READY") === "1") this.#emit(worker, { type: "announced", by: "notify" });
+  }
+
+  #send(what: string, asked: Promise<void>, expected: readonly number[]): void {
+    asked.catch((error: Error) => {
+      if (error instanceof KeeperError && expected.includes(error.errno)) return;
+      this.#complain(`could not ${what}: ${error.message}`, error);
+    });
+  }
+
+  #complain(message: string, error?: Error): void {
+    this.#o.world.log.error(`${this.#o.config.name}: ${message}`, error === undefined ? {} : { error });
+  }
+
+  #key(worker: number): string {
+    return workerKey(this.#o.config.name, this.#o.find(worker)?.slot ?? 0, worker);
+  }
+}

@@ -1,0 +1,19 @@
+import { type Keeper, KeeperError } from "./keeper/keeper-client.js";
+import type { ChildRecord } from "./keeper/records.js";
+import type { Logger } from "./logger.js";
+
+const ENOENT = 2;
+const ESRCH = 3;
+const SIGKILL = 9;
+
+/** A process that no state knows, because its state could not be read: it is ended, so that it never runs beside a known one. */
+export function endStray(keeper: Keeper, log: Logger, record: ChildRecord): void {
+  const over = record.state === "exited" || record.state === "failed";
+  if (!over) log.error(`${record.key} (pid ${record.pid}) belongs to no instance that is known: SIGKILL`);
+  const asked = over ? keeper.acknowledge(record.key) : keeper.signal(record.key, SIGKILL);
+  asked.catch((error: Error) => {
+    // The last news of an acknowledged worker may arrive twice.
+    if (error instanceof KeeperError && [ENOENT, ESRCH].includes(error.errno)) return;
+    log.error(`${record.key}: ${error.message}`);
+  });
+}
