@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Compiles and runs the native tests, plain and with AddressSanitizer and UndefinedBehaviorSanitizer.
 // A test is native/FOLDER/test/NAME_test.{c,cc}; it is linked with the other sources of its test folder that are no tests
-// themselves, and with those of native/FOLDER, except main.c. Usage: test-native.mjs [part of a name …]
+// themselves, and with those of native/FOLDER, except main.c. Where there is a main.c, the program itself is built in the same
+// way, and the test finds its path in HOLDFAST_FOLDER. Usage: test-native.mjs [part of a name …]
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
@@ -73,12 +74,19 @@ function makeObject(source, flags) {
   return object;
 }
 
-function makeProgram(test, sources, flags) {
-  const objects = [test, ...sources].map((source) => makeObject(source, flags));
-  const linker = compilers[[test, ...sources].some((source) => source.endsWith(".cc")) ? ".cc" : ".c"];
-  const program = join(cache, `${basename(test, extname(test))}-${hashOf(linker, ...flags, ...objects)}`);
+function makeProgram(main, sources, flags) {
+  const objects = [main, ...sources].map((source) => makeObject(source, flags));
+  const linker = compilers[[main, ...sources].some((source) => source.endsWith(".cc")) ? ".cc" : ".c"];
+  const program = join(cache, `${basename(main, extname(main))}-${hashOf(linker, ...flags, ...objects)}`);
   make(program, linker, [...flags, ...objects, "-pthread"]);
   return program;
+}
+
+/** The variable that tells the tests of a folder where its program is; none without a main.c. */
+function programVariable(folder, sources, flags) {
+  const main = `${folder}/main.c`;
+  if (!existsSync(join(root, main))) return {};
+  return { [`HOLDFAST_${basename(folder).toUpperCase()}`]: makeProgram(main, sources, flags) };
 }
 
 mkdirSync(cache, { recursive: true });
@@ -89,16 +97,14 @@ for (const folder of folders) {
   const tests = inTests.filter(
     (path) => isTest(path) && (wanted.length === 0 || wanted.some((part) => path.includes(part))),
   );
-  const sources = [
-    ...listFiles(folder, [".c", ".cc"]).filter((path) => basename(path) !== "main.c"),
-    ...inTests.filter((path) => !isTest(path)),
-  ];
+  const sources = listFiles(folder, [".c", ".cc"]).filter((path) => basename(path) !== "main.c");
+  const testSources = inTests.filter((path) => !isTest(path));
   for (const test of tests) {
     for (const [mode, flags] of Object.entries(modes)) {
-      const program = makeProgram(test, sources, flags);
+      const program = makeProgram(test, [...sources, ...testSources], flags);
       const result = run(program, [], {
-        timeout: 120_000,
-        env: { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1" },
+        timeout: 300_000,
+        env: { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1", ...programVariable(folder, sources, flags) },
       });
       const passed = result.status === 0;
       ran += 1;

@@ -14,8 +14,8 @@ say() { printf '== %s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
 [ "$(id -u)" -eq 0 ] || die "this needs root"
-for tool in buildah debootstrap npm curl unshare; do
-  command -v "$tool" >/dev/null || die "$tool is missing (apt-get install --no-install-recommends buildah debootstrap curl npm util-linux)"
+for tool in buildah debootstrap npm curl unshare ip; do
+  command -v "$tool" >/dev/null || die "$tool is missing (apt-get install --no-install-recommends buildah debootstrap curl npm util-linux iproute2)"
 done
 mkdir -p "$cache"
 export BUILDAH_ISOLATION=chroot
@@ -57,7 +57,8 @@ root=$(buildah mount "$container")
 output=$cache/output.log
 pid=
 cleanup() {
-  if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then kill -KILL "$pid" || true; fi
+  # PID 1 of the namespace, and the kernel ends the rest. (--kill-child would not do: the change of the user clears that signal.)
+  if [ -n "$pid" ]; then pkill -KILL -P "$pid" || true; fi
   buildah umount "$container" >/dev/null || true
   buildah rm "$container" >/dev/null || true
 }
@@ -66,8 +67,9 @@ trap cleanup EXIT
 # New namespaces, the image as a read-only root, a fresh /proc and tmpfs, a user without a name, no capability: then the entry point as PID 1.
 say "run"
 mapfile -t entrypoint < <(buildah inspect --format '{{range .OCIv1.Config.Entrypoint}}{{println .}}{{end}}' --type image "$image" | grep .)
-unshare --pid --fork --kill-child --mount --ipc --uts bash -euc '
+unshare --pid --fork --mount --ipc --uts --net bash -euc '
   root=$1; shift
+  ip link set lo up
   mount --make-rprivate /
   mount --bind "$root" "$root"
   mount -t proc proc "$root/proc"
@@ -81,11 +83,15 @@ unshare --pid --fork --kill-child --mount --ipc --uts bash -euc '
 ' run "$root" "${entrypoint[@]}" >"$output" 2>&1 &
 pid=$!
 
+init() { pgrep -P "$pid" | head -n1; }
+
+# Asks the service over the container's own loopback.
+ask() { nsenter --target "$(init)" --net curl -fsS --max-time 5 http://127.0.0.1:8080/; }
+
 # Runs a program inside, as the same user: what `docker exec` does.
 inside() {
-  local init
-  init=$(pgrep -P "$pid" | head -n1)
-  nsenter --target "$init" --pid --mount --ipc --uts --root --wd=/ --setuid 12345 --setgid 12345 env -i PATH=/usr/local/bin:/usr/bin:/bin XDG_RUNTIME_DIR=/run "$@"
+  nsenter --target "$(init)" --net --pid --mount --ipc --uts --root --wdns=/ --setuid 12345 --setgid 12345 \
+    env -i PATH=/usr/local/bin:/usr/bin:/bin XDG_RUNTIME_DIR=/run "$@"
 }
 
 for _ in $(seq 100); do
@@ -94,7 +100,7 @@ for _ in $(seq 100); do
   sleep 0.1
 done
 inside holdfast ls || { cat "$output" >&2; die "it does not answer"; }
-curl -fsS --max-time 5 http://127.0.0.1:8080/ || die "the service does not answer"
+ask || die "the service does not answer"
 
 say "PID 1 is $(inside sh -c 'tr "\0" " " </proc/1/cmdline')"
 inside sh -c 'test "$(stat -c %u /proc/1)" = 12345' || die "PID 1 does not run as 12345"
@@ -107,18 +113,17 @@ zombies=$(inside sh -c 'cat /proc/[0-9]*/stat 2>/dev/null' | awk '$3 == "Z"' | w
 [ "$zombies" -eq 0 ] || die "$zombies zombies"
 
 say "the supervisor dies, the worker stays"
-before=$(curl -fsS --max-time 5 http://127.0.0.1:8080/ | grep -o 'process [0-9]*')
+before=$(ask | grep -o 'process [0-9]*')
 supervisor=$(inside holdfast self status -o json | grep -o '"pid": *[0-9]*' | grep -o '[0-9]*')
 inside sh -c "kill -9 $supervisor"
-after=$(curl -fsS --max-time 5 http://127.0.0.1:8080/ | grep -o 'process [0-9]*')
+after=$(ask | grep -o 'process [0-9]*')
 [ "$before" = "$after" ] || die "the worker was replaced: $before, then $after"
 
 say "stop"
-kill -TERM "$(pgrep -P "$pid" | head -n1)"
+kill -TERM "$(init)"
 code=0
 wait "$pid" || code=$?
 pid=
 [ "$code" -eq 0 ] || { cat "$output" >&2; die "the keeper exited with $code"; }
-if curl -fsS --max-time 1 http://127.0.0.1:8080/ >/dev/null 2>&1; then die "something still listens"; fi
 say "image size: $(du -shx "$root/opt/holdfast" | cut -f1) of Holdfast on top of the base image"
 say "it works"

@@ -34,12 +34,12 @@ const KEPT_OUTPUT = 1 << 20;
  *   supervisor further lines of `[supervisor]`, with `config`
  *   env        further environment variables of `holdfast run`
  *   prefix     a command to run it under, e.g. ["setpriv", "--reuid", "1000"]
- *   prepare    called with the folder once the configuration is written, before the start
+ *   prepare    called with the folder once the configuration is written, before the start; awaited
  *
  * The caller ends it with `stop()`, or with `dispose()`, which also kills what is left.
  *
  * @param {{config?: string, template?: string, values?: Record<string, string>, supervisor?: string, env?: Record<string, string>, prefix?: string[],
- *   prepare?: (directory: string) => void}} options
+ *   prepare?: (directory: string) => unknown}} options
  */
 export async function startHoldfast({
   config,
@@ -56,7 +56,7 @@ export async function startHoldfast({
   const file = join(directory, "holdfast.toml");
   if (template !== undefined) copyTemplate(template, directory, { ...values, DIR: directory });
   else writeFileSync(file, `version = 1\n[supervisor]\ncontrol = "${control}"\n${supervisor}\n${config}`);
-  prepare?.(directory);
+  await prepare?.(directory);
   const running = new RunningHoldfast({ directory, control, file, env, prefix });
   try {
     await running.answers();

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "system_calls.h"
+
 #define RIGHTS_SPACE CMSG_SPACE(sizeof(int) * FRAME_FDS_MAX)
 
 static void take_rights(struct message *m, const struct cmsghdr *header)
@@ -101,7 +103,7 @@ enum sent message_send(int fd, const uint8_t *bytes, size_t length, const int *f
 	}
 	ssize_t result;
 	do
-		result = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+		result = sys_sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (result < 0 && errno == EINTR);
 	if (result >= 0)
 		return SENT;

@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_SYSTEM_CALLS_H
 #define HOLDFAST_SYSTEM_CALLS_H
 
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -25,6 +26,16 @@ static inline int sys_pidfd_open(pid_t pid)
 static inline int sys_pidfd_send_signal(int pidfd, int signal_number)
 {
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0U);
+}
+
+/*
+ * sendmsg(2) without the C library: musl copies the control data into a buffer of about 1 KiB, which is less than 253
+ * descriptors take, and answers ENOMEM. It does so to clear padding that the kernel reads as part of a length; whoever calls
+ * this has cleared the header and the control data.
+ */
+static inline ssize_t sys_sendmsg(int fd, const struct msghdr *header, int flags)
+{
+	return (ssize_t)syscall(SYS_sendmsg, fd, header, flags);
 }
 
 static inline int sys_close_range(unsigned first, unsigned last)

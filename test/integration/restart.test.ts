@@ -167,7 +167,7 @@ describe("a service at its start limit", () => {
   async function reachLimit(interval: string): Promise<{ scene: Scene; at: number; nextStart: number }> {
     const scene = await start({
       config: limited(interval),
-      prepare: (directory) => void replaceWorker({ directory }, "exits-with", "1"),
+      prepare: (directory) => replaceWorker({ directory }, "exits-with", "1"),
     });
     const delayed = await scene.event("start-delayed", "loop");
     expect(delayed.data).toMatchObject({ why: "start-limit" });

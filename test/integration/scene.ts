@@ -17,8 +17,8 @@ export interface SceneOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Words before `holdfast run`. */
   readonly prefix?: string[];
-  /** Called with the folder before it starts there. */
-  readonly prepare?: (directory: string) => void;
+  /** Called with the folder before it starts there; awaited. */
+  readonly prepare?: (directory: string) => unknown;
 }
 
 /** One run of Holdfast on a configuration of its own; all its processes carry a mark that the census looks for. */

@@ -83,7 +83,8 @@ describe("a worker that ends by itself and leaves a child behind", () => {
       config: `
         [service.leaves]
         ${command("leaves-child", String(code))}
-        restart.backoff = { initial = "1h", max = "1h" }`,
+        restart.backoff = { initial = "1h", max = "1h" }
+        stop.timeout = "300ms"`,
     });
     const ended = await scene.event("worker-ended", "leaves");
     const child = await leftBehind(scene, "leaves");

@@ -154,6 +154,12 @@ function checkRest(model: SupervisorModel): void {
   }
 }
 
+/** `HOLDFAST_PROPERTY_SEED` and `HOLDFAST_PROPERTY_PATH`, as a failure prints them, play that one again. */
+function replay(): { seed?: number; path?: string } {
+  const { HOLDFAST_PROPERTY_SEED: seed, HOLDFAST_PROPERTY_PATH: path } = process.env;
+  return { ...(seed === undefined ? {} : { seed: Number(seed) }), ...(path === undefined ? {} : { path }) };
+}
+
 describe("a service under any sequence of commands, kernel events, crashes of its supervisor and time", () => {
   test("keeps the laws", () => {
     fc.assert(
@@ -175,7 +181,7 @@ describe("a service under any sequence of commands, kernel events, crashes of it
           }
         },
       ),
-      { numRuns: Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 3_000) },
+      { numRuns: Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 2_000), ...replay() },
     );
   });
 });

@@ -16,6 +16,7 @@
 
 #include "../frame.h"
 #include "../request.h"
+#include "../system_calls.h"
 
 enum { PATIENCE_MS = 20000, EVENTS_MAX = 1024, KEEP = -1 };
 
@@ -112,7 +113,7 @@ static inline bool send_bytes(struct client *c, const void *bytes, size_t length
 		rights->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * count);
 		memcpy(CMSG_DATA(rights), fds, sizeof(int) * count);
 	}
-	ssize_t sent = sendmsg(c->fd, &header, flags | MSG_NOSIGNAL);
+	ssize_t sent = sys_sendmsg(c->fd, &header, flags | MSG_NOSIGNAL);
 	if (sent < 0 && errno == EAGAIN && (flags & MSG_DONTWAIT) != 0)
 		return false;
 	CHECK_EQUAL(sent, length);

@@ -243,7 +243,7 @@ void a_replaced_image_has_clean_signals_and_the_kept_descriptors() {
     sigprocmask(SIG_BLOCK, &blocked, nullptr);
     char shell[] = "sh";
     char flag[] = "-c";
-    std::string script = "test -e /proc/self/fd/" + std::to_string(kept.value) + " && test ! -e /proc/self/fd/" + std::to_string(lost.value) +
+    std::string script = "cat /proc/self/status >&2; ls -l /proc/self/fd >&2; test -e /proc/self/fd/" + std::to_string(kept.value) + " && test ! -e /proc/self/fd/" + std::to_string(lost.value) +
                          " && grep -q '^SigBlk:\t0*$' /proc/self/status && grep -q '^SigIgn:\t0*$' /proc/self/status && test \"$A\" = b";
     char* argv[] = {shell, flag, script.data(), nullptr};
     char variable[] = "A=b";
@@ -260,6 +260,7 @@ void a_replaced_image_has_clean_signals_and_the_kept_descriptors() {
   }
   int status = 0;
   CHECK(waitpid(child, &status, 0) == child);
+  if (status != 0) fprintf(stderr, "wait status %#x\n", static_cast<unsigned>(status));
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   const int all[] = {kept.value, lost.value};
   sys::close_all(all, 2);

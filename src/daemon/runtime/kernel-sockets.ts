@@ -17,9 +17,10 @@ export interface InternetSocket {
 
 /** A line of /proc/net/unix that has a name. */
 export interface UnixSocket {
-  /** `@name` for abstract ones. */
+  /** `@name` for abstract ones. Accepted connections carry the name of their listener. */
   readonly path: string;
-  readonly listening: boolean;
+  /** It listens, or takes datagrams; false for connections. */
+  readonly serves: boolean;
   readonly inode: bigint;
 }
 
@@ -48,14 +49,12 @@ export function internetSockets(protocol: "tcp" | "tcp6" | "udp" | "udp6"): Inte
 export function unixSockets(): UnixSocket[] {
   const lines = readProc("/proc/net/unix")?.split("\n").slice(1) ?? [];
   return lines.flatMap((line) => {
-    const fields = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.+)$/.exec(line);
+    const fields = /^\S+ \S+ \S+ (\S+) (\S+) \S+ +(\d+) (.+)$/.exec(line);
     if (fields === null) return [];
-    // 0x10000 is the kernel's __SO_ACCEPTCON.
-    return {
-      path: fields[3]!,
-      listening: (Number.parseInt(fields[1]!, 16) & 0x10000) !== 0,
-      inode: BigInt(fields[2]!),
-    };
+    const [, flags, type, inode, path] = fields;
+    // 0x10000 is the kernel's __SO_ACCEPTCON, type 2 is SOCK_DGRAM.
+    const serves = (Number.parseInt(flags!, 16) & 0x10000) !== 0 || Number.parseInt(type!, 16) === 2;
+    return { path: path!, serves, inode: BigInt(inode!) };
   });
 }
 

@@ -31,7 +31,7 @@ export interface TreeQuery {
 /** In one look; who kills them looks again. So a fork bomb cannot use up our descriptors. */
 const MAX_MEMBERS = 1024;
 
-/** After so many looks at a table that changes all the time the whole of /proc is read instead. */
+/** After so many looks at a list that changes each time the whole of /proc is read instead; that is a good guess then, not a proof. */
 const MAX_LOOKS = 64;
 
 /**

@@ -150,6 +150,7 @@ export class ServiceRuntime {
     }
     for (const effect of effects) this.#perform(effect);
     for (const event of events) this.dispatch(event);
+    this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
     for (const arm of arms) {
       const tag = decodeWorkerTag(arm.tag);
       if (tag?.service !== this.config.name || this.#find(tag.worker) !== undefined) continue;

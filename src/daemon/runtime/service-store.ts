@@ -4,7 +4,7 @@
  * The tag of the note `service/NAME` is JSON with a version; a later version may add fields to the state, and must read what
  * this one wrote.
  */
-import type { ServiceState } from "../lifecycle/service-state.js";
+import type { Instance, ServiceState } from "../lifecycle/service-state.js";
 import { MAX_TAG_BYTES } from "./keeper/frame.js";
 
 const VERSION = 1;
@@ -18,12 +18,23 @@ export function serviceOfKey(key: string): string | undefined {
   return key.startsWith(PREFIX) ? key.slice(PREFIX.length) : undefined;
 }
 
-/** @throws RangeError if the state is more than a tag holds */
+/**
+ * A state that is too large for a tag (hundreds of instances in a crash loop) is written without the times of its earlier starts: after a crash
+ * of the supervisor the start limit then counts afresh.
+ *
+ * @throws RangeError if even that does not fit
+ */
 export function encodeState(state: ServiceState): Buffer {
-  const bytes = Buffer.from(JSON.stringify({ v: VERSION, state }));
-  if (bytes.length > MAX_TAG_BYTES)
-    throw new RangeError(`a service's state of ${bytes.length} bytes does not fit the keeper's table`);
-  return bytes;
+  const whole = encode(state);
+  if (whole.length <= MAX_TAG_BYTES) return whole;
+  const forget = (instance: Instance): Instance => ({ ...instance, history: { ...instance.history, starts: [] } });
+  const bytes = encode({ ...state, instances: state.instances.map(forget) });
+  if (bytes.length <= MAX_TAG_BYTES) return bytes;
+  throw new RangeError(`a service's state of ${bytes.length} bytes does not fit the keeper's table`);
+}
+
+function encode(state: ServiceState): Buffer {
+  return Buffer.from(JSON.stringify({ v: VERSION, state }));
 }
 
 /** undefined if it was not written by a version that this one can read. */

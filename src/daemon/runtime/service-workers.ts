@@ -95,6 +95,11 @@ export class ServiceWorkers {
     for (const event of eventsOf(record)) this.#emit(worker, event);
   }
 
+  /** Hears what all workers have said by now. */
+  listen(): void {
+    for (const resources of this.#resources.values()) resources.drainNotify();
+  }
+
   statusOf(worker: number): string | undefined {
     return this.#resources.get(worker)?.statusText;
   }

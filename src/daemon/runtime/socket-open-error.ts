@@ -62,6 +62,7 @@ export function explain(error: unknown, address: Address, text: string): unknown
     case "EACCES":
     case "EPERM":
       return make("permission-denied", permissionReason(address, message));
+    case "EEXIST": // mkdir(2): something on the way is not a folder.
     case "ENOENT":
     case "ENOTDIR":
     case "EROFS":

@@ -166,6 +166,5 @@ function firstPath(config: SocketConfig): number {
 
 function isForeign(path: string, held: OwnedFd): boolean {
   const { ino } = held.identity();
-  const there = unixSockets().filter((socket) => socket.path === path);
-  return there.length > 0 && !there.some((socket) => socket.inode === ino);
+  return unixSockets().some((socket) => socket.path === path && socket.serves && socket.inode !== ino);
 }

@@ -6,11 +6,11 @@ export function setOptionsBeforeBind(fd: OwnedFd, address: Address, options: Soc
   const set = (option: SocketOptionName, value: number | boolean | string | undefined): void => {
     if (value !== undefined) setSocketOption(fd, option, value);
   };
-  set("SO_PRIORITY", options.priority);
   set("SO_MARK", options.mark);
   setBuffer(fd, "SO_RCVBUF", options.receiveBuffer);
   setBuffer(fd, "SO_SNDBUF", options.sendBuffer);
   if (address.kind !== "tcp" && address.kind !== "udp") {
+    set("SO_PRIORITY", options.priority);
     if (address.kind !== "fifo") set("SO_PASSCRED", options.passCredentials);
     return;
   }
@@ -27,6 +27,7 @@ export function setOptionsBeforeBind(fd: OwnedFd, address: Address, options: Soc
   set(v6 ? "IPV6_FREEBIND" : "IP_FREEBIND", options.freeBind);
   set(v6 ? "IPV6_TRANSPARENT" : "IP_TRANSPARENT", options.transparent);
   set(v6 ? "IPV6_TCLASS" : "IP_TOS", options.tos);
+  set("SO_PRIORITY", options.priority); // After IP_TOS, which sets a priority of its own, ip(7).
   set(v6 ? "IPV6_UNICAST_HOPS" : "IP_TTL", options.ttl);
 }
 

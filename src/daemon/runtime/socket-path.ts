@@ -26,7 +26,7 @@ export interface PathOwner {
 const MAX_UNIX_PATH_BYTES = 107;
 
 /**
- * Makes the folders and sees to it that the path can be bound: "free", or "in-use" by a socket that `replace` allows to be replaced.
+ * Makes the folders and sees to it that the path can be bound: "free", or "in-use" by a socket that is to be replaced.
  * Throws SocketOpenError `path-occupied` for what is not a socket, `address-in-use` for a socket that answers.
  */
 export function claimPath(address: UnixAddress, text: string, replace: boolean): "free" | "in-use" {
@@ -35,10 +35,8 @@ export function claimPath(address: UnixAddress, text: string, replace: boolean):
   const there = lstatSync(address.path, { throwIfNoEntry: false });
   if (there === undefined) return "free";
   if (!there.isSocket()) throw occupied(text, address.path, there);
-  if (isAnswered(address)) {
-    if (replace) return "in-use";
-    throw inUse(address, text);
-  }
+  if (replace) return "in-use";
+  if (isAnswered(address)) throw inUse(address, text);
   removePath(address.path, "socket");
   return "free";
 }

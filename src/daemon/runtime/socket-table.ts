@@ -148,12 +148,13 @@ export class SocketTable {
       entry.fd = opened.fd;
       entry.address = opened.address;
       entry.retryMs = FIRST_RETRY_MS;
+      const level = entry.error === undefined ? "debug" : "info";
       delete entry.error;
       const tag: SocketTag = { v: 1, address: opened.address };
       this.#keeper.hold(entry.key, Buffer.from(JSON.stringify(tag)), [opened.fd], true).catch((error: Error) => {
         this.#log.error(`the keeper does not hold ${entry.address}: ${error.message}`, { error });
       });
-      this.#log.debug(`socket ${config.name} is bound to ${opened.address}`);
+      this.#log[level](`socket ${config.name} is bound to ${opened.address}`);
     } catch (error) {
       const { message } = error as Error;
       if (entry.error !== message) this.#log.error(`socket ${config.name}: ${message}`, { error });

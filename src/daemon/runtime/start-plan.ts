@@ -85,10 +85,16 @@ export function planStart(input: PlanInput): StartPlan {
     return plan(input, opened);
   } catch (error) {
     for (const fd of opened) fd.close();
-    const { errno, code, message } = error as NodeJS.ErrnoException;
-    const known = (constants.errno as Readonly<Record<string, number>>)[code ?? ""] ?? Math.abs(errno ?? 0);
-    throw new StartPlanError(message, known, { cause: error });
+    throw new StartPlanError((error as Error).message, errnoOf(error), { cause: error });
   }
+}
+
+/** Its own, or that of the nearest cause which has one; 0 = none has. */
+function errnoOf(error: unknown): number {
+  if (!(error instanceof Error)) return 0;
+  const { errno, code } = error as NodeJS.ErrnoException;
+  const known = (constants.errno as Readonly<Record<string, number>>)[code ?? ""] ?? Math.abs(errno ?? 0);
+  return known === 0 ? errnoOf(error.cause) : known;
 }
 
 function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {

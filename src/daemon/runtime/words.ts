@@ -46,9 +46,16 @@ export function signalNumber(name: string): number | undefined {
   return (constants.signals as Readonly<Record<string, number>>)[name];
 }
 
+/** What execve(2) may answer and the table of libuv does not have. */
+const EXEC_ERRNOS: Readonly<Record<number, readonly [string, string]>> = {
+  8: ["ENOEXEC", "exec format error, neither a program for this machine nor a script with #! and its interpreter"],
+  80: ["ELIBBAD", "its interpreter is damaged"],
+};
+
 /** `ENOENT`, and what it means. */
 export function errnoWords(errno: number): { readonly name: string; readonly meaning: string } {
-  const [name, meaning] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, "unknown error"];
+  const known = getSystemErrorMap().get(-errno) ?? EXEC_ERRNOS[errno];
+  const [name, meaning] = known ?? [`errno ${errno}`, "unknown error"];
   return { name, meaning };
 }
 
@@ -59,8 +66,10 @@ export function describeEnd(end: End): string {
     case "signalled":
       return `was killed by ${signalName(end.signal)}${end.core ? " (core dumped)" : ""}`;
     case "not-started": {
+      const failed = `could not be started: step ${stageName(end.stage)} failed`;
+      if (end.errno === 0) return failed;
       const { name, meaning } = errnoWords(end.errno);
-      return `could not be started: step ${stageName(end.stage)} failed: ${meaning} (${name})`;
+      return `${failed}: ${meaning} (${name})`;
     }
     case "unknown":
       return "is gone, and nobody saw how it ended";
@@ -102,7 +111,8 @@ export function failureView(service: string, failure: Failure, program: string, 
     code: failure.code,
     message: failureSentence(service, failure, program),
     lastLines: failure.lines,
-    ...(end.kind === "not-started" ? { stage: stageName(end.stage), errno: errnoWords(end.errno).name } : {}),
+    ...(end.kind === "not-started" ? { stage: stageName(end.stage) } : {}),
+    ...(end.kind === "not-started" && end.errno !== 0 ? { errno: errnoWords(end.errno).name } : {}),
     ...(end.kind === "exited" ? { exitCode: end.code } : {}),
     ...(end.kind === "signalled" ? { signal: signalName(end.signal) } : {}),
   };

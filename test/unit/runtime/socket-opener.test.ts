@@ -163,7 +163,7 @@ describe("a TCP socket", () => {
 
   test("that is in use names who holds it", async () => {
     const script =
-      "import os,socket,signal; s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen(); print(s.getsockname()[1],flush=True); signal.pause()";
+      "import os,socket,signal; s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen(); os.write(1, b'%d' % s.getsockname()[1]); signal.pause()";
     const holder = spawn("python3", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
     children.push(holder);
     const [line] = (await once(holder.stdout!, "data")) as [Buffer];

@@ -1,6 +1,7 @@
 import type { LogBlock, LogOrigin } from "./log-block.js";
 import { LogFile } from "./log-file.js";
 import type { LogProblem, LogSink } from "./log-sink.js";
+import { PendingWrites } from "./pending-writes.js";
 
 export interface Rotation {
   readonly sizeBytes: number;
@@ -20,15 +21,8 @@ export interface FileSinkOptions {
   readonly after?: Promise<void> | undefined;
 }
 
-interface Queued {
-  readonly bytes: Buffer;
-  readonly block?: LogBlock;
-}
-
 const NEWLINE = Buffer.from("\n");
 const FILE_MODE = 0o640;
-/** writev(2) takes at most 1024 buffers. */
-const MAX_BATCH = 1024;
 
 /**
  * Appends raw bytes to one file, for any number of workers.
@@ -43,15 +37,13 @@ export class FileSink implements LogSink {
   readonly #maxQueueBytes: number;
   readonly #retry: { readonly initialMs: number; readonly maxMs: number };
   readonly #after: Promise<void> | undefined;
+  readonly #pending = new PendingWrites();
   #rotate: Rotation | undefined;
   #file: LogFile | undefined;
-  #queue: Queued[] = [];
-  #queuedBytes = 0;
   #dropped = 0;
   #rotations = 0;
   /** Rotation failed at this size; it is tried again when the file has grown by another limit. */
   #rotateFrom = 0;
-  #atLineStart = true;
   #lastOrigin: LogOrigin | undefined;
   #lastEnded = true;
   #failing: { readonly since: number; delayMs: number } | undefined;
@@ -83,20 +75,20 @@ export class FileSink implements LogSink {
   }
 
   write(block: LogBlock): boolean {
-    if (this.#closing || (this.#failing !== undefined && this.#queuedBytes >= this.#maxQueueBytes)) {
+    if (this.#closing || (this.#failing !== undefined && this.#pending.bytes >= this.#maxQueueBytes)) {
       this.#dropped += block.lineCount;
       return true;
     }
-    if (!this.#lastEnded && !sameStream(this.#lastOrigin, block.origin)) this.#enqueue({ bytes: NEWLINE });
+    if (!this.#lastEnded && !sameStream(this.#lastOrigin, block.origin)) this.#pending.add(NEWLINE);
     this.#lastOrigin = block.origin;
     this.#lastEnded = block.endsWithNewline;
-    this.#enqueue({ bytes: block.bytes, block });
+    this.#pending.add(block.bytes, block);
     this.#pumping ??= this.#pump();
-    return this.#failing !== undefined || this.#queuedBytes < this.#maxQueueBytes;
+    return this.#failing !== undefined || this.#pending.bytes < this.#maxQueueBytes;
   }
 
   onDrain(resume: () => void): void {
-    if (this.#queuedBytes < this.#maxQueueBytes) resume();
+    if (this.#pending.bytes < this.#maxQueueBytes) resume();
     else this.#waiters.push(resume);
   }
 
@@ -113,14 +105,9 @@ export class FileSink implements LogSink {
     await this.#closeFile();
   }
 
-  #enqueue(item: Queued): void {
-    this.#queue.push(item);
-    this.#queuedBytes += item.bytes.length;
-  }
-
   async #pump(): Promise<void> {
     await this.#after;
-    while (this.#queue.length > 0) {
+    while (!this.#pending.isEmpty) {
       try {
         this.#file ??= await LogFile.open(this.#path, FILE_MODE);
         await this.#writeSome(this.#file);
@@ -128,48 +115,19 @@ export class FileSink implements LogSink {
       } catch (error) {
         await this.#failed(error);
       }
-      if (this.#queuedBytes < this.#maxQueueBytes / 2 || this.#failing !== undefined) this.#drained();
+      if (this.#pending.bytes < this.#maxQueueBytes / 2 || this.#failing !== undefined) this.#drained();
     }
     this.#pumping = undefined;
   }
 
   async #writeSome(file: LogFile): Promise<void> {
-    const batch = this.#batch(file);
-    if (batch === "rotate") {
-      await this.#rotateFile(file);
-      return;
-    }
-    let taken = await file.append(batch);
-    this.#queuedBytes -= taken;
-    while (taken > 0) {
-      const head = this.#queue[0]!;
-      const used = Math.min(taken, head.bytes.length);
-      this.#atLineStart = head.bytes[used - 1] === 0x0a;
-      if (used === head.bytes.length) this.#queue.shift();
-      else this.#queue[0] = { ...head, bytes: head.bytes.subarray(used) };
-      taken -= used;
-    }
-  }
-
-  /** What one write may carry so that the file stays under its limit, or "rotate" if the next line belongs into a new file. */
-  #batch(file: LogFile): Buffer[] | "rotate" {
-    const rotate = this.#rotate;
-    if (rotate === undefined || !file.canRotate) return this.#queue.slice(0, MAX_BATCH).map((item) => item.bytes);
-    let room = Math.max(rotate.sizeBytes, this.#rotateFrom) - file.size;
-    const batch: Buffer[] = [];
-    for (const { bytes } of this.#queue) {
-      if (bytes.length > room || batch.length === MAX_BATCH) break;
-      batch.push(bytes);
-      room -= bytes.length;
-    }
-    if (batch.length > 0) return batch;
-    const head = this.#queue[0]!.bytes;
-    const lastEnd = room > 0 ? head.lastIndexOf(0x0a, room - 1) : -1;
-    if (lastEnd >= 0) return [head.subarray(0, lastEnd + 1)];
-    const nextEnd = head.indexOf(0x0a);
-    // In the middle of a line whose end is near the file is overrun to that end; bytes without any newline are cut anywhere.
-    if (file.size > 0 && (this.#atLineStart || (room <= 0 && nextEnd < 0))) return "rotate";
-    return [nextEnd < 0 ? head : head.subarray(0, nextEnd + 1)];
+    const rotate = file.canRotate ? this.#rotate : undefined;
+    const batch =
+      rotate === undefined
+        ? this.#pending.batch()
+        : this.#pending.batchWithin(file.size, Math.max(rotate.sizeBytes, this.#rotateFrom));
+    if (batch === "rotate") await this.#rotateFile(file);
+    else this.#pending.taken(await file.append(batch));
   }
 
   async #rotateFile(file: LogFile): Promise<void> {
@@ -218,9 +176,7 @@ export class FileSink implements LogSink {
     }
     await this.#closeFile();
     if (this.#closing) {
-      for (const { block } of this.#queue) this.#dropped += block?.lineCount ?? 0;
-      this.#queue = [];
-      this.#queuedBytes = 0;
+      this.#dropped += this.#pending.discard();
       this.#tell(
         "log-file-failed",
         `gave up writing ${this.#path}: ${words(cause)}; ${this.#dropped - this.#failing.since} lines are lost`,
