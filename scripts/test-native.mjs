@@ -16,7 +16,7 @@ const compilers = { ".c": process.env.CC ?? "cc", ".cc": process.env.CXX ?? "c++
 const standards = { ".c": "-std=c11", ".cc": "-std=c++17" };
 const warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"];
 const modes = {
-  plain: ["-O2", "-g", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"],
+  plain: ["-O2", "-g", "-fPIE", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"],
   sanitized: ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
 };
 
@@ -74,19 +74,28 @@ function makeObject(source, flags) {
   return object;
 }
 
-function makeProgram(main, sources, flags) {
+/** The keeper is a static program where the toolchain can make one, which its tests of resident memory rely on. */
+function staticFlags(mode) {
+  if (mode !== "plain") return [];
+  const probe = run(compilers[".c"], ["-x", "c", "-fPIE", "-static-pie", "-o", "/dev/null", "-"], {
+    input: "int main(void){return 0;}",
+  });
+  return probe.status === 0 ? ["-static-pie"] : [];
+}
+
+function makeProgram(main, sources, flags, linkFlags = []) {
   const objects = [main, ...sources].map((source) => makeObject(source, flags));
   const linker = compilers[[main, ...sources].some((source) => source.endsWith(".cc")) ? ".cc" : ".c"];
-  const program = join(cache, `${basename(main, extname(main))}-${hashOf(linker, ...flags, ...objects)}`);
-  make(program, linker, [...flags, ...objects, "-pthread"]);
+  const program = join(cache, `${basename(main, extname(main))}-${hashOf(linker, ...flags, ...linkFlags, ...objects)}`);
+  make(program, linker, [...flags, ...linkFlags, ...objects, "-pthread"]);
   return program;
 }
 
 /** The variable that tells the tests of a folder where its program is; none without a main.c. */
-function programVariable(folder, sources, flags) {
+function programVariable(folder, sources, mode) {
   const main = `${folder}/main.c`;
   if (!existsSync(join(root, main))) return {};
-  return { [`HOLDFAST_${basename(folder).toUpperCase()}`]: makeProgram(main, sources, flags) };
+  return { [`HOLDFAST_${basename(folder).toUpperCase()}`]: makeProgram(main, sources, modes[mode], staticFlags(mode)) };
 }
 
 mkdirSync(cache, { recursive: true });
@@ -104,7 +113,7 @@ for (const folder of folders) {
       const program = makeProgram(test, [...sources, ...testSources], flags);
       const result = run(program, [], {
         timeout: 300_000,
-        env: { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1", ...programVariable(folder, sources, flags) },
+        env: { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1", ...programVariable(folder, sources, mode) },
       });
       const passed = result.status === 0;
       ran += 1;

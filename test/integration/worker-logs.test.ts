@@ -126,7 +126,7 @@ describe("what a worker writes", () => {
       { service: "talks", instance: "talks/1", worker: 1, stream: "stdout" },
       { stream: "stderr", text: expect.stringMatching(/^wrote/) },
     ]);
-    await expect.poll(() => scene.holdfast.output).toMatch(/"instance":"talks\/1".*"text":"00000049 x+"/);
+    await expect.poll(() => scene.holdfast.output).toMatch(/"instance":"talks\/1".*"msg":"00000049 x+"/);
   });
 
   test("is followed by holdfast logs -f, across a restart, until Ctrl-C", async () => {

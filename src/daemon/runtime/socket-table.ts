@@ -131,8 +131,8 @@ export class SocketTable {
     for (const entry of this.#entries) {
       clearTimeout(entry.retry);
       if (entry.fd === undefined) continue;
+      if (removePaths && entry.config.removeOnStop) removeSocketPath(entry.config, entry.index, entry.fd);
       entry.fd.close();
-      if (removePaths && entry.config.removeOnStop) removeSocketPath(entry.config, entry.index);
     }
   }
 

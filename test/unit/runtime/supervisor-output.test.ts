@@ -73,12 +73,13 @@ describe("the supervisor's output on a pipe", () => {
     await out.close(5000);
     write.close();
     expect(JSON.parse(await readUntil(from, (text) => text.endsWith("\n")))).toEqual({
-      at: "2026-01-01T00:00:00.000Z",
+      level: "info",
+      time: "2026-01-01T00:00:00.000Z",
       service: "web",
       instance: "web/1",
       worker: 3,
       stream: "stderr",
-      text: 'a "quoted" line',
+      msg: 'a "quoted" line',
     });
     from.close();
   });

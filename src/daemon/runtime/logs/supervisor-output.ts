@@ -5,7 +5,7 @@ import type { OutputStream } from "./output-stream.js";
 
 export interface SupervisorOutputOptions {
   readonly stream: OutputStream;
-  /** `pretty`: `web/1 | text`; `json`: one LogLine as JSON on each line. */
+  /** `pretty`: `web/1 | text`; `json`: as the supervisor's own log, with the text as `msg`. */
   readonly format: "pretty" | "json";
   readonly onProblem: (problem: LogProblem) => void;
   /** Bytes that may wait; 1 MiB. */
@@ -117,10 +117,12 @@ export class SupervisorOutput {
       if (sink.unsaid === 0) continue;
       const message = `${sink.unsaid} log lines of ${name} were dropped: stdout is not read fast enough`;
       sink.unsaid = 0;
-      const at = this.#now().toISOString();
+      const time = this.#now().toISOString();
       this.#enqueue(
         Buffer.from(
-          this.#format === "json" ? `${JSON.stringify({ at, level: "warn", message })}\n` : `holdfast: ${message}\n`,
+          this.#format === "json"
+            ? `${JSON.stringify({ level: "warn", time, msg: message })}\n`
+            : `holdfast: ${message}\n`,
         ),
         0,
       );
@@ -141,7 +143,9 @@ export class SupervisorOutput {
   }
 
   #render(line: LogLine): string {
-    return this.#format === "json" ? `${JSON.stringify(line)}\n` : `${line.instance} | ${line.text}\n`;
+    if (this.#format === "pretty") return `${line.instance} | ${line.text}\n`;
+    const { at, text, ...origin } = line;
+    return `${JSON.stringify({ level: "info", time: at, ...origin, msg: text })}\n`;
   }
 }
 
