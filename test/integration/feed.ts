@@ -60,6 +60,7 @@ export class Feed<Item> {
   #take(frame: string): void {
     const data = /^data: (.*)$/m.exec(frame)?.[1];
     if (data === undefined) return;
+    if (/^event: gap$/m.test(frame)) throw new Error(`${this.#name} was read too slowly: ${data}`);
     const item = JSON.parse(data) as Item;
     this.items.push(item);
     for (const { take, resolve } of [...this.#waiting]) if (take(item)) resolve(item);

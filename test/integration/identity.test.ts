@@ -32,12 +32,12 @@ describe("a worker of root with an identity of its own", () => {
     const adm = Number(String(execFileSync("getent", ["group", "adm"])).split(":")[2]);
     expect(self.uids).toEqual([65533, 65533, 65533]);
     expect(self.gids).toEqual([daemon, daemon, daemon]);
-    expect(self.groups).toEqual([adm, 4242]);
+    expect(self.groups).toEqual([daemon, adm, 4242]);
   });
 
-  test.runIf(isRoot)("gets priorities that only root may give", async () => {
-    const { self } = await itself('nice = -5\noom_score_adjust = -500\nuser = "nobody"\nlimits = { nofile = "100:200" }');
-    expect(self).toMatchObject({ nice: -5, oom_score_adjust: -500, limits: { nofile: [100, 200] } });
+  test.runIf(isRoot)("gets a priority that only root may give, before it is somebody else", async () => {
+    const { self } = await itself('nice = -5\nuser = "nobody"\nlimits = { nofile = "100:200" }');
+    expect(self).toMatchObject({ nice: -5, uids: [nobody, nobody, nobody], limits: { nofile: [100, 200] } });
   });
 });
 
@@ -47,7 +47,7 @@ describe("a worker", () => {
       `umask = "0027"
        nice = 5
        oom_score_adjust = 300
-       limits = { nofile = "256:1024", core = 0, nproc = "unlimited" }
+       limits = { nofile = "256:1024", core = 0, nproc = "1000:2000" }
        working_directory = "home"`,
       { prepare: (directory) => mkdirSync(join(directory, "home")) },
     );
@@ -55,7 +55,7 @@ describe("a worker", () => {
       umask: 0o027,
       nice: 5,
       oom_score_adjust: 300,
-      limits: { nofile: [256, 1024], core: [0, 0], nproc: [-1, -1] },
+      limits: { nofile: [256, 1024], core: [0, 0], nproc: [1000, 2000] },
       directory: join(scene.directory, "home"),
       no_new_privileges: "1",
     });
@@ -63,10 +63,10 @@ describe("a worker", () => {
 
   test("without any of that has the defaults, and the limits that holdfast was started with", async () => {
     const { scene, self } = await itself("no_new_privileges = false", {
-      prefix: ["/bin/sh", "-c", 'ulimit -Sn 512; exec "$@"', "sh"],
+      prefix: ["/bin/sh", "-c", 'umask 077; ulimit -n 512; exec "$@"', "sh"],
     });
     expect(self).toMatchObject({ umask: 0o022, nice: 0, no_new_privileges: "0", directory: scene.directory });
-    expect(self.limits.nofile[0]).toBe(512);
+    expect(self.limits.nofile).toEqual([512, 512]);
     expect(self.uids[0]).toBe(process.getuid?.());
   });
 
