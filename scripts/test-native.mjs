@@ -119,6 +119,7 @@ for (const folder of folders) {
       ran += 1;
       if (!passed) failures += 1;
       process.stdout.write(`${passed ? "ok" : "FAILED"} ${test} (${mode})\n`);
+      if (passed) process.stdout.write((result.stdout.match(/^SKIPPED .*\n/gm) ?? []).join("")); // never in silence
       if (!passed)
         process.stdout.write(`${result.stdout}${result.stderr}${result.signal ? `ended by ${result.signal}\n` : ""}`);
     }

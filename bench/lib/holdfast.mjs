@@ -125,7 +125,10 @@ export class RunningHoldfast {
     return this.#ask("GET", path);
   }
 
-  /** The outcome of an action, e.g. {action: "restart", hard: false}. */
+  /**
+   * The outcome of an action, e.g. {action: "restart", hard: false}.
+   * @returns {Promise<any>}
+   */
   act(service, action) {
     return this.#ask("POST", `/v1/services/${service}/actions`, action);
   }

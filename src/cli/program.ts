@@ -31,7 +31,8 @@ export async function buildProgram(words: readonly string[], execute: Execute): 
     )
     .configureHelp({
       showGlobalOptions: true,
-      visibleGlobalOptions: () => program.options.filter(({ long }) => long !== "--version"),
+      // At the top they stand under "Options" already.
+      visibleGlobalOptions: (of) => (of === program ? [] : program.options.filter(({ long }) => long !== "--version")),
     })
     .showHelpAfterError('("holdfast --help" lists the commands)')
     .exitOverride();

@@ -134,5 +134,5 @@ function isZodIssue(node: Node): boolean {
 }
 
 function isErrno(code: string): boolean {
-  return Object.hasOwn(constants.errno, code) || code === "EPROTOTYPE";
+  return Object.hasOwn(constants.errno, code);
 }

@@ -2,9 +2,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { freePort } from "../../bench/lib/holdfast.mjs";
-import { ask, askUnix, askUdp, connect } from "./ask.js";
+import { ask, askUdp, askUnix, connect } from "./ask.js";
 import { descriptorCount, noMoreThan } from "./census.js";
 import { command } from "./fixture.js";
+import { itself } from "./itself.js";
 import { type Scene, scenes } from "./scene.js";
 import { replaceWorker } from "./worker-file.js";
 
@@ -94,23 +95,23 @@ describe("a service that starts with a connection", () => {
         start = "connection"`,
     });
     await connect({ host: "127.0.0.1", port });
-    const itself = JSON.parse((await scene.line("web", /^\{/)).text);
+    const self = await itself(scene, "web");
 
     const pid = await scene.pid("web");
-    expect(itself.pid).toBe(pid);
-    expect(itself.session).toBe(pid);
-    expect(itself.environment).toMatchObject({
+    expect(self.pid).toBe(pid);
+    expect(self.session).toBe(pid);
+    expect(self.environment).toMatchObject({
       LISTEN_PID: String(pid),
       LISTEN_FDS: "5",
       LISTEN_FDNAMES: "beta:alpha:alpha:alpha:pipe",
     });
-    expect(itself.sockets).toMatchObject([
+    expect(self.sockets).toMatchObject([
       { family: "AF_UNIX", type: "SOCK_STREAM", name: join(scene.directory, "beta.sock") },
       { family: "AF_INET", type: "SOCK_STREAM", name: ["127.0.0.1", port] },
       { family: "AF_INET", type: "SOCK_DGRAM", name: ["127.0.0.1", port] },
       { family: "AF_UNIX", type: "SOCK_SEQPACKET", name: join(scene.directory, "alpha.sock") },
     ]);
-    expect(itself.descriptors).toEqual({
+    expect(self.descriptors).toEqual({
       0: { target: "/dev/null", blocking: true },
       1: { target: expect.stringMatching(/^pipe:/), blocking: true },
       2: { target: expect.stringMatching(/^pipe:/), blocking: true },
@@ -119,8 +120,8 @@ describe("a service that starts with a connection", () => {
       ),
       7: { target: join(scene.directory, "pipe.fifo"), blocking: true },
     });
-    expect(itself.descriptors[1].target).not.toBe(itself.descriptors[2].target);
-    expect(itself.blocked_signals).toBe("0000000000000000");
+    expect(self.descriptors[1].target).not.toBe(itself.descriptors[2].target);
+    expect(self.blocked_signals).toBe("0000000000000000");
   });
 
   test("starts one worker for each connection when each exits after its answer, none is reset", async () => {

@@ -47,7 +47,9 @@ export class Feed<Item> {
       const timer = setTimeout(() => {
         this.#waiting.delete(waiting);
         const last = this.items.slice(-20).map((item) => JSON.stringify(item));
-        reject(new Error(`${this.#name} did not tell what the test waits for (${matches}). Its last:\n${last.join("\n")}`));
+        reject(
+          new Error(`${this.#name} did not tell what the test waits for (${matches}). Its last:\n${last.join("\n")}`),
+        );
       }, patienceMs);
       this.#waiting.add(waiting);
     });

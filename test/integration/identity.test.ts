@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { command } from "./fixture.js";
+import { type Itself, itself } from "./itself.js";
 import { type Scene, type SceneOptions, scenes } from "./scene.js";
 
 const { start } = scenes();
@@ -10,14 +11,14 @@ const isRoot = process.getuid?.() === 0;
 const nobody = Number(execFileSync("id", ["-u", "nobody"]));
 
 /** What a worker with these lines in its configuration says of itself. */
-async function itself(lines: string, more: Partial<SceneOptions> = {}): Promise<{ scene: Scene; self: any }> {
+async function worker(lines: string, more: Partial<SceneOptions> = {}): Promise<{ scene: Scene; self: Itself }> {
   const scene = await start({ ...more, config: `[service.worker]\n${command("shows-itself")}\n${lines}` });
-  return { scene, self: JSON.parse((await scene.line("worker", /^\{/)).text) };
+  return { scene, self: await itself(scene, "worker") };
 }
 
 describe("a worker of root with an identity of its own", () => {
   test.runIf(isRoot)("runs as the user, with its group and its groups", async () => {
-    const { scene, self } = await itself('user = "nobody"');
+    const { scene, self } = await worker('user = "nobody"');
     expect(self).toMatchObject({ uids: [nobody, nobody, nobody], environment: { USER: "nobody", LOGNAME: "nobody" } });
     const gid = Number(execFileSync("id", ["-g", "nobody"]));
     expect(self.gids).toEqual([gid, gid, gid]);
@@ -27,7 +28,7 @@ describe("a worker of root with an identity of its own", () => {
   });
 
   test.runIf(isRoot)("runs with the group and the groups that are named", async () => {
-    const { self } = await itself('user = "65533"\ngroup = "daemon"\ngroups = ["adm", "4242"]');
+    const { self } = await worker('user = "65533"\ngroup = "daemon"\ngroups = ["adm", "4242"]');
     const daemon = Number(String(execFileSync("getent", ["group", "daemon"])).split(":")[2]);
     const adm = Number(String(execFileSync("getent", ["group", "adm"])).split(":")[2]);
     expect(self.uids).toEqual([65533, 65533, 65533]);
@@ -36,14 +37,14 @@ describe("a worker of root with an identity of its own", () => {
   });
 
   test.runIf(isRoot)("gets a priority that only root may give, before it is somebody else", async () => {
-    const { self } = await itself('nice = -5\nuser = "nobody"\nlimits = { nofile = "100:200" }');
+    const { self } = await worker('nice = -5\nuser = "nobody"\nlimits = { nofile = "100:200" }');
     expect(self).toMatchObject({ nice: -5, uids: [nobody, nobody, nobody], limits: { nofile: [100, 200] } });
   });
 });
 
 describe("a worker", () => {
   test("has umask, priority, limits and folder as configured", async () => {
-    const { scene, self } = await itself(
+    const { scene, self } = await worker(
       `umask = "0027"
        nice = 5
        oom_score_adjust = 300
@@ -62,7 +63,7 @@ describe("a worker", () => {
   });
 
   test("without any of that has the defaults, and the limits that holdfast was started with", async () => {
-    const { scene, self } = await itself("no_new_privileges = false", {
+    const { scene, self } = await worker("no_new_privileges = false", {
       prefix: ["/bin/sh", "-c", 'umask 077; ulimit -n 512; exec "$@"', "sh"],
     });
     expect(self).toMatchObject({ umask: 0o022, nice: 0, no_new_privileges: "0", directory: scene.directory });
@@ -71,7 +72,7 @@ describe("a worker", () => {
   });
 
   test("gets a clean environment, and says what is its own", async () => {
-    const { self } = await itself("", { env: { SECRET: "of holdfast", TZ: "Asia/Tokyo", LISTEN_FDS: "7" } });
+    const { self } = await worker("", { env: { SECRET: "of holdfast", TZ: "Asia/Tokyo", LISTEN_FDS: "7" } });
     const { TEST_MARK, INVOCATION_ID, NOTIFY_SOCKET, ...environment } = self.environment;
     expect(INVOCATION_ID).toMatch(/^[0-9a-f]{32}$/);
     expect(NOTIFY_SOCKET).toMatch(/^[@/]/);
@@ -84,7 +85,7 @@ describe("a worker", () => {
   });
 
   test("with inherit_env gets the environment of holdfast, without what belongs to holdfast itself", async () => {
-    const { self } = await itself("inherit_env = true", {
+    const { self } = await worker("inherit_env = true", {
       env: { SHARED: "with workers", NOTIFY_SOCKET: "/of/somebody/else", LISTEN_FDNAMES: "x", HOLDFAST_CONTROL: "/x" },
     });
     expect(self.environment).toMatchObject({ SHARED: "with workers", HOLDFAST_SERVICE: "worker" });
@@ -95,7 +96,7 @@ describe("a worker", () => {
   });
 
   test("takes variables from files, later ones first, and its own env before all", async () => {
-    const { self } = await itself('env_files = ["one.env", "?missing.env", "two.env"]\nenv = { C = "env" }', {
+    const { self } = await worker('env_files = ["one.env", "?missing.env", "two.env"]\nenv = { C = "env" }', {
       prepare: (directory) => {
         writeFileSync(join(directory, "one.env"), "# a comment\nA=one\nB=one\nC=one\n");
         writeFileSync(join(directory, "two.env"), 'B="two words"\nC=two\n');
@@ -117,7 +118,7 @@ describe("a worker", () => {
     expect(lastFailure).toMatchObject({ code: "start-failed", stage: "prepare", errno: "ENOENT" });
     expect(lastFailure?.message).toContain("late.env");
     writeFileSync(join(scene.directory, "late.env"), "LATE=yes\n");
-    const self = JSON.parse((await scene.line("worker", /^\{/)).text);
+    const self = await itself(scene, "worker");
     expect(self.environment).toMatchObject({ LATE: "yes" });
   });
 });

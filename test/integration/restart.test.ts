@@ -144,7 +144,8 @@ describe("a worker that ends by itself", () => {
         ready = "notify"
         restart = { backoff = { initial = "40ms", factor = 2, max = "200ms", jitter = 0 }, limit = { starts = 100, interval = "1s" } }`,
     });
-    for (let seen = 0, after = 0; seen < 7; seen++) after = (await scene.event("worker-started", "loop", after)).sequence;
+    for (let seen = 0, after = 0; seen < 7; seen++)
+      after = (await scene.event("worker-started", "loop", after)).sequence;
     const times = scene.events.filter(({ service }) => service === "loop");
     const pauses = times.flatMap((event, index) => {
       const next = times[index + 1];

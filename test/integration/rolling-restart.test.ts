@@ -82,9 +82,7 @@ describe("a rolling restart under requests", () => {
     const handovers = scene.events
       .filter(({ sequence, type }) => sequence > from && (type === "worker-ready" || type === "stopping"))
       .map(({ type, instance }) => `${instance} ${type}`);
-    expect(handovers).toEqual(
-      [1, 2, 3].flatMap((slot) => [`web/${slot} worker-ready`, `web/${slot} stopping`]),
-    );
+    expect(handovers).toEqual([1, 2, 3].flatMap((slot) => [`web/${slot} worker-ready`, `web/${slot} stopping`]));
   });
 
   test("thirty times leaves no descriptor and no worker behind", async () => {

@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { afterEach, expect } from "vitest";
 import { type RunningHoldfast, startHoldfast } from "../../bench/lib/holdfast.mjs";
+import { until } from "../../bench/lib/until.mjs";
 import type { EventView, LogLine, Outcome, ServiceView, SocketView } from "../../src/daemon/control/api.js";
-import { processesMarked } from "./census.js";
+import { isRunning, processesMarked } from "./census.js";
 import { Feed } from "./feed.js";
 
 export interface SceneOptions {
@@ -82,9 +83,7 @@ export class Scene {
 
   /** The first event of the type about the service, with a sequence number above `after`. */
   event(type: string, service: string, after = 0): Promise<EventView> {
-    return this.#events.find(
-      (event) => event.type === type && event.service === service && event.sequence > after,
-    );
+    return this.#events.find((event) => event.type === type && event.service === service && event.sequence > after);
   }
 
   /** The sequence number of the newest event: what comes later has a higher one. */
@@ -109,6 +108,11 @@ export class Scene {
   /** What the census at the end takes for the right exit code; 0 unless told. */
   expectExit(code: number): void {
     this.#expectedExit = code;
+  }
+
+  /** Resolves when the keeper has ended by itself, or of a signal that the test sent; the census at the end looks at the exit code. */
+  async ended(): Promise<void> {
+    await until("the end of the keeper", () => !isRunning(this.holdfast.keeperPid!), { timeoutMs: 20_000 });
   }
 
   /** Ends Holdfast and takes the census: it ended in order, and no process of it is left, wherever it has hidden. */

@@ -59,7 +59,10 @@ describe("a worker that is stopped", () => {
     expect(isRunning(grandchild)).toBe(true);
 
     expect(await scene.act("forks", "stop")).toMatchObject({ result: "done" });
-    expect({ worker: isRunning(worker), grandchild: isRunning(grandchild) }).toEqual({ worker: false, grandchild: false });
+    expect({ worker: isRunning(worker), grandchild: isRunning(grandchild) }).toEqual({
+      worker: false,
+      grandchild: false,
+    });
     expect((await scene.event("worker-ended", "forks")).data).toMatchObject({ forced: true });
   });
 

@@ -65,12 +65,17 @@ export class ServiceWorkers {
         return this.#send(`send ${effect.signal}`, keeper.signal(this.#key(worker), signal), [ESRCH, ENOENT]);
       }
       case "kill-tree":
-        return this.#killTree(worker);
+        return this.#killTree(worker, true);
       case "sweep":
         return this.#sweep(worker, effect.signal);
       case "acknowledge":
         return this.#forget(worker);
     }
+  }
+
+  /** SIGKILL to the whole tree of a worker, or to what its end has left of it. */
+  kill({ id, state }: Worker): void {
+    this.#killTree(id, state.phase !== "sweeping");
   }
 
   /** Opens again what the keeper kept for a worker of an earlier supervisor. */
@@ -169,8 +174,8 @@ export class ServiceWorkers {
     );
   }
 
-  #killTree(worker: number): void {
-    const tree = this.#tree(worker, true);
+  #killTree(worker: number, withMain: boolean): void {
+    const tree = this.#tree(worker, withMain);
     // The keeper reaches also one that has not executed yet and whose pid nobody has told us.
     const { keeper } = this.#o.world;
     if (tree === undefined) return this.#send("kill", keeper.signal(this.#key(worker), SIGKILL), [ESRCH, ENOENT]);

@@ -64,7 +64,8 @@ export class Supervisor {
   #controlSocket!: ControlSocket;
   #control: ControlServer | undefined;
   #adoptedInMs: number | undefined;
-  #ending = false;
+  /** What holdfast exits with once it has stopped; undefined: nobody has asked for the end. */
+  #endCode: number | undefined;
 
   constructor(input: SupervisorInput) {
     this.#input = input;
@@ -148,7 +149,7 @@ export class Supervisor {
         events: this.#events,
         clock: systemClock,
         supervisor: () => this.#view(),
-        isEnding: () => this.#ending,
+        isEnding: () => this.#endCode !== undefined,
         firstAsker: this.#hello.supervisors * 1_000_000,
       }),
       listenFd: control.release(),
@@ -200,18 +201,21 @@ export class Supervisor {
     }
   }
 
-  /** Stops every service, then the keeper. A second signal does not wait. */
+  /** Stops every service, then the keeper. A second signal kills what is left; a third one does not even wait for its end. */
   async #end(signal: number): Promise<void> {
-    if (this.#ending) {
+    if (this.#endCode !== undefined && this.#endCode > 0) return this.#leave(this.#endCode);
+    if (this.#endCode === 0) {
+      this.#endCode = 128 + signal;
       this.#log.warn(`${signalName(signal)} again: what is left is killed`);
-      return this.#leave(128 + signal);
+      for (const service of this.#services.values()) service.kill();
+      return;
     }
-    this.#ending = true;
+    this.#endCode = 0;
     const running = [...this.#services.values()].flatMap((service) => service.pids()).length;
     this.#log.info(`${signalName(signal)}: stopping ${running} ${running === 1 ? "worker" : "workers"}`);
     this.#events.add({ type: "supervisor-stopping", message: `stopping because of ${signalName(signal)}` });
     await Promise.all([...this.#services.values()].map((service) => service.ask(0, { type: "stop", asker: 0 })));
-    await this.#leave(0);
+    await this.#leave(this.#endCode);
   }
 
   async #leave(exitCode: number): Promise<void> {
