@@ -25,7 +25,8 @@ const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
 const failedChecks = [];
 check("style", "node_modules/@biomejs/biome/bin/biome", ["check", "."]);
 check("types", "node_modules/typescript/bin/tsc", ["--noEmit", "-p", "."]);
-if (existsSync(join(root, "scripts/test-native.mjs"))) check("native tests", "scripts/test-native.mjs", []);
+check("types of the tests", "node_modules/typescript/bin/tsc", ["-p", "test"]);
+check("native tests", "scripts/test-native.mjs", []);
 
 rmSync(vitestReport, { force: true });
 const vitestArguments = [

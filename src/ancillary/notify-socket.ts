@@ -31,6 +31,7 @@ export class NotifySocket {
   #watcher: FdWatcher | undefined;
   #onMessage: ((message: NotifyMessage) => void) | undefined;
   #onDropped: ((reason: NotifyDropReason) => void) | undefined;
+  #delivering = false;
 
   private constructor(fd: OwnedFd, address: string) {
     this.#fd = fd;
@@ -80,16 +81,28 @@ export class NotifySocket {
     this.#watcher.unref();
   }
 
-  /** Delivers everything that waits now, before it returns: call it before handling an exit, so that the last words of a process come first. */
+  /**
+   * Delivers everything that waits now, before it returns: call it before handling an exit, so that the last words of a process come first.
+   *
+   * A message leaves the queue after its callback has returned. So one whose receiver is killed meanwhile is delivered to whoever
+   * adopts the socket, perhaps for the second time; and one whose callback throws is not delivered again.
+   */
   drain(): void {
-    for (let count = 0; count < messagesPerTurn && this.#onMessage !== undefined; count++) {
-      const message = receive(this.#fd, { maxBytes: longestMessage, allowTruncated: true });
-      if (message === "would-block" || message === "end") return;
-      try {
-        this.#deliver(message);
-      } finally {
-        closeAll(message);
+    if (this.#delivering) return; // The outer call goes on with what waits.
+    this.#delivering = true;
+    try {
+      for (let count = 0; count < messagesPerTurn && this.#onMessage !== undefined; count++) {
+        const message = receive(this.#fd, { maxBytes: longestMessage, allowTruncated: true, peek: true });
+        if (message === "would-block" || message === "end") return;
+        try {
+          this.#deliver(message);
+        } finally {
+          closeAll(message);
+          this.#discard();
+        }
       }
+    } finally {
+      this.#delivering = false;
     }
   }
 
@@ -98,6 +111,13 @@ export class NotifySocket {
     this.#onMessage = undefined;
     this.#watcher?.close();
     this.#fd.close();
+  }
+
+  /** Takes the message that was peeked at out of the queue; the kernel closes what came with it. */
+  #discard(): void {
+    if (this.#onMessage === undefined) return; // The callback has closed the socket.
+    const rest = receive(this.#fd, { maxBytes: 1, maxFds: 0, allowTruncated: true });
+    if (typeof rest !== "string") closeAll(rest);
   }
 
   #deliver(message: Reception): void {

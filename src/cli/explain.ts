@@ -13,18 +13,18 @@ const phases: Readonly<Record<ServicePhase, string>> = {
   backoff: "failed and waits before it is started again",
   limited: "was started too often and waits until its start limit allows another start",
   stopping: "is stopping",
+  blocked: "cannot be started: a socket of it is not bound",
   failed: "has failed and is not started again by itself",
 };
 
 /** The state of a service and its last failure as sentences, one a line: what it is, what failed, what comes next. */
 export function explain(service: ServiceView, now: number): readonly string[] {
   const { name, phase, ready, instances, lastFailure, statusText } = service;
+  const nothing = phase === "blocked" ? [] : ["Nothing has failed that the supervisor remembers."];
   return [
     `${name} ${phases[phase]} (${ready} of ${counted(instances, "worker")} ready${service.restarts > 0 ? `, ${counted(service.restarts, "restart")} so far` : ""}).`,
     ...(statusText === undefined ? [] : [`It says of itself: ${printable(statusText)}`]),
-    ...(lastFailure === undefined
-      ? ["Nothing has failed that the supervisor remembers."]
-      : explainFailure(lastFailure, now)),
+    ...(lastFailure === undefined ? nothing : explainFailure(lastFailure, now)),
     ...explainNext(service, now),
   ];
 }

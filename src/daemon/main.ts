@@ -48,7 +48,8 @@ async function main(): Promise<void> {
       const { loadConfig, renderProblem } = await import("./config/index.js");
       const result = loadConfig(path, { env: process.env, uid: process.getuid?.() ?? 0 });
       if (result.ok) return result.config;
-      for (const problem of result.problems) process.stderr.write(`${renderProblem(problem, result.sources, { color: process.stderr.isTTY })}\n`);
+      for (const problem of result.problems)
+        process.stderr.write(`${renderProblem(problem, result.sources, { color: process.stderr.isTTY })}\n`);
       return refuse(EXIT_CONFIGURATION);
     },
   });

@@ -120,7 +120,7 @@ describe("a service that starts with a connection", () => {
       ),
       7: { target: join(scene.directory, "pipe.fifo"), blocking: true },
     });
-    expect(self.descriptors[1].target).not.toBe(itself.descriptors[2].target);
+    expect(self.descriptors[1]?.target).not.toBe(self.descriptors[2]?.target);
     expect(self.blocked_signals).toBe("0000000000000000");
   });
 

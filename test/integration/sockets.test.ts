@@ -195,7 +195,7 @@ describe("the options of a socket", () => {
 });
 
 describe("a socket with flush_pending", () => {
-  test("turns away who waits in its queue when its service is stopped, and takes who comes later", async () => {
+  test("turns away who has waited for a stopped service, and takes who comes after its start", async () => {
     const port = await freePort();
     const scene = await start({
       config: `
@@ -205,16 +205,13 @@ describe("a socket with flush_pending", () => {
         [service.web]
         ${command("answers-pid")}
         sockets = ["s"]
-        ready = "notify"
-        stop.signal = "SIGKILL"`,
+        ready = "notify"`,
     });
     await scene.ready("web");
-    process.kill(await scene.pid("web"), "SIGSTOP");
-    const early = await connect({ host, port });
     await scene.act("web", "stop");
-    await expect(early.answer).rejects.toMatchObject({ code: "ECONNRESET" });
-
+    const early = await connect({ host, port });
     await scene.act("web", "start");
+    expect(await early.answer).toBe(""); // Closed without an answer.
     expect(await ask({ host, port })).toBe(`${await scene.pid("web")}\n`);
   });
 });

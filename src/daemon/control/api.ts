@@ -20,7 +20,7 @@ export interface SupervisorView {
   readonly counters: Readonly<Record<string, number>>;
 }
 
-/** `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
+/** `blocked`: a socket of it cannot be bound. `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
 export type ServicePhase =
   | "stopped"
   | "waiting"
@@ -31,6 +31,7 @@ export type ServicePhase =
   | "backoff"
   | "limited"
   | "stopping"
+  | "blocked"
   | "failed";
 
 export interface ServiceView {

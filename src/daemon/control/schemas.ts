@@ -74,6 +74,7 @@ export const serviceView = view<ServiceView>("Service")({
     "backoff",
     "limited",
     "stopping",
+    "blocked",
     "failed",
   ]),
   desired: z.enum(["started", "stopped"]),

@@ -21,6 +21,7 @@ export function createLogger(
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
+      serializers: { error: describeError, cause: describeError },
     },
     { write: format === "json" ? write : (line: string) => write(prettyLine(line)) },
   );
@@ -37,4 +38,15 @@ function prettyLine(json: string): string {
   const { level, msg } = JSON.parse(json) as { level: string; msg: string };
   const bad = level === "info" ? "" : `${level}: `;
   return `holdfast: ${bad}${msg}\n`;
+}
+
+/** What stands behind a message. An error with a code is an operating failure, which nobody needs a stack trace for. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code, errno, syscall, address, owner } = error as NodeJS.ErrnoException & {
+    address?: unknown;
+    owner?: unknown;
+  };
+  const known = { code, errno, syscall, address, owner };
+  return { ...known, message: error.message, ...(code === undefined ? { stack: error.stack } : {}) };
 }

@@ -83,7 +83,7 @@ export function servicePhase(state: ServiceState): ServicePhase {
   const ready = instances.filter(({ current }) => current?.state.phase === "ready").length;
   if (ready === instances.length) return "ready";
   if (ready > 0) return "degraded";
-  if (state.blocked) return "failed";
+  if (state.blocked) return "blocked";
   if (instances.some(({ current }) => current !== undefined && current.state.phase !== "armed")) return "starting";
   if (instances.some(({ wait }) => wait?.why === "start-limit")) return "limited";
   if (instances.some(({ wait }) => wait !== undefined)) return "backoff";
@@ -102,8 +102,9 @@ function nextInWords(input: ViewInput, phase: ServicePhase): string | undefined 
       return `the next start is in ${left}`;
     case "limited":
       return `it was started too often; the next start is in ${left}; \`holdfast start\` or \`reset\` does not wait`;
+    case "blocked":
+      return `${socketProblem ?? "a socket is not bound"}; it is tried again by itself`;
     case "failed":
-      if (socketProblem !== undefined) return `${socketProblem}; it is tried again by itself`;
       return "restart.when says that it is not started again; `holdfast start` does";
     case "stopping":
       return `SIGKILL to what is left in ${left}`;

@@ -1,6 +1,7 @@
 import type { OwnedFd } from "../../ancillary/index.js";
 import type { SocketConfig } from "../config/config.js";
 import type { SocketView } from "../control/api.js";
+import type { EventLog } from "./event-log.js";
 import { resolveIdentity } from "./identity.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { HeldRecord } from "./keeper/records.js";
@@ -39,17 +40,20 @@ export class SocketTable {
   readonly #entries: Entry[];
   readonly #keeper: Keeper;
   readonly #log: Logger;
+  readonly #events: EventLog;
   readonly #changed: (socket: string) => void;
 
   constructor(o: {
     readonly sockets: readonly SocketConfig[];
     readonly keeper: Keeper;
     readonly log: Logger;
+    readonly events: EventLog;
     /** The socket was bound, or its error changed. */
     readonly changed: (socket: string) => void;
   }) {
     this.#keeper = o.keeper;
     this.#log = o.log;
+    this.#events = o.events;
     this.#changed = o.changed;
     this.#entries = o.sockets.flatMap((config) =>
       config.listen.map((_, index) => ({
@@ -157,7 +161,10 @@ export class SocketTable {
       this.#log[level](`socket ${config.name} is bound to ${opened.address}`);
     } catch (error) {
       const { message } = error as Error;
-      if (entry.error !== message) this.#log.error(`socket ${config.name}: ${message}`, { error });
+      if (entry.error !== message) {
+        this.#log.error(`socket ${config.name}: ${message}`, { error });
+        this.#events.add({ type: "socket-failed", message, data: { socket: config.name } });
+      }
       entry.error = message;
       entry.retry = setTimeout(() => this.#open(entry), entry.retryMs);
       entry.retryMs = Math.min(entry.retryMs * 2, LAST_RETRY_MS);

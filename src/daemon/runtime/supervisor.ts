@@ -102,6 +102,7 @@ export class Supervisor {
       sockets: Object.values(this.#config.sockets),
       keeper,
       log: this.#log,
+      events: this.#events,
       changed: (socket) => this.#socketChanged(socket),
     });
     await this.#sockets.adopt(held);

@@ -40,6 +40,11 @@ export class KeeperError extends Error {
   }
 }
 
+/** The channel ended before the reply came. */
+export class KeeperGoneError extends Error {
+  readonly code = "keeper-gone";
+}
+
 export interface KeeperEvents {
   /** The pidfd comes with state `running`; it is the receiver's. */
   child(record: ChildRecord, tag: Buffer, pidfd: OwnedFd | undefined): void;
@@ -244,7 +249,8 @@ export class KeeperClient {
   }
 
   #end(reason: "end" | Error): void {
-    const error = new Error("the keeper's channel is closed", reason === "end" ? undefined : { cause: reason });
+    const cause = reason === "end" ? undefined : { cause: reason };
+    const error = new KeeperGoneError("the keeper's channel is closed", cause);
     for (const waiter of this.#waiting.values()) waiter.reject(error);
     this.#waiting.clear();
     this.#events.ended(reason);

@@ -23,7 +23,7 @@ export interface LogProblem {
   readonly cause?: unknown;
 }
 
-/** `to = "null"`: nothing is kept but the ring, and nothing counts as lost, because nothing was asked for. */
+/** Takes everything and keeps nothing; nothing counts as lost, because nothing was asked for. */
 export const nullSink: LogSink = {
   write: () => true,
   onDrain: (resume) => resume(),

@@ -1,0 +1,78 @@
+//! The model: the loops of bench/c/ancillary.c through `std::os::unix::net`.
+//! Reads lines `LOOP ITERATIONS` and answers each with nanoseconds for one iteration.
+#![feature(unix_socket_ancillary_data)]
+
+use std::fs::File;
+use std::io::{stdin, BufRead, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{AncillaryData, SocketAncillary, SocketCred, UnixStream};
+use std::time::Instant;
+
+extern "C" {
+    fn geteuid() -> u32;
+    fn getegid() -> u32;
+}
+
+const FDS: usize = 16;
+
+fn own_credentials() -> SocketCred {
+    let mut credentials = SocketCred::new();
+    credentials.set_pid(std::process::id() as _);
+    // Both take no argument and cannot fail.
+    unsafe {
+        credentials.set_uid(geteuid());
+        credentials.set_gid(getegid());
+    }
+    credentials
+}
+
+fn run(name: &str, iterations: u32) -> f64 {
+    let (sender, receiver) = UnixStream::pair().unwrap();
+    let file = File::open("/dev/null").unwrap();
+    let fds: [RawFd; FDS] = [file.as_raw_fd(); FDS];
+    let count = match name {
+        "fd" => 1,
+        "fds" => FDS,
+        _ => 0,
+    };
+    let with_credentials = name == "credentials";
+    receiver.set_passcred(with_credentials).unwrap();
+    let (mut out, mut room, mut byte) = ([0u8; 256], [0u8; 256], [0u8; 1]);
+    let start = Instant::now();
+    for _ in 0..iterations {
+        let mut outgoing = SocketAncillary::new(&mut out);
+        if count > 0 {
+            assert!(outgoing.add_fds(&fds[..count]));
+        }
+        if with_credentials {
+            assert!(outgoing.add_creds(&[own_credentials()]));
+        }
+        assert_eq!(sender.send_vectored_with_ancillary(&[IoSlice::new(&[1])], &mut outgoing).unwrap(), 1);
+        let mut incoming = SocketAncillary::new(&mut room);
+        let n = receiver.recv_vectored_with_ancillary(&mut [IoSliceMut::new(&mut byte)], &mut incoming).unwrap();
+        assert_eq!(n, 1);
+        let mut found = 0;
+        for message in incoming.messages() {
+            match message.unwrap() {
+                AncillaryData::ScmRights(rights) => {
+                    for fd in rights {
+                        // It was installed for us by the receive above, and is closed here.
+                        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+                        found += 1;
+                    }
+                }
+                AncillaryData::ScmCredentials(list) => found += list.count(),
+            }
+        }
+        assert_eq!(found, count + usize::from(with_credentials));
+    }
+    start.elapsed().as_nanos() as f64 / f64::from(iterations)
+}
+
+fn main() {
+    for line in stdin().lock().lines() {
+        let line = line.unwrap();
+        let (name, iterations) = line.split_once(' ').unwrap();
+        println!("{:.1}", run(name, iterations.parse().unwrap()));
+    }
+}
