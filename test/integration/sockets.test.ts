@@ -243,7 +243,7 @@ describe("an address that another process holds", () => {
     expect(error).toContain(`tcp://${host}:${taken}`);
     expect(error).toMatch(new RegExp(`"[^"]+" \\(pid ${process.pid}, user \\w+\\)`));
     expect(await scene.service("blocked")).toMatchObject({
-      phase: "failed",
+      phase: "blocked",
       workers: [],
       next: error && expect.stringContaining(error),
     });

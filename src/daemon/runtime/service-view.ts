@@ -1,6 +1,6 @@
 import type { ServiceConfig } from "../config/config.js";
 import type { ServicePhase, ServiceView, WorkerView } from "../control/api.js";
-import { nextDeadline, type ServiceState, workersOf } from "../lifecycle/service-state.js";
+import { nextDeadline, type ServiceState, triggersFree, workersOf } from "../lifecycle/service-state.js";
 import type { Worker } from "../lifecycle/worker.js";
 import type { Clock } from "./clock.js";
 import { failureView, seconds } from "./words.js";
@@ -21,6 +21,7 @@ export function serviceView(input: ViewInput): ServiceView {
   const phase = servicePhase(state);
   const next = nextInWords(input, phase);
   const waitsUntil = state.instances.map(({ wait }) => wait?.until).filter((until) => until !== undefined);
+  if (triggersPause(state)) waitsUntil.push(triggersFree(state.triggers));
   const status = state.instances.map(({ current }) => current && input.statusOf(current.id)).find(Boolean);
   return {
     name: config.name,
@@ -88,7 +89,12 @@ export function servicePhase(state: ServiceState): ServicePhase {
   if (instances.some(({ wait }) => wait?.why === "start-limit")) return "limited";
   if (instances.some(({ wait }) => wait !== undefined)) return "backoff";
   if (instances.some(({ halted }) => halted)) return state.lastFailure === undefined ? "stopped" : "failed";
-  return "waiting";
+  return triggersPause(state) ? "limited" : "waiting";
+}
+
+/** Its workers ended so often without having taken the connection that started them that no connection starts one for a moment. */
+function triggersPause({ instances, triggers }: ServiceState): boolean {
+  return triggersFree(triggers) > 0 && instances.every(({ current }) => current === undefined);
 }
 
 function nextInWords(input: ViewInput, phase: ServicePhase): string | undefined {

@@ -1,0 +1,59 @@
+import { describe, expect, test } from "vitest";
+import type { ServiceConfig } from "../../../src/daemon/config/config.js";
+import { newService, type ServiceState } from "../../../src/daemon/lifecycle/service-state.js";
+import type { Clock } from "../../../src/daemon/runtime/clock.js";
+import { serviceView } from "../../../src/daemon/runtime/service-view.js";
+
+const config: ServiceConfig = {
+  name: "web",
+  command: ["/bin/web"],
+  sockets: ["web"],
+  workers: 1,
+  start: "connection",
+  umask: 0o022,
+  env: {},
+  envFiles: [],
+  inheritEnv: false,
+  limits: {},
+  noNewPrivileges: true,
+  ready: { when: "spawned", timeoutMs: 30_000, settleMs: 0 },
+  restart: {
+    when: "always",
+    backoff: { initialMs: 100, factor: 2, maxMs: 30_000, jitter: 0, resetAfterMs: 60_000 },
+    limit: { starts: 10, intervalMs: 60_000 },
+    prevent: [],
+  },
+  stop: { signal: "SIGTERM", timeoutMs: 20_000 },
+  log: { to: "supervisor" },
+};
+
+const now = 10_000;
+const clock: Clock = { monotonic: () => now, wall: () => new Date(now), wallAt: (at) => new Date(at) };
+
+function view(state: Partial<ServiceState>) {
+  const idle: ServiceState = { ...newService(config), desired: "started", ...state };
+  return serviceView({
+    config,
+    state: idle,
+    clock,
+    statusOf: () => undefined,
+    socketProblem: undefined,
+    logDropped: 0,
+  });
+}
+
+describe("the view of a service that waits for a connection", () => {
+  test("says that the next one starts a worker", () => {
+    expect(view({})).toMatchObject({ phase: "waiting", next: "the next connection starts a worker" });
+  });
+
+  test("says when one does so again, while its workers have ended too often without taking theirs", () => {
+    const limited = view({ triggers: { since: now - 500, count: 200 } });
+    expect(limited).toMatchObject({ phase: "limited", nextStartAt: new Date(now + 1500).toISOString() });
+    expect(limited.next).toContain("in 1.5 s");
+  });
+
+  test("does not call a few activations a limit", () => {
+    expect(view({ triggers: { since: now - 500, count: 199 } })).toMatchObject({ phase: "waiting" });
+  });
+});
