@@ -41,6 +41,8 @@ export function buildPrograms() {
  */
 export async function startPortPrinter(path, args) {
   const child = spawn(path, args, { stdio: ["ignore", "pipe", "inherit"], detached: true });
+  const killGroup = () => process.kill(-child.pid, "SIGKILL"); // Its group: the worker that waits in accept, too.
+  process.once("exit", killGroup); // When a measurement fails half way.
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const { value: first } = await lines.next();
   const port = Number(/^port (\d+)$/.exec(first ?? "")?.[1]);
@@ -51,7 +53,8 @@ export async function startPortPrinter(path, args) {
     lines,
     async stop() {
       const ended = once(child, "exit");
-      process.kill(-child.pid, "SIGKILL"); // Its group: the worker that waits in accept, too.
+      process.off("exit", killGroup);
+      killGroup();
       await ended;
     },
   };

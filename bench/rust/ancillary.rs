@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{stdin, BufRead, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::linux::net::UnixSocketExt;
 use std::os::unix::net::{AncillaryData, SocketAncillary, SocketCred, UnixStream};
 use std::time::Instant;
 

@@ -3,6 +3,7 @@
 #include "control_buffer.h"
 #include "exports.h"
 #include "fd_watcher.h"
+#include "thread_descriptors.h"
 
 namespace holdfast::addon {
 
@@ -14,6 +15,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_process_calls(env, exports);
   ControlBuffer::export_class(env, exports);
   FdWatcher::export_class(env, exports);
+  ThreadDescriptors::export_class(env, exports);
   return exports;
 }
 

@@ -1,4 +1,5 @@
 #include <cerrno>
+#include <vector>
 
 #include "../sys/socket.h"
 #include "arguments.h"
@@ -111,6 +112,24 @@ Napi::Value peer_credentials(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value peer_groups(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const int fd = arguments.descriptor(0);
+  if (!arguments.ok()) return {};
+  const sys::Result<std::vector<uint32_t>> groups = sys::peer_groups(fd);
+  if (!groups.ok()) return outcome(info.Env(), sys::failure<sys::Done>(groups.error, groups.call));
+  Napi::Array array = Napi::Array::New(info.Env(), groups.value.size());
+  for (uint32_t i = 0; i < groups.value.size(); i++) array.Set(i, Napi::Number::New(info.Env(), groups.value[i]));
+  return array;
+}
+
+Napi::Value peer_pidfd(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const int fd = arguments.descriptor(0);
+  if (!arguments.ok()) return {};
+  return outcome(info.Env(), sys::peer_pidfd(fd));
+}
+
 Napi::Value shutdown_socket(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const int fd = arguments.descriptor(0);
@@ -134,6 +153,8 @@ void export_socket_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("setTextOption", Napi::Function::New<set_text_option>(env, "setTextOption"));
   exports.Set("getOption", Napi::Function::New<get_option>(env, "getOption"));
   exports.Set("peerCredentials", Napi::Function::New<peer_credentials>(env, "peerCredentials"));
+  exports.Set("peerGroups", Napi::Function::New<peer_groups>(env, "peerGroups"));
+  exports.Set("peerPidfd", Napi::Function::New<peer_pidfd>(env, "peerPidfd"));
   exports.Set("shutdown", Napi::Function::New<shutdown_socket>(env, "shutdown"));
 }
 

@@ -3,8 +3,17 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "retry.h"
+
+// asm-generic/socket.h, the same on x64 and arm64; headers of older systems lack the names.
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 
 namespace holdfast::sys {
 
@@ -80,6 +89,26 @@ Result<Credentials> peer_credentials(int fd) {
   socklen_t size = sizeof(raw);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &raw, &size) < 0) return failure<Credentials>(errno, "getsockopt");
   return success(Credentials{raw.pid, raw.uid, raw.gid});
+}
+
+Result<std::vector<uint32_t>> peer_groups(int fd) {
+  std::vector<uint32_t> groups(64);
+  for (;;) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(uint32_t));
+    const int result = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+    const size_t count = size / sizeof(uint32_t);
+    // With ERANGE the kernel says how much it needs.
+    if (result < 0 && (errno != ERANGE || count <= groups.size())) return failure<std::vector<uint32_t>>(errno, "getsockopt");
+    groups.resize(count);
+    if (result == 0) return success(std::move(groups));
+  }
+}
+
+Result<int> peer_pidfd(int fd) {
+  int pidfd = -1;
+  socklen_t size = sizeof(pidfd);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0) return failure<int>(errno, "getsockopt");
+  return success(pidfd);
 }
 
 Result<Done> shutdown_socket(int fd, int how) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "address.h"
 #include "descriptor.h"
@@ -37,6 +38,12 @@ Result<int> get_option(int fd, int level, int name);
 
 /** SO_PEERCRED. */
 Result<Credentials> peer_credentials(int fd);
+
+/** SO_PEERGROUPS (Linux 4.13): the supplementary groups of who connected, listened or made the pair. ENODATA if nobody did. */
+Result<std::vector<uint32_t>> peer_groups(int fd);
+
+/** SO_PEERPIDFD (Linux 6.5): close-on-exec. ENODATA if nobody is there, ESRCH or EINVAL once that process has been reaped, depending on the kernel. */
+Result<int> peer_pidfd(int fd);
 
 Result<Done> shutdown_socket(int fd, int how);
 

@@ -5,6 +5,7 @@ import type { SocketCred } from "./socket-cred.js";
 export const SOL_SOCKET = 1;
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;
+export const SCM_SECURITY = 3;
 export const SCM_PIDFD = 4;
 export const MSG_PEEK = 0x2;
 export const MSG_CTRUNC = 0x8;
@@ -64,12 +65,23 @@ export class ControlTable {
   }
 
   /** What the message is; a credentials message that was cut inside `ucred`, or a pidfd one without its descriptor, is unknown. */
-  kind(message: number): "rights" | "credentials" | "pidfd" | "unknown" {
+  kind(message: number): "rights" | "credentials" | "pidfd" | "security" | "unknown" {
     if (this.level(message) !== SOL_SOCKET) return "unknown";
     const type = this.type(message);
     if (type === SCM_RIGHTS) return "rights";
     if (type === SCM_CREDENTIALS && this.size(message) >= ucredSize) return "credentials";
+    if (type === SCM_SECURITY) return "security";
     return type === SCM_PIDFD && this.size(message) >= 4 ? "pidfd" : "unknown";
+  }
+
+  /** How many descriptors came in this message and those after it. */
+  descriptorsFrom(message: number): number {
+    let count = 0;
+    for (let index = message; index < this.messages; index++) {
+      const kind = this.kind(index);
+      if (kind === "rights" || kind === "pidfd") count += this.slots(index).filter((slot) => slot >= 0).length;
+    }
+    return count;
   }
 
   /** Slots of descriptors: a number, or a negative errno where the kernel refused one. */

@@ -1,6 +1,8 @@
 export { AncillaryError, type AncillaryErrorCode } from "./ancillary-error.js";
 export { FdWatcher, type Readiness } from "./fd-watcher.js";
 export { makeFifo, memfd, openFifo, pipe, read, readAll } from "./file.js";
+export { type KernelFeature, kernelOffers } from "./kernel-feature.js";
+export type { AncillaryWarningCode } from "./leak-report.js";
 export { listenFdsEnvironment, takeListenFds } from "./listen-fds.js";
 export {
   closeAll,
@@ -15,6 +17,7 @@ export {
 export { receiveEach } from "./message-stream.js";
 export { type NotifyDropReason, type NotifyMessage, NotifySocket, notify } from "./notify-socket.js";
 export { type BorrowedFd, duplicate, type Fd, OwnedFd } from "./owned-fd.js";
+export { type PeerCredentials, peerCredentials, peerGroups, peerPidfd } from "./peer.js";
 export { openPidfd, sendSignal } from "./pidfd.js";
 export { becomeSubreaper, replaceProcess } from "./process.js";
 export { SeqpacketChannel, type SeqpacketChannelOptions } from "./seqpacket-channel.js";
@@ -24,8 +27,6 @@ export {
   connect,
   listen,
   localAddress,
-  type PeerCredentials,
-  peerCredentials,
   pollReadable,
   remoteAddress,
   type SocketKind,
@@ -42,6 +43,7 @@ export {
   type ScmCredentials,
   type ScmPidfd,
   type ScmRights,
+  type ScmSecurity,
   SocketAncillary,
 } from "./socket-ancillary.js";
 export { ownCredentials, type SocketCred } from "./socket-cred.js";

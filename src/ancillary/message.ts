@@ -32,7 +32,9 @@ export interface ReceivedMessage {
   credentials?: SocketCred;
   /** The sender's, where SO_PASSPIDFD is set (Linux 6.5). */
   pidfd?: OwnedFd;
-  /** Errnos (positive) of descriptors that the kernel did not install; absent on kernels that cut the list instead. */
+  /** The sender's security label (SCM_SECURITY), as the security module writes it, where SO_PASSSEC is set. SELinux ends it with a NUL. */
+  security?: Buffer;
+  /** Errnos (positive) of descriptors that the kernel did not install, where SO_RIGHTS_NOTRUNC is set (Linux 7.3); otherwise it cuts the list instead. */
   refused?: number[];
   unknown: UnknownMessage[];
 }
@@ -61,6 +63,10 @@ export interface ReceiveOptions {
   maxBytes?: number;
   /** At most and by default 253; descriptors beyond are closed and count as truncation. */
   maxFds?: number;
+  /** False: credentials that come are left out of the result. */
+  credentials?: boolean;
+  /** False: a pidfd that comes is closed at once. */
+  pidfd?: boolean;
   /** Do not throw when control messages were cut; the result says so instead. */
   allowTruncated?: boolean;
   /** MSG_PEEK: the message stays in the queue. Its descriptors are duplicates, new ones at each call. */
@@ -145,7 +151,7 @@ export function receive(fd: Fd, options: ReceiveOptions = {}): Reception | "woul
   const n = incoming.receive(numberOf(fd), into, MSG_DONTWAIT | (peek ? MSG_PEEK : 0), true, limit);
   if (n === EAGAIN) return "would-block";
   const flags = table.flags;
-  if (n === 0 && table.length === 0 && (flags & MSG_CTRUNC) === 0 && isConnectionOriented(fd)) return "end";
+  if (n === 0 && isEnd(fd)) return "end";
   const message: Reception = {
     data: Buffer.from(into.subarray(0, n)),
     fds: [],
@@ -155,6 +161,11 @@ export function receive(fd: Fd, options: ReceiveOptions = {}): Reception | "woul
   };
   if (table.hasSender) addSender(message);
   if (table.messages > 0) addControl(message, maxFds);
+  if (options.credentials === false) delete message.credentials;
+  if (options.pidfd === false) {
+    message.pidfd?.close();
+    delete message.pidfd;
+  }
   if (message.truncated && !allowTruncated) {
     closeAll(message);
     throw new AncillaryError(
@@ -178,8 +189,17 @@ function dataBuffer(maxBytes: number): Buffer {
   return scratch.subarray(0, maxBytes);
 }
 
-function isConnectionOriented(fd: Fd): boolean {
-  return getSocketOption(fd, "SO_TYPE") !== socketType.datagram;
+/** Whether a receive that brought no data met the end. */
+function isEnd(fd: Fd): boolean {
+  switch (getSocketOption(fd, "SO_TYPE")) {
+    case socketType.datagram:
+      return false;
+    case socketType.stream:
+      // No message of a stream is empty. At its end SO_PASSCRED makes the kernel add credentials of nobody: pid, uid and gid 0.
+      return true;
+    default:
+      return table.length === 0 && (table.flags & MSG_CTRUNC) === 0;
+  }
 }
 
 function addSender(message: Reception): void {
@@ -201,6 +221,9 @@ function addControl(message: Reception, maxFds: number): void {
       }
       case "credentials":
         addCredentials(message, index);
+        break;
+      case "security":
+        message.security = table.bytes(index);
         break;
       case "unknown":
         message.unknown.push({ level: table.level(index), type: table.type(index), bytes: table.bytes(index) });

@@ -43,12 +43,18 @@ export interface NativeFdWatcher {
   close(): void;
 }
 
+/** See native/addon/thread_descriptors.h. */
+export interface NativeThreadDescriptors {
+  marks(count: number): Uint8Array;
+}
+
 /**
  * The addon. Descriptors are bare numbers on this side of the border, and a number that is returned belongs to the caller.
  * Calls throw Errors with `code`, `errno` (negative) and `syscall`; where EAGAIN or EINPROGRESS is expected, it is returned as a negative number.
  */
 export interface Native {
   ControlBuffer: new (capacity: number) => NativeControlBuffer;
+  ThreadDescriptors: new () => NativeThreadDescriptors;
   FdWatcher: new (fd: number, onEvent: (readable: boolean, writable: boolean) => void) => NativeFdWatcher;
   close(fd: number): void;
   closeMany(fds: readonly number[]): void;
@@ -76,6 +82,8 @@ export interface Native {
   setTextOption(fd: number, level: number, name: number, value: string): void;
   getOption(fd: number, level: number, name: number): number;
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
+  peerGroups(fd: number): number[];
+  peerPidfd(fd: number): number;
   shutdown(fd: number, how: number): void;
   openPidfd(pid: number): number;
   sendSignal(pidfd: number, signal: number): void;

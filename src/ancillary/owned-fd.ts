@@ -1,12 +1,33 @@
 import { fstatSync } from "node:fs";
 import { AncillaryError, assertInteger } from "./ancillary-error.js";
+import { ownersWatched } from "./leak-report.js";
 import { native } from "./native.js";
+import { threadDescriptors } from "./thread-descriptors.js";
 
 // Filled by OwnedFd below: what this library may do with a descriptor, and its users may not.
 let lend: (owner: OwnedFd) => number;
 let holdOwner: (owner: OwnedFd) => () => void;
 let ownerOf: (borrowed: BorrowedFd) => OwnedFd;
 let makeBorrowed: (owner: OwnedFd) => BorrowedFd;
+let watchSurvivors: () => void;
+
+/**
+ * Owners made since the last look. Most are closed within the same turn, so only those that survive it are given to the finaliser's registry, which
+ * costs more than closing a descriptor.
+ */
+const young: OwnedFd[] = [];
+const mostYoung = 256;
+let lookIsPlanned = false;
+
+function planLook(): void {
+  if (young.length >= mostYoung) watchSurvivors();
+  if (lookIsPlanned) return;
+  lookIsPlanned = true;
+  queueMicrotask(() => {
+    lookIsPlanned = false;
+    watchSurvivors();
+  });
+}
 
 /**
  * A descriptor for use during a call. Made by `OwnedFd.borrow()`, valid until the owner closes or releases it. Do not store one.
@@ -29,13 +50,27 @@ export class BorrowedFd {
   }
 }
 
-/** An open descriptor with exactly one owner: this object. It is closed by `close`, by `using`, or given away by `release`. */
+/**
+ * An open descriptor with exactly one owner: this object. It is closed by `close`, by `using`, or given away by `release`.
+ *
+ * One that is collected before is reported (warning WARN_FD_LEAKED) and stays open. One that a worker thread owns when it ends is closed.
+ * It belongs to its thread: a structured clone is an empty object, which every function refuses. Send the number of `release()` instead, and adopt it there.
+ */
 export class OwnedFd implements Disposable {
   #number: number;
   #holds = 0;
   #closeWanted = false;
+  #isWatched = false;
 
   static {
+    watchSurvivors = () => {
+      for (const owner of young) {
+        if (owner.#number < 0) continue;
+        ownersWatched.register(owner, owner.#number, owner);
+        owner.#isWatched = true;
+      }
+      young.length = 0;
+    };
     lend = (owner) => {
       if (owner.#closeWanted || owner.#number < 0) {
         throw new AncillaryError("ERR_FD_CLOSED", "the descriptor was closed or released");
@@ -57,6 +92,9 @@ export class OwnedFd implements Disposable {
 
   private constructor(number: number) {
     this.#number = number;
+    threadDescriptors?.own(number);
+    young.push(this);
+    planLook();
   }
 
   /** Takes ownership of a raw number (0 is valid). For the border only: numbers from the kernel, LISTEN_FDS, or another library's `release`. */
@@ -75,7 +113,7 @@ export class OwnedFd implements Disposable {
     const number = lend(this);
     if (this.#holds > 0)
       throw new AncillaryError("ERR_FD_HELD", "the descriptor is part of a message that is not sent");
-    this.#number = -1;
+    this.#forget();
     return number;
   }
 
@@ -108,8 +146,15 @@ export class OwnedFd implements Disposable {
 
   #closeNow(): void {
     const number = this.#number;
-    this.#number = -1;
+    this.#forget();
     native.close(number);
+  }
+
+  /** Before the number is closed or given away: another file may have it at once. */
+  #forget(): void {
+    threadDescriptors?.disown(this.#number);
+    if (this.#isWatched) ownersWatched.unregister(this);
+    this.#number = -1;
   }
 }
 

@@ -1,28 +1,45 @@
 import { ControlTable, MSG_CTRUNC, SCM_CREDENTIALS } from "./control-table.js";
+import { buffersWatched, type Remains } from "./leak-report.js";
 import { credentialNumbers, type UnknownMessage } from "./message.js";
 import { type NativeControlBuffer, native } from "./native.js";
 import { type Fd, hold, numberOf, OwnedFd } from "./owned-fd.js";
 import type { SocketCred } from "./socket-cred.js";
 
-/** Descriptors that came; they belong to whoever took the message. `refused`: errnos (positive) of those that the kernel did not install. */
+/**
+ * Rust: `AncillaryData::ScmRights`, whose iterator gives bare numbers that nobody closes. Here they are owners, and belong to whoever
+ * took the message. `refused`: errnos (positive) of those that the kernel did not install (SO_RIGHTS_NOTRUNC).
+ */
 export interface ScmRights {
   kind: "ScmRights";
   fds: OwnedFd[];
   refused: number[];
 }
 
+/** Rust: `AncillaryData::ScmCredentials`. One that was cut inside `ucred` is unknown here, where Rust shows it with no credentials. */
 export interface ScmCredentials {
   kind: "ScmCredentials";
   credentials: SocketCred[];
 }
 
-/** SO_PASSPIDFD (Linux 6.5); the descriptor is the receiver's. */
+/** Rust has none: it reports the message as unknown, and the descriptor leaks. SO_PASSPIDFD (Linux 6.5); the descriptor belongs to whoever took the message. */
 export interface ScmPidfd {
   kind: "ScmPidfd";
   pidfd: OwnedFd;
 }
 
-export type AncillaryMessage = ScmRights | ScmCredentials | ScmPidfd | ({ kind: "unknown" } & UnknownMessage);
+/** Rust has none: it reports the message as unknown. SO_PASSSEC; `label` as the security module writes it. */
+export interface ScmSecurity {
+  kind: "ScmSecurity";
+  label: Buffer;
+}
+
+/** Rust: `Result<AncillaryData, AncillaryError>`. What Rust makes an error is a message like the others here, `unknown`, with its payload. */
+export type AncillaryMessage =
+  | ScmRights
+  | ScmCredentials
+  | ScmPidfd
+  | ScmSecurity
+  | ({ kind: "unknown" } & UnknownMessage);
 
 /** A message that waits to be sent, with the numbers that the kernel will see. */
 export type AddedMessage =
@@ -30,103 +47,157 @@ export type AddedMessage =
   | { kind: "ScmCredentials"; credentials: SocketCred[] };
 
 // Filled by SocketAncillary below: the sockets of this library use the buffer itself.
+let bufferToSend: (ancillary: SocketAncillary) => NativeControlBuffer;
+let bufferToReceive: (ancillary: SocketAncillary) => NativeControlBuffer;
 let bufferOf: (ancillary: SocketAncillary) => NativeControlBuffer;
-let prepareReceive: (ancillary: SocketAncillary) => void;
+
+/** What outlives a SocketAncillary for a moment, so that its finaliser can tell what was left in it. */
+class Contents implements Remains {
+  readonly table: ControlTable;
+  holds: (() => void)[] = [];
+  isIncoming = false;
+  /** Messages that were handed out. */
+  taken = 0;
+
+  constructor(table: ControlTable) {
+    this.table = table;
+  }
+
+  unclaimed(): number {
+    return this.isIncoming ? this.table.descriptorsFrom(this.taken) : 0;
+  }
+
+  letGo(): void {
+    for (const release of this.holds.splice(0)) release();
+  }
+}
 
 /**
- * A buffer for control messages, with the operations of Rust's `std::os::unix::net::SocketAncillary`.
+ * Rust: `std::os::unix::net::SocketAncillary` (rust-lang/rust#76915). A buffer for control messages, with the same operations.
  *
- * It holds either messages that were added and will be sent, or messages that came, never both: the first add after a receive starts from
- * empty, and a send passes on nothing that came. Descriptors that came belong to the buffer until `messages()` hands them out, once; those
- * that nobody took are closed by `clear`, by the next receive or add, and when the buffer is collected.
+ * It differs where Rust's loses or repeats descriptors. It holds either messages that were added and will be sent, or messages that
+ * came, never both: the first add after a receive starts from empty, and a send passes on nothing that came. Descriptors that came belong
+ * to the buffer until `messages()` hands them out, once; those that nobody took are closed by `clear`, by the next receive or add, and
+ * when the buffer is collected, which is also reported (warning WARN_MESSAGE_UNCLAIMED). It belongs to its thread: a structured clone of it is an
+ * empty object, which every function refuses.
  */
 export class SocketAncillary implements Disposable {
   readonly #buffer: NativeControlBuffer;
-  readonly #table: ControlTable;
+  readonly #contents: Contents;
   readonly #capacity: number;
-  #holds: (() => void)[] = [];
-  #incoming = false;
-  #taken = 0;
+  #hasWrongCredentials = false;
 
   static {
     bufferOf = (ancillary) => ancillary.#buffer;
-    prepareReceive = (ancillary) => {
-      ancillary.#letGo();
-      ancillary.#incoming = true;
-      ancillary.#taken = 0;
+    bufferToSend = (ancillary) => {
+      if (ancillary.#hasWrongCredentials) {
+        throw new RangeError("a message carries the credentials of exactly one process");
+      }
+      return ancillary.#buffer;
+    };
+    bufferToReceive = (ancillary) => {
+      const contents = ancillary.#contents;
+      contents.letGo();
+      contents.isIncoming = true;
+      contents.taken = 0;
+      ancillary.#hasWrongCredentials = false;
+      return ancillary.#buffer;
     };
   }
 
-  /** `capacity` in bytes; one message with n descriptors takes 16 + 4n, rounded up to a multiple of 8. */
+  /**
+   * Rust: `SocketAncillary::new(&mut [u8])`. The memory is this object's own, and aligned. `capacity` is in bytes, at most 16 MiB; one message
+   * with n descriptors takes 16 + 4n, rounded up to a multiple of 8. Throws TypeError and RangeError.
+   */
   constructor(capacity: number) {
     this.#buffer = new native.ControlBuffer(capacity);
-    this.#table = new ControlTable(this.#buffer);
+    this.#contents = new Contents(new ControlTable(this.#buffer));
     this.#capacity = capacity;
+    buffersWatched.register(this, this.#contents);
   }
 
+  /** Rust: `capacity`. In bytes, as given to the constructor. */
   get capacity(): number {
     return this.#capacity;
   }
 
-  /** Bytes in use: the sum of what was added, or what the last receive filled (may be unaligned). */
+  /** Rust: `len`. Bytes in use: the sum of what was added, or what the last receive filled (may be unaligned). 0 after a receive that failed, where Rust keeps the old value. */
   get len(): number {
-    return this.#table.length;
+    return this.#contents.table.length;
   }
 
+  /** Rust: `is_empty`. */
   get isEmpty(): boolean {
     return this.len === 0;
   }
 
-  /** Whether the last receive lost control messages: too little room, or no descriptor left in this process. Sending and adding reset it. */
+  /**
+   * Rust: `truncated`. Whether the last receive lost control messages: too little room, or no descriptor left in this process. Sending, adding
+   * and a receive that fails reset it; in Rust a receive that fails does not.
+   */
   get truncated(): boolean {
-    return (this.#table.flags & MSG_CTRUNC) !== 0;
+    return (this.#contents.table.flags & MSG_CTRUNC) !== 0;
   }
 
-  /** Adds one message with these descriptors. False, and nothing changed, if it does not fit. They stay open until `clear`, even if their owners close them. */
+  /**
+   * Rust: `add_fds(&[RawFd])`. Adds one message with these descriptors. False, and nothing changed, if it does not fit. Unlike Rust it takes owners, throws
+   * ERR_FD_CLOSED for one that is closed, and keeps them open until they are sent or cleared, even if their owners close them.
+   */
   addFds(fds: readonly Fd[]): boolean {
     const numbers = fds.map(numberOf);
     if (!this.addRawFds(numbers)) return false;
-    this.#holds.push(...fds.map(hold));
+    this.#contents.holds.push(...fds.map(hold));
     return true;
   }
 
-  /** The same with numbers, as Rust's `add_fds` takes them: neither checked nor held. What is wrong with them, the send reports (EBADF). */
+  /** Rust: `add_fds`, exactly: numbers that are neither checked nor held, for code that is ported. What is wrong with them, the send reports (EBADF). */
   addRawFds(numbers: readonly number[]): boolean {
     this.#startAdding();
     return this.#buffer.addFds(numbers);
   }
 
-  /** Adds one message with these credentials, in the same way. The kernel refuses any count but one when it is sent (EINVAL), and those of others (EPERM). */
+  /**
+   * Rust: `add_creds`. Adds one message with these credentials, in the same way. A send with another count than one per message, which the kernel
+   * refuses (EINVAL), throws RangeError before the call. Those of another process need privilege (EPERM from the send).
+   */
   addCreds(creds: readonly SocketCred[]): boolean {
     const numbers = creds.flatMap(credentialNumbers);
     this.#startAdding();
-    return this.#buffer.addCredentials(numbers);
+    const fits = this.#buffer.addCredentials(numbers);
+    if (fits && creds.length !== 1) this.#hasWrongCredentials = true;
+    return fits;
   }
 
-  /** The messages of the last receive, in order. Each is handed out once: what a loop has seen is its own, what it has not stays here. */
+  /**
+   * Rust: `messages`. The messages of the last receive, in order. Each is handed out once: what a loop has seen is its own, what it has not
+   * stays here. In Rust a second walk gives the same numbers again, and messages that were added are seen as well: for those, `added`.
+   */
   *messages(): Generator<AncillaryMessage, void, void> {
-    while (this.#incoming && this.#taken < this.#table.messages) {
-      const index = this.#taken;
-      this.#taken += 1;
+    const contents = this.#contents;
+    while (contents.isIncoming && contents.taken < contents.table.messages) {
+      const index = contents.taken;
+      contents.taken += 1;
       yield this.#take(index);
     }
   }
 
-  /** The messages that wait to be sent. */
+  /** The messages that wait to be sent. (Rust shows them in `messages`.) */
   added(): AddedMessage[] {
-    if (this.#incoming) return [];
-    return Array.from({ length: this.#table.messages }, (_, index) =>
-      this.#table.type(index) === SCM_CREDENTIALS
-        ? { kind: "ScmCredentials", credentials: this.#table.credentials(index) }
-        : { kind: "ScmRights", numbers: this.#table.slots(index) },
+    const { isIncoming, table } = this.#contents;
+    if (isIncoming) return [];
+    return Array.from({ length: table.messages }, (_, index) =>
+      table.type(index) === SCM_CREDENTIALS
+        ? { kind: "ScmCredentials", credentials: table.credentials(index) }
+        : { kind: "ScmRights", numbers: table.slots(index) },
     );
   }
 
-  /** Empties the buffer and closes every descriptor that came and that nobody took. */
+  /** Rust: `clear`, which leaks what came. Empties the buffer and closes every descriptor that came and that nobody took. */
   clear(): void {
     this.#buffer.clear();
-    this.#incoming = false;
-    this.#letGo();
+    this.#contents.isIncoming = false;
+    this.#contents.letGo();
+    this.#hasWrongCredentials = false;
   }
 
   [Symbol.dispose](): void {
@@ -134,15 +205,11 @@ export class SocketAncillary implements Disposable {
   }
 
   #startAdding(): void {
-    this.#incoming = false;
-  }
-
-  #letGo(): void {
-    for (const release of this.#holds.splice(0)) release();
+    this.#contents.isIncoming = false;
   }
 
   #take(index: number): AncillaryMessage {
-    const table = this.#table;
+    const { table } = this.#contents;
     switch (table.kind(index)) {
       case "rights": {
         const slots = table.slots(index);
@@ -161,26 +228,37 @@ export class SocketAncillary implements Disposable {
       }
       case "credentials":
         return { kind: "ScmCredentials", credentials: table.credentials(index) };
+      case "security":
+        return { kind: "ScmSecurity", label: table.bytes(index) };
       case "unknown":
         return this.#unknown(index);
     }
   }
 
   #unknown(index: number): AncillaryMessage {
-    const table = this.#table;
+    const { table } = this.#contents;
     return { kind: "unknown", level: table.level(index), type: table.type(index), bytes: table.bytes(index) };
   }
 }
 
-/** The native buffer, for a send. */
-export function nativeBuffer(ancillary: SocketAncillary): NativeControlBuffer {
+function assertAncillary(ancillary: SocketAncillary): void {
   if (!(ancillary instanceof SocketAncillary)) throw new TypeError("a SocketAncillary is needed");
+}
+
+/** The native buffer as it is. */
+export function nativeBuffer(ancillary: SocketAncillary): NativeControlBuffer {
+  assertAncillary(ancillary);
   return bufferOf(ancillary);
+}
+
+/** The native buffer, for a send. Throws RangeError for credentials that no send takes. */
+export function nativeBufferToSend(ancillary: SocketAncillary): NativeControlBuffer {
+  assertAncillary(ancillary);
+  return bufferToSend(ancillary);
 }
 
 /** The native buffer, for a receive: what was added or came before is gone after it. */
 export function nativeBufferToReceive(ancillary: SocketAncillary): NativeControlBuffer {
-  const buffer = nativeBuffer(ancillary);
-  prepareReceive(ancillary);
-  return buffer;
+  assertAncillary(ancillary);
+  return bufferToReceive(ancillary);
 }

@@ -23,13 +23,17 @@ const options = {
   SO_ACCEPTCONN: [SOL_SOCKET, 30],
   SO_SNDBUFFORCE: [SOL_SOCKET, 32],
   SO_RCVBUFFORCE: [SOL_SOCKET, 33],
+  /** The sender's security label comes as SCM_SECURITY, where a security module gives one. */
+  SO_PASSSEC: [SOL_SOCKET, 34],
   SO_MARK: [SOL_SOCKET, 36],
   SO_PROTOCOL: [SOL_SOCKET, 38],
   SO_DOMAIN: [SOL_SOCKET, 39],
   /** Linux 6.5; older kernels answer ENOPROTOOPT. */
   SO_PASSPIDFD: [SOL_SOCKET, 76],
-  /** Linux 6.16. */
+  /** Linux 6.16; on unless it is switched off: a socket without it refuses descriptors, and the sender gets EPERM. */
   SO_PASSRIGHTS: [SOL_SOCKET, 83],
+  /** Linux 7.3: descriptors that cannot be installed become an errno in their slot, instead of an end to the list. */
+  SO_RIGHTS_NOTRUNC: [SOL_SOCKET, 85],
   IP_TOS: [IPPROTO_IP, 1],
   IP_TTL: [IPPROTO_IP, 2],
   IP_FREEBIND: [IPPROTO_IP, 15],

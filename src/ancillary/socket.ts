@@ -7,13 +7,6 @@ import { socketType } from "./socket-option.js";
 /** What a socket speaks. */
 export type SocketKind = "tcp" | "udp" | "unix" | "unix-dgram" | "unix-seqpacket";
 
-/** Who is at the other end, as the kernel says. */
-export interface PeerCredentials {
-  pid: number;
-  uid: number;
-  gid: number;
-}
-
 const families = { unix: 1, ipv4: 2, ipv6: 10 } as const;
 const types = {
   tcp: socketType.stream,
@@ -78,14 +71,6 @@ export function localAddress(fd: Fd): SocketAddress {
 /** getpeername(2). Throws ENOTCONN. */
 export function remoteAddress(fd: Fd): SocketAddress {
   return native.remoteAddress(numberOf(fd));
-}
-
-/**
- * SO_PEERCRED: who connected, listened or made the pair, at that time. `uid` 4294967295 and `pid` 0 mean that nobody is there.
- * A bare number is allowed for descriptors that Node's own handles hold.
- */
-export function peerCredentials(fd: Fd | number): PeerCredentials {
-  return native.peerCredentials(typeof fd === "number" ? fd : numberOf(fd));
 }
 
 /** O_NONBLOCK is a flag of the open file description: every process that shares the socket sees the change. */

@@ -22,6 +22,8 @@ export interface Child {
   /** What is left of its tree when it ends. */
   leftovers: "none" | "polite" | "stubborn";
   swept: boolean;
+  /** The supervisor of now looks whether it waits for its socket. */
+  observed: boolean;
 }
 
 /** Something that can happen now. `what` is for the report of a failure. */
@@ -74,6 +76,9 @@ export class KeeperModel {
         child.leftovers = "none";
         return;
       }
+      case "observe":
+        this.#child(effect.worker).observed = true;
+        return;
       case "sweep": {
         // After an adoption there may be none of that name.
         const child = this.children.get(effect.worker) ?? this.#lost(effect.worker);
@@ -101,6 +106,7 @@ export class KeeperModel {
     for (const child of this.children.values()) {
       child.told = child.state === "forking";
       child.swept = false;
+      child.observed = false;
     }
   }
 
@@ -182,6 +188,10 @@ export class KeeperModel {
     if (child.ready && !this.#readyTold.has(worker)) {
       tell({ type: "announced", by: "notify" }, () => this.#readyTold.add(worker));
     }
+    if (child.observed && state === "running" && !this.#readyTold.has(worker)) {
+      tell({ type: "announced", by: "listening" }, () => this.#readyTold.add(worker));
+      tell({ type: "unobservable" }, () => change(child, { observed: false }));
+    }
     if (child.swept && child.leftovers === "none") tell({ type: "gone" });
     return news;
   }
@@ -204,6 +214,7 @@ export class KeeperModel {
       killed: false,
       leftovers: "none",
       swept: false,
+      observed: false,
     });
   }
 

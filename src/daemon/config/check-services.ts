@@ -34,6 +34,15 @@ export function checkService(service: ServiceConfig, site: Site): void {
       wrong(`rotate needs a file, and the log goes to ${log.to}`, { code: "conflict", hint: 'write to = "file:PATH"' }),
     );
   }
+  if (ready.when === "listening" && service.sockets.length === 0) {
+    site.refuse(
+      ["ready", "when"],
+      wrong("the service has no socket that it could wait for", {
+        code: "conflict",
+        hint: 'write "notify" or "spawned"',
+      }),
+    );
+  }
   if (
     (ready.when === "notify" || ready.when === "newline") &&
     site.has("ready", "settle") &&

@@ -114,9 +114,10 @@ export interface ServiceConfig {
 export interface ReadyPolicy {
   /**
    * `notify`: READY=1. `newline`: a line on the descriptor in READY_FD. `spawned`: exec succeeded and it lived for `settleMs`.
-   * `auto`: READY=1, or it lived for `settleMs` (1 s for a service with sockets, 0 for one without), whichever comes first.
+   * `listening`: the kernel shows it waiting for one of its sockets. `auto`: `notify` or `listening`, whichever comes first; a service without
+   * sockets never has it, because there it means `spawned`. Where the kernel does not let us look, both settle instead.
    */
-  readonly when: "auto" | "notify" | "newline" | "spawned";
+  readonly when: "auto" | "notify" | "listening" | "newline" | "spawned";
   readonly timeoutMs: number;
   readonly settleMs: number;
 }

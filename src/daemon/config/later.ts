@@ -7,7 +7,6 @@ const NOT_YET = "this version of Holdfast does not have it yet";
 export const LATER = {
   vsock: `vsock:// listens for a virtual machine's host or guests; ${NOT_YET}`,
   task: `a "task" runs to completion instead of being kept running; ${NOT_YET}`,
-  listening: `"listening" asks the kernel whether the worker waits for its socket; ${NOT_YET}`,
   probe: `"probe" asks the worker itself over HTTP, TCP or a command; ${NOT_YET}`,
 } as const;
 
@@ -67,7 +66,6 @@ export function laterThings(): { readonly written: string; readonly is: string }
   return [
     ...keys,
     { written: 'service.type = "task"', is: plain(LATER.task) },
-    { written: 'service.ready.when = "listening"', is: plain(LATER.listening) },
     { written: 'service.ready.when = "probe"', is: plain(LATER.probe) },
     { written: "vsock://CID:PORT", is: plain(LATER.vsock) },
   ];

@@ -89,21 +89,17 @@ export const restartSchema = annotate(
 
 export const readySchema = annotate(
   z.strictObject({
-    when: withDefault(
-      choice(["auto", "notify", "newline", "spawned"], { listening: LATER.listening, probe: LATER.probe }),
-      "auto",
-      {
-        is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `auto`: READY=1, or it lived for `settle`, whichever comes first.",
-        example: '"notify"',
-      },
-    ),
+    when: withDefault(choice(["auto", "notify", "listening", "newline", "spawned"], { probe: LATER.probe }), "auto", {
+      is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `listening`: the kernel shows it waiting for one of its sockets (epoll, accept, poll, select). `auto`: `notify` or `listening`, whichever comes first; without sockets `spawned`.",
+      example: '"notify"',
+    }),
     timeout: withDefault(duration({ positive: true }), "30s", {
       is: "A worker that is not ready after so long has failed to start.",
       example: '"30s"',
     }),
     settle: optional(duration(), {
-      is: "How long a worker must live to be ready with `auto` and `spawned`.",
-      otherwise: '`"1s"` with `auto` and sockets, else `"0s"`',
+      is: "How long a worker must live to be ready with `spawned`; with `auto` and `listening` only where the kernel does not let Holdfast look.",
+      otherwise: '`"0s"` with `spawned`, else `"1s"`',
       example: '"1s"',
     }),
   }),

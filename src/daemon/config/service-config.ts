@@ -5,8 +5,8 @@ import { wrong } from "./problem.js";
 import type { ServiceInput } from "./schema-service.js";
 import type { Site } from "./site.js";
 
-/** With `auto`, a worker that has sockets and says nothing is taken for ready after this. */
-const SETTLE_WITH_SOCKETS_MS = 1000;
+/** Where nobody may see whether a worker waits for its sockets, it is taken for ready after this. */
+const SETTLE_UNOBSERVED_MS = 1000;
 
 /** `[service.NAME]` with its defaults, after the schema -> the configuration of the service; relative paths start at `base`. */
 export function serviceConfig(name: string, input: ServiceInput, o: { site: Site; base: string }): ServiceConfig {
@@ -45,8 +45,9 @@ function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], 
 }
 
 function readyPolicy({ ready, sockets }: ServiceInput): ReadyPolicy {
-  const settleMs = ready.settle ?? (ready.when === "auto" && sockets.length > 0 ? SETTLE_WITH_SOCKETS_MS : 0);
-  return { when: ready.when, timeoutMs: ready.timeout, settleMs };
+  const when = ready.when === "auto" && sockets.length === 0 ? "spawned" : ready.when;
+  const settleMs = ready.settle ?? (when === "auto" || when === "listening" ? SETTLE_UNOBSERVED_MS : 0);
+  return { when, timeoutMs: ready.timeout, settleMs };
 }
 
 function restartPolicy({ restart }: ServiceInput): RestartPolicy {

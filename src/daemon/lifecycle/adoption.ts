@@ -1,3 +1,4 @@
+import { observes } from "./worker-moves.js";
 import type { Worker, WorkerEffect, WorkerEvent, WorkerPolicy } from "./worker-state.js";
 
 /**
@@ -22,6 +23,10 @@ export function resumeWorker(
     case "starting":
       return keeper.child ? nothing : { effects: [{ type: "spawn", worker: id }], events: [] };
     case "warming":
+      if (!keeper.child) return { effects: [], events: lost };
+      return observes(policy) && worker.state.settled === undefined
+        ? { effects: [{ type: "observe", worker: id }], events: [] }
+        : nothing;
     case "ready":
       return keeper.child ? nothing : { effects: [], events: lost };
     case "stopping":

@@ -1,6 +1,14 @@
 /** The moves that the table in worker.ts is made of: each makes the next state of a worker, its effects and its facts. */
 import type { End, Monotonic } from "./end.js";
-import type { Worker, WorkerEffect, WorkerFact, WorkerPolicy, WorkerState, WorkerStep } from "./worker-state.js";
+import type {
+  Announcer,
+  Worker,
+  WorkerEffect,
+  WorkerFact,
+  WorkerPolicy,
+  WorkerState,
+  WorkerStep,
+} from "./worker-state.js";
 
 /** A worker at the moment the keeper is asked to start it. */
 export function spawnWorker(id: number, slot: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
@@ -47,7 +55,7 @@ export function started(
   policy: WorkerPolicy,
 ): WorkerStep {
   const { when, settleMs, timeoutMs } = policy.ready;
-  const settles = when === "spawned" || when === "auto";
+  const settles = when === "spawned";
   const step = to(
     { ...worker, pid, startedAt: forkedAt },
     {
@@ -55,21 +63,30 @@ export function started(
       deadline: at + timeoutMs,
       ...(settles ? { settled: at + Math.min(settleMs, timeoutMs) } : {}),
     },
-    [],
+    observes(policy) && worker.announced !== true ? [{ type: "observe", worker: worker.id }] : [],
     ["started"],
   );
   const atOnce = worker.announced === true || (settles && settleMs === 0);
   return atOnce ? chain(step, (w) => ready(w, at)) : step;
 }
 
-export function heardEarly(worker: Worker, by: "notify" | "newline", policy: WorkerPolicy): WorkerStep {
+/** Whether the kernel is asked for this worker's readiness. */
+export function observes({ ready: { when } }: WorkerPolicy): boolean {
+  return when === "listening" || when === "auto";
+}
+
+/** Time takes the place of what cannot be seen. */
+export function unobservable(worker: Worker, deadline: Monotonic, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  const settled = Math.min(at + policy.ready.settleMs, deadline);
+  return to({ ...worker, unobserved: true }, { phase: "warming", deadline, settled });
+}
+
+export function heardEarly(worker: Worker, by: Announcer, policy: WorkerPolicy): WorkerStep {
   return same(counts(by, policy) ? { ...worker, announced: true } : worker);
 }
 
-export function counts(by: "notify" | "newline", policy: WorkerPolicy): boolean {
-  return by === "newline"
-    ? policy.ready.when === "newline"
-    : policy.ready.when === "notify" || policy.ready.when === "auto";
+export function counts(by: Announcer, { ready: { when } }: WorkerPolicy): boolean {
+  return by === when || (when === "auto" && by !== "newline");
 }
 
 export function ready(worker: Worker, at: Monotonic): WorkerStep {

@@ -18,6 +18,8 @@ export interface Worker {
   readonly overlaps?: true;
   /** It said that it is ready before the keeper said that it started: two channels, and the second was read first. */
   readonly announced?: true;
+  /** Nobody could see whether it waits for its sockets, so it was given time instead. */
+  readonly unobserved?: true;
 }
 
 export type WorkerState =
@@ -38,8 +40,10 @@ export type WorkerEvent =
   /** Exec succeeded. `at` is the time of the fork. */
   | { readonly type: "started"; readonly pid: number; readonly at: Monotonic }
   | { readonly type: "start-failed"; readonly stage: number; readonly errno: number }
-  /** The worker itself said so: READY=1, or a line on READY_FD. */
-  | { readonly type: "announced"; readonly by: "notify" | "newline" }
+  /** The worker itself said so (READY=1, a line on READY_FD), or the kernel shows it waiting for its socket. */
+  | { readonly type: "announced"; readonly by: Announcer }
+  /** What the kernel shows of it may not be read. */
+  | { readonly type: "unobservable" }
   | { readonly type: "launch" }
   | { readonly type: "retire"; readonly overlaps: boolean }
   /** The keeper forgot the armed start (`true`), or had already fired it. */
@@ -49,6 +53,8 @@ export type WorkerEvent =
   | { readonly type: "gone" }
   | { readonly type: "deadline" };
 
+export type Announcer = "notify" | "newline" | "listening";
+
 export type WorkerEffect =
   | { readonly type: "spawn"; readonly worker: number }
   | { readonly type: "arm"; readonly worker: number }
@@ -57,6 +63,8 @@ export type WorkerEffect =
   | { readonly type: "signal"; readonly worker: number; readonly signal: string }
   /** SIGKILL to the process and to all that descends from it. */
   | { readonly type: "kill-tree"; readonly worker: number }
+  /** Look until it waits for one of its sockets or is not warming any more; say `announced`, or `unobservable`. */
+  | { readonly type: "observe"; readonly worker: number }
   /** Its process has ended: send this to what is left of its tree, and say `gone` once a look finds nothing. */
   | { readonly type: "sweep"; readonly worker: number; readonly signal: string }
   /** The keeper may forget it. */

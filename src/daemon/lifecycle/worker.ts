@@ -3,7 +3,7 @@
  *
  *   armed ──launch, retire──> disarming ──disarmed in time──> gone   (a launch goes on with another worker)
  *   armed, disarming ──started──> warming                            (the keeper fired it first)
- *   starting ──started──> warming ──announced, or settled──> ready
+ *   starting ──started──> warming ──announced, or settled──> ready   (unobservable: settles instead)
  *   starting, warming ──deadline──> killing                          (ready timeout)
  *   starting, warming, ready ──retire──> stopping ──deadline──> killing
  *   disarming to its end ──started──> stopping                       (it fired in spite of that)
@@ -32,6 +32,7 @@ import {
   started,
   stop,
   to,
+  unobservable,
 } from "./worker-moves.js";
 import type { Worker, WorkerEvent, WorkerPolicy, WorkerStep } from "./worker-state.js";
 
@@ -58,6 +59,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "announced":
           return heardEarly(worker, event.by, policy);
         case "disarmed":
+        case "unobservable":
         case "gone":
         case "deadline":
           return same(worker);
@@ -79,6 +81,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "announced":
           return heardEarly(worker, event.by, policy);
         case "launch":
+        case "unobservable":
         case "gone":
         case "deadline":
           return same(worker);
@@ -98,6 +101,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return heardEarly(worker, event.by, policy);
         case "launch":
         case "disarmed":
+        case "unobservable":
         case "gone":
           return same(worker);
       }
@@ -106,6 +110,8 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
       switch (event.type) {
         case "announced":
           return counts(event.by, policy) ? ready(worker, at) : same(worker);
+        case "unobservable":
+          return unobservable(worker, now.deadline, at, policy);
         case "retire":
           return stop(asked(worker, event.overlaps), at, policy);
         case "deadline":
@@ -128,6 +134,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "start-failed":
         case "launch":
         case "disarmed":
+        case "unobservable":
         case "gone":
         case "deadline":
           return same(worker);
@@ -151,6 +158,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "retire":
         case "launch":
         case "disarmed":
+        case "unobservable":
         case "gone":
           return same(worker);
       }
@@ -165,6 +173,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "retire":
         case "launch":
         case "disarmed":
+        case "unobservable":
         case "gone":
         case "deadline":
           return same(worker);
@@ -187,6 +196,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "started":
         case "start-failed":
         case "announced":
+        case "unobservable":
         case "launch":
         case "disarmed":
           return same(worker);

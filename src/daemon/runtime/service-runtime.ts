@@ -227,6 +227,7 @@ export class ServiceRuntime {
       case "disarm":
       case "signal":
       case "kill-tree":
+      case "observe":
       case "sweep":
       case "acknowledge":
         return this.#workers.perform(effect);

@@ -35,7 +35,7 @@ export function serviceView(input: ViewInput): ServiceView {
     workers: workersOf(state)
       .filter(({ worker }) => worker.state.phase !== "armed" && worker.state.phase !== "disarming")
       .map(({ worker, role }) => workerView(input, worker, role)),
-    readiness: config.ready.when,
+    readiness: readiness(config, state),
     logDropped: input.logDropped,
     ...(next === undefined ? {} : { next }),
     ...(waitsUntil.length === 0 ? {} : { nextStartAt: clock.wallAt(Math.min(...waitsUntil)).toISOString() }),
@@ -44,6 +44,13 @@ export function serviceView(input: ViewInput): ServiceView {
       : { lastFailure: failureView(config.name, state.lastFailure, config.command[0]!, clock) }),
     ...(status === undefined ? {} : { statusText: status }),
   };
+}
+
+/** The rule, and what takes its place where it cannot be seen. */
+function readiness({ ready }: ServiceConfig, state: ServiceState): string {
+  const unobserved = workersOf(state).some(({ worker }) => worker.unobserved === true);
+  if (!unobserved) return ready.when;
+  return `${ready.when}: not permitted to see whether it listens, so it settles for ${seconds(ready.settleMs)}`;
 }
 
 function workerView({ config, clock, statusOf }: ViewInput, worker: Worker, role: WorkerView["role"]): WorkerView {

@@ -6,6 +6,7 @@ import { eventsOf } from "./child-events.js";
 import { resolveIdentity } from "./identity.js";
 import { KeeperError } from "./keeper/keeper-client.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
+import { waitsForSocket } from "./listening.js";
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { speaksFor } from "./notify-sender.js";
@@ -24,6 +25,9 @@ const SIGKILL = 9;
 const SIGTERM = 15;
 /** The stage that `start-failed` names when the keeper was never asked. */
 const PREPARE = 0;
+/** Pauses between two looks at whether a worker waits for its sockets. One look costs about as much as a read of three files per process. */
+const FIRST_LOOK_MS = 4;
+const LONGEST_LOOK_MS = 64;
 /** What a failure keeps of the worker's last words: it must fit the state that the keeper holds. */
 const FAILURE_LINES = 10;
 const FAILURE_LINE_CHARACTERS = 400;
@@ -66,6 +70,8 @@ export class ServiceWorkers {
       }
       case "kill-tree":
         return this.#killTree(worker, true);
+      case "observe":
+        return this.#observe(worker, FIRST_LOOK_MS);
       case "sweep":
         return this.#sweep(worker, effect.signal);
       case "acknowledge":
@@ -160,6 +166,17 @@ export class ServiceWorkers {
         this.#emit(worker, { type: "disarmed", inTime: false });
       },
     );
+  }
+
+  /** Nothing tells when a program begins to wait for its sockets, so this looks again, with growing pauses. */
+  #observe(worker: number, pauseMs: number): void {
+    const found = this.#o.find(worker);
+    if (found?.pid === undefined || found.state.phase !== "warming") return;
+    const sockets = this.#o.config.sockets.flatMap((socket) => this.#o.world.sockets.inodes(socket));
+    const waiting = waitsForSocket(found.pid, sockets);
+    if (waiting === "yes") return this.#emit(worker, { type: "announced", by: "listening" });
+    if (waiting === "not-permitted") return this.#emit(worker, { type: "unobservable" });
+    setTimeout(() => this.#observe(worker, Math.min(pauseMs * 2, LONGEST_LOOK_MS)), pauseMs).unref();
   }
 
   #sweep(worker: number, signal: string): void {

@@ -5,6 +5,7 @@ import type { EventLog } from "./event-log.js";
 import { resolveIdentity } from "./identity.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { HeldRecord } from "./keeper/records.js";
+import type { Inode } from "./listening.js";
 import type { Logger } from "./logger.js";
 import { flushSocket } from "./socket-flush.js";
 import { openSocket, removeSocketPath } from "./socket-opener.js";
@@ -100,6 +101,11 @@ export class SocketTable {
   /** The keeper's keys of a socket, in the order of its `listen`. */
   keys(socket: string): readonly string[] {
     return this.#of(socket).map(({ key }) => key);
+  }
+
+  /** What the socket's descriptors are, for those who look for them in other processes. */
+  inodes(socket: string): readonly Inode[] {
+    return this.#of(socket).flatMap(({ fd }) => (fd === undefined ? [] : [fd.identity()]));
   }
 
   /** Why the socket cannot be used now; undefined if all of it is bound. */

@@ -37,7 +37,7 @@ describe("a minimal file", () => {
           inheritEnv: false,
           limits: {},
           noNewPrivileges: true,
-          ready: { when: "auto", timeoutMs: 30_000, settleMs: 0 },
+          ready: { when: "spawned", timeoutMs: 30_000, settleMs: 0 },
           restart: {
             when: "always",
             backoff: { initialMs: 100, factor: 2, maxMs: 30_000, jitter: 0.2, resetAfterMs: 60_000 },

@@ -24,6 +24,7 @@ export function renderEffect(effect: ServiceEffect): string {
     case "arm":
     case "disarm":
     case "kill-tree":
+    case "observe":
     case "acknowledge":
       return `${effect.type} #${effect.worker}`;
   }

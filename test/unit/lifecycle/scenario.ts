@@ -154,6 +154,10 @@ function parseWorkerEvent(at: number, worker: number, what: string, rest: string
       return { type: "announced", by: "notify" };
     case "line":
       return { type: "announced", by: "newline" };
+    case "listening":
+      return { type: "announced", by: "listening" };
+    case "unobservable":
+      return { type: "unobservable" };
     case "disarmed":
       return { type: "disarmed", inTime: true };
     case "fired":
