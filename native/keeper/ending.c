@@ -6,8 +6,10 @@
 #include "arm.h"
 #include "clock.h"
 #include "keeper.h"
+#include "orphans.h"
 
 #define SUPERVISOR_TIMEOUT (5 * NS_PER_S)
+#define ORPHANS_TIMEOUT (5 * NS_PER_S)
 
 static void begin(struct keeper *k, enum ending_phase phase, int code)
 {
@@ -51,11 +53,22 @@ static void wait_for_supervisor(struct keeper *k, uint64_t now)
 	}
 }
 
+static void sweep(struct ending *e, uint64_t now)
+{
+	if (!e->sweeping) {
+		e->sweeping = true;
+		e->deadline = now + ORPHANS_TIMEOUT;
+	}
+	e->complete = !orphans_kill() || clock_passed(e->deadline, now);
+}
+
 void ending_tick(struct keeper *k, uint64_t now)
 {
 	struct ending *e = &k->ending;
 	if (e->phase == ENDING_NOT) {
 		wait_for_supervisor(k, now);
+	} else if (k->supervisor.pid == 0 && children_alive(k) == 0) {
+		sweep(e, now);
 	} else if (e->phase == ENDING_STOPPING && clock_passed(e->deadline, now)) {
 		e->phase = ENDING_KILLING;
 		e->deadline = 0;
@@ -65,5 +78,5 @@ void ending_tick(struct keeper *k, uint64_t now)
 
 bool ending_is_complete(const struct keeper *k)
 {
-	return k->ending.phase != ENDING_NOT && k->supervisor.pid == 0 && children_alive(k) == 0;
+	return k->ending.complete;
 }

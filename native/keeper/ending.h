@@ -7,7 +7,8 @@
  *   killing    after another grace: children were sent SIGKILL
  *   gave up    no supervisor ever attached
  *
- * In every phase but the first it is complete once no child and no supervisor is left.
+ * In every phase but the first, once no child and no supervisor is left, orphans are killed, and when none is left, it is complete. It does not
+ * wait for orphans longer than some seconds: one may be in the middle of something that cannot be interrupted.
  */
 #ifndef HOLDFAST_ENDING_H
 #define HOLDFAST_ENDING_H
@@ -23,7 +24,9 @@ struct ending {
 	enum ending_phase phase;
 	int code;              /* what the keeper exits with */
 	uint64_t grace;        /* ns */
-	uint64_t deadline;     /* of the grace that runs; 0 = none */
+	uint64_t deadline;     /* of the grace that runs, or of the wait for orphans; 0 = none */
+	bool sweeping;         /* only orphans are left */
+	bool complete;
 };
 
 void ending_shut_down(struct keeper *keeper, int code);

@@ -178,6 +178,30 @@ static void orphans_are_reaped_in_silence(struct client *c)
 	end_scenario(c);
 }
 
+/* The orphan waits for the end of a pipe whose other end it has itself. The runner finds whoever outlives the keeper. */
+static void orphans_do_not_outlive_the_keeper(struct client *c)
+{
+	int in[2], out[2];
+	char letter;
+	attach(c);
+	CHECK(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
+	struct order order = {.key = "w", .path = self_path, .argv = {self_path, "--worker", "fork-away", "x"}};
+	order.fd_count = order.map_count = 3;
+	order.fds[0] = in[0];
+	order.fds[1] = out[1];
+	order.fds[2] = in[1];
+	order.map[1].target = order.map[1].index = 1;
+	order.map[2].target = 3;
+	order.map[2].index = 2;
+	CHECK_EQUAL(spawn_order(c, &order), 0);
+	wait_child(c, "w", 3);
+	CHECK_EQUAL(acknowledge(c, "w"), 0);
+	CHECK_EQUAL(read(out[0], &letter, 1), 1);
+	CHECK_EQUAL(count_children(getppid(), getpid()), 1);
+	CHECK_EQUAL(shut_down(c, 20), 0);
+	_exit(0);
+}
+
 static void without_a_supervisor_the_keeper_stops_by_itself(struct client *c)
 {
 	struct hello hello = attach(c);
@@ -238,6 +262,7 @@ static const struct scenario scenarios[] = {
 	{.name = "orphans are reaped in silence", .run = orphans_are_reaped_in_silence},
 	{.name = "orphans are reaped in silence by an unprivileged keeper", .run = orphans_are_reaped_in_silence,
 	 .unprivileged = true},
+	{.name = "orphans do not outlive the keeper", .run = orphans_do_not_outlive_the_keeper, .exit_code = 20},
 	{.name = "without a supervisor the keeper stops by itself", .run = without_a_supervisor_the_keeper_stops_by_itself,
 	 .grace = "200", .exit_code = 128 + SIGINT},
 	{.name = "it is PID 1", .run = it_is_pid_1, .pid_1 = true},
