@@ -1,6 +1,5 @@
 #include <napi.h>
 
-#include "control_buffer.h"
 #include "exports.h"
 #include "fd_watcher.h"
 #include "thread_descriptors.h"
@@ -13,7 +12,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_descriptor_calls(env, exports);
   export_socket_calls(env, exports);
   export_process_calls(env, exports);
-  ControlBuffer::export_class(env, exports);
+  export_control_calls(env, exports);
   FdWatcher::export_class(env, exports);
   ThreadDescriptors::export_class(env, exports);
   return exports;

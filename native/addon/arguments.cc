@@ -11,11 +11,10 @@ namespace holdfast::addon {
 namespace {
 
 bool bytes_of(Napi::Env env, napi_value value, iovec* into) {
-  bool is_typed = false;
-  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed) return false;
   napi_typedarray_type type;
   size_t elements = 0;
   void* data = nullptr;
+  // It refuses what is no typed array, so that it need not be asked first.
   if (napi_get_typedarray_info(env, value, &type, &elements, &data, nullptr, nullptr) != napi_ok) return false;
   // The length is in elements, so only arrays of bytes are taken.
   if (type != napi_uint8_array) return false;
@@ -83,23 +82,6 @@ std::vector<int> Arguments::integers(size_t index) {
   return numbers;
 }
 
-std::vector<sys::Credentials> Arguments::credentials(size_t index) {
-  std::vector<sys::Credentials> list;
-  if (!info_[index].IsArray()) {
-    refuse(index, "an array");
-    return list;
-  }
-  const auto array = info_[index].As<Napi::Array>();
-  const uint32_t count = array.Length() / 3;
-  list.reserve(count);
-  for (uint32_t i = 0; i < count; i++) {
-    list.push_back({static_cast<int32_t>(whole(array.Get(i * 3), index, INT32_MIN, INT32_MAX)),
-                    static_cast<uint32_t>(whole(array.Get(i * 3 + 1), index, 0, UINT32_MAX)),
-                    static_cast<uint32_t>(whole(array.Get(i * 3 + 2), index, 0, UINT32_MAX))});
-  }
-  return list;
-}
-
 std::vector<std::string> Arguments::texts(size_t index) {
   std::vector<std::string> texts;
   if (!info_[index].IsArray()) {
@@ -149,11 +131,11 @@ sys::Address Arguments::address(size_t index) {
   return address.value;
 }
 
-bool DataArgument::read(Napi::Env env, const Napi::Value& value) {
+bool DataArgument::read(napi_env env, napi_value value) {
   if (bytes_of(env, value, &single_)) return true;
   is_single_ = false;
-  if (value.IsArray()) {
-    const auto array = value.As<Napi::Array>();
+  if (Napi::Value(env, value).IsArray()) {
+    const Napi::Array array(env, value);
     const uint32_t count = array.Length();
     many_.reserve(count);
     for (uint32_t i = 0; i < count; i++) {

@@ -35,8 +35,6 @@ class Arguments {
   /** The bytes of a typed array, valid as long as JavaScript does not run. */
   iovec bytes(size_t index);
   std::vector<int> integers(size_t index);
-  /** [pid, uid, gid, pid, uid, gid, …] */
-  std::vector<sys::Credentials> credentials(size_t index);
   std::vector<std::string> texts(size_t index);
   Napi::Function function(size_t index);
   /** Three arguments from `index` on: 4, 6 or 0 (unix), host or name, port. */
@@ -56,7 +54,7 @@ class Arguments {
 class DataArgument {
  public:
   /** False, with a TypeError thrown, if `value` is neither. */
-  bool read(Napi::Env env, const Napi::Value& value);
+  bool read(napi_env env, napi_value value);
   sys::DataBuffers buffers();
 
  private:

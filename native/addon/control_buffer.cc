@@ -1,13 +1,8 @@
 #include "control_buffer.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "../sys/descriptor.h"
-#include "arguments.h"
-#include "outcome.h"
 
 namespace holdfast::addon {
 
@@ -15,51 +10,24 @@ namespace {
 
 constexpr size_t table_head = 5;
 constexpr size_t table_entry = 4;
-// net.core.optmem_max bounds what the kernel takes in one call; far more than that is a mistake of the caller.
-constexpr uint32_t largest_capacity = 1U << 24;
 
 }  // namespace
 
-void ControlBuffer::export_class(Napi::Env env, Napi::Object exports) {
-  exports.Set("ControlBuffer", DefineClass(env, "ControlBuffer",
-                                           {
-                                               InstanceMethod<&ControlBuffer::memory>("memory"),
-                                               InstanceMethod<&ControlBuffer::table>("table"),
-                                               InstanceMethod<&ControlBuffer::clear>("clear"),
-                                               InstanceMethod<&ControlBuffer::add_fds>("addFds"),
-                                               InstanceMethod<&ControlBuffer::add_credentials>("addCredentials"),
-                                               InstanceMethod<&ControlBuffer::take>("take"),
-                                               InstanceMethod<&ControlBuffer::send>("send"),
-                                               InstanceMethod<&ControlBuffer::receive>("receive"),
-                                               InstanceMethod<&ControlBuffer::sender>("sender"),
-                                           }));
-}
-
-ControlBuffer::ControlBuffer(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ControlBuffer>(info) {
-  Arguments arguments(info);
-  const uint32_t capacity = arguments.natural(0);
-  if (!arguments.ok()) return;
-  if (capacity > largest_capacity) {
-    Napi::RangeError::New(info.Env(), "capacity is at most 16777216 bytes").ThrowAsJavaScriptException();
-    return;
-  }
+ControlBuffer::ControlBuffer(Napi::Env env, size_t capacity) {
   const size_t most_messages = capacity / sys::control_header_size;
-  const Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(info.Env(), (static_cast<size_t>(capacity) + 7) & ~static_cast<size_t>(7));
-  const Napi::Int32Array table = Napi::Int32Array::New(info.Env(), table_head + most_messages * table_entry);
-  if (info.Env().IsExceptionPending()) return;
+  Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(env, (capacity + 7) & ~static_cast<size_t>(7));
+  Napi::Int32Array table = Napi::Int32Array::New(env, table_head + most_messages * table_entry);
+  Napi::Int32Array request = Napi::Int32Array::New(env, field_items + capacity / sizeof(int32_t));
+  if (env.IsExceptionPending()) return;
   memory_reference_ = Napi::Persistent(memory);
   table_reference_ = Napi::Persistent(table);
-  bytes_ = static_cast<uint8_t*>(const_cast<Napi::ArrayBuffer&>(memory).Data());
-  table_ = const_cast<Napi::Int32Array&>(table).Data();
+  request_reference_ = Napi::Persistent(request);
+  bytes_ = static_cast<uint8_t*>(memory.Data());
+  table_ = table.Data();
+  request_ = request.Data();
   capacity_ = capacity;
   pending_.reserve(capacity / sizeof(int));
 }
-
-ControlBuffer::~ControlBuffer() { close_pending(); }
-
-Napi::Value ControlBuffer::memory(const Napi::CallbackInfo&) { return memory_reference_.Value(); }
-
-Napi::Value ControlBuffer::table(const Napi::CallbackInfo&) { return table_reference_.Value(); }
 
 void ControlBuffer::close_pending() {
   for (const Pending& entry : pending_) sys::close_all(&entry.fd, 1);
@@ -71,11 +39,7 @@ void ControlBuffer::reset(Holds next) {
   length_ = 0;
   messages_ = 0;
   holds_ = next;
-  table_[0] = 0;
-  table_[1] = 0;
-  table_[2] = 0;
-  table_[3] = 0;
-  table_[4] = 0;
+  std::fill_n(table_, table_head, 0);
 }
 
 void ControlBuffer::own(const sys::ControlMessage& message) {
@@ -104,81 +68,63 @@ void ControlBuffer::describe() {
   table_[2] = static_cast<int32_t>(messages_);
 }
 
-Napi::Value ControlBuffer::clear(const Napi::CallbackInfo& info) {
+void ControlBuffer::start_adding() {
+  if (holds_ == Holds::incoming) reset(Holds::outgoing);
+  table_[1] = 0;
+}
+
+bool ControlBuffer::add_fds() {
+  start_adding();
+  const bool fits = append_fds();
+  if (fits) describe();
+  return fits;
+}
+
+bool ControlBuffer::add_credentials() {
+  start_adding();
+  // Three items are one Credentials, field by field.
+  static_assert(sizeof(sys::Credentials) == 3 * sizeof(int32_t));
+  const auto* list = reinterpret_cast<const sys::Credentials*>(request_ + field_items);
+  const bool fits = sys::append_credentials(bytes_, capacity_, length_, list, asked_count());
+  if (fits) describe();
+  return fits;
+}
+
+bool ControlBuffer::compose() {
   reset(Holds::outgoing);
-  return info.Env().Undefined();
+  if (asked_count() > 0 && !append_fds()) return false;
+  if (asked(field_with_credentials) == 0) return true;
+  const sys::Credentials credentials = {asked(field_pid), static_cast<uint32_t>(asked(field_uid)), static_cast<uint32_t>(asked(field_gid))};
+  return sys::append_credentials(bytes_, capacity_, length_, &credentials, 1);
 }
 
-Napi::Value ControlBuffer::add_fds(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const std::vector<int> fds = arguments.integers(0);
-  if (!arguments.ok()) return {};
-  if (holds_ == Holds::incoming) reset(Holds::outgoing);
-  table_[1] = 0;
-  const bool fits = sys::append_rights(bytes_, capacity_, length_, fds.data(), fds.size());
-  if (fits) describe();
-  return Napi::Boolean::New(info.Env(), fits);
+void ControlBuffer::take() {
+  const int32_t wanted = asked(field_message);
+  if (wanted < 0) return pending_.clear();
+  const auto is_wanted = [wanted](const Pending& entry) { return entry.message == static_cast<size_t>(wanted); };
+  pending_.erase(std::remove_if(pending_.begin(), pending_.end(), is_wanted), pending_.end());
 }
 
-Napi::Value ControlBuffer::add_credentials(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const std::vector<sys::Credentials> credentials = arguments.credentials(0);
-  if (!arguments.ok()) return {};
-  if (holds_ == Holds::incoming) reset(Holds::outgoing);
-  table_[1] = 0;
-  const bool fits = sys::append_credentials(bytes_, capacity_, length_, credentials.data(), credentials.size());
-  if (fits) describe();
-  return Napi::Boolean::New(info.Env(), fits);
-}
-
-Napi::Value ControlBuffer::take(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const int32_t wanted = arguments.integer(0);
-  if (!arguments.ok()) return {};
-  if (wanted < 0) {
-    pending_.clear();
-  } else {
-    const auto is_wanted = [wanted](const Pending& entry) { return entry.message == static_cast<size_t>(wanted); };
-    pending_.erase(std::remove_if(pending_.begin(), pending_.end(), is_wanted), pending_.end());
-  }
-  return info.Env().Undefined();
-}
-
-Napi::Value ControlBuffer::send(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const int fd = arguments.descriptor(0);
-  const int flags = arguments.integer(2);
-  const bool has_address = info.Length() > 3;
-  const sys::Address to = has_address ? arguments.address(3) : sys::Address{};
-  DataArgument data;
-  if (!arguments.ok() || !data.read(info.Env(), info[1])) return {};
+sys::Result<size_t> ControlBuffer::send(sys::DataBuffers data, const sys::Address* to) {
   table_[1] = 0;
   // What came in is never passed on: only what was added is sent.
   const size_t length = holds_ == Holds::outgoing ? length_ : 0;
-  return outcome_or(info.Env(), sys::send_message(fd, data.buffers(), bytes_, length, has_address ? &to : nullptr, flags), EAGAIN);
+  return sys::send_message(asked(field_fd), data, bytes_, length, to, asked(field_flags));
 }
 
-Napi::Value ControlBuffer::receive(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const int fd = arguments.descriptor(0);
-  const int flags = arguments.integer(2);
-  const bool with_sender = arguments.boolean(3);
-  const size_t limit = arguments.natural(4);
-  DataArgument data;
-  if (!arguments.ok() || !data.read(info.Env(), info[1])) return {};
+sys::Result<size_t> ControlBuffer::receive(sys::DataBuffers data) {
   reset(Holds::incoming);
-  if (with_sender) sender_ = sys::Address{};
-  const sys::Result<sys::Received> received =
-      sys::receive_message(fd, data.buffers(), bytes_, std::min(limit, capacity_), with_sender ? &sender_ : nullptr, flags);
-  if (!received.ok()) return outcome_or(info.Env(), sys::failure<sys::Done>(received.error, received.call), EAGAIN);
+  sender_.length = 0;
+  const size_t room = std::min(static_cast<size_t>(std::max(asked(field_limit), 0)), capacity_);
+  sys::Address* from = asked(field_with_sender) != 0 ? &sender_ : nullptr;
+  const sys::Result<sys::Received> received = sys::receive_message(asked(field_fd), data, bytes_, room, from, asked(field_flags));
+  if (!received.ok()) return sys::failure<size_t>(received.error, received.call);
   length_ = std::min(received.value.control_length, capacity_);
   describe();
   table_[1] = received.value.flags;
   table_[3] = static_cast<int32_t>(received.value.bytes);
-  table_[4] = with_sender ? static_cast<int32_t>(sender_.length) : 0;
-  return Napi::Number::New(info.Env(), static_cast<double>(received.value.bytes));
+  table_[4] = static_cast<int32_t>(sender_.length);
+  return sys::success(received.value.bytes);
 }
-
-Napi::Value ControlBuffer::sender(const Napi::CallbackInfo& info) { return address_value(info.Env(), sender_); }
 
 }  // namespace holdfast::addon

@@ -19,39 +19,61 @@ namespace holdfast::addon {
  * [0] length, [1] msg_flags of the last receive, [2] messages, [3] bytes of data of the last receive, [4] length of the
  * sender's address (0: it has none), then for each message level, type, offset of the payload, size of the payload.
  *
+ * `request` (an Int32Array) is the same in the other direction: what the next call works with, at the places of `Field`. Script writes
+ * integers there instead of passing them, because each argument costs nearly as much as a call.
+ *
  * It either holds messages to be sent (`add…`) or messages that came (`receive`), never both. Descriptors that came belong to
  * the buffer until `take`; what was not taken is closed by `clear`, by the next receive or add, and when the buffer dies
  * or its environment ends.
  */
-class ControlBuffer : public Napi::ObjectWrap<ControlBuffer> {
+class ControlBuffer {
  public:
-  static void export_class(Napi::Env env, Napi::Object exports);
+  /** Places in `request`. */
+  enum Field : size_t {
+    field_fd,
+    field_flags,
+    field_limit,             // bytes of the buffer that a receive may use
+    field_with_sender,       // 0 or 1: a receive asks for the address
+    field_message,           // whose descriptors `take` gives away; negative: those of all
+    field_count,             // how many items there are, or triples of them
+    field_with_credentials,  // 0 or 1: `compose` adds the three that follow
+    field_pid,
+    field_uid,
+    field_gid,
+    field_items,
+  };
 
-  /** (capacity in bytes) */
-  explicit ControlBuffer(const Napi::CallbackInfo& info);
-  ~ControlBuffer() override;
+  /** `capacity` in bytes. An exception may be pending after it; then the buffer must not be used. */
+  ControlBuffer(Napi::Env env, size_t capacity);
+  ~ControlBuffer() { close_pending(); }
   ControlBuffer(const ControlBuffer&) = delete;
   ControlBuffer& operator=(const ControlBuffer&) = delete;
+
+  Napi::Value memory() const { return memory_reference_.Value(); }
+  Napi::Value table() const { return table_reference_.Value(); }
+  Napi::Value request() const { return request_reference_.Value(); }
+  /** The address that the last receive asked for. */
+  const sys::Address& sender() const { return sender_; }
+
+  void clear() { reset(Holds::outgoing); }
+  /** One message with the items. False, and nothing added, if it does not fit. */
+  bool add_fds();
+  /** One message with the items, three for each. False, and nothing added, if it does not fit. */
+  bool add_credentials();
+  /** Clears, then adds a message with the items as descriptors, if there are any, and one with credentials. False if they do not fit. */
+  bool compose();
+  void take();
+  sys::Result<size_t> send(sys::DataBuffers data, const sys::Address* to);
+  sys::Result<size_t> receive(sys::DataBuffers data);
 
  private:
   enum class Holds { outgoing, incoming };
 
-  Napi::Value memory(const Napi::CallbackInfo& info);
-  Napi::Value table(const Napi::CallbackInfo& info);
-  Napi::Value clear(const Napi::CallbackInfo& info);
-  /** (fds: number[]) -> boolean */
-  Napi::Value add_fds(const Napi::CallbackInfo& info);
-  /** ([pid, uid, gid, …]) -> boolean */
-  Napi::Value add_credentials(const Napi::CallbackInfo& info);
-  /** (message) gives the descriptors of one message away, (-1) those of all. */
-  Napi::Value take(const Napi::CallbackInfo& info);
-  /** (fd, data, flags[, family, name, port]) -> bytes, or -EAGAIN */
-  Napi::Value send(const Napi::CallbackInfo& info);
-  /** (fd, data, flags, withSender, limit: bytes of the buffer to use at most) -> bytes, or -EAGAIN */
-  Napi::Value receive(const Napi::CallbackInfo& info);
-  /** The address that the last receive with `withSender` saw. */
-  Napi::Value sender(const Napi::CallbackInfo& info);
-
+  int32_t asked(Field field) const { return request_[field]; }
+  /** What is out of its range becomes a number that does not fit either. */
+  size_t asked_count() const { return asked(field_count) < 0 ? capacity_ : static_cast<size_t>(asked(field_count)); }
+  bool append_fds() { return sys::append_rights(bytes_, capacity_, length_, request_ + field_items, asked_count()); }
+  void start_adding();
   void reset(Holds next);
   /** Describes the buffer in the table and owns the descriptors that came. Allocates nothing. */
   void describe();
@@ -60,8 +82,10 @@ class ControlBuffer : public Napi::ObjectWrap<ControlBuffer> {
 
   Napi::Reference<Napi::ArrayBuffer> memory_reference_;
   Napi::Reference<Napi::Int32Array> table_reference_;
+  Napi::Reference<Napi::Int32Array> request_reference_;
   uint8_t* bytes_ = nullptr;
   int32_t* table_ = nullptr;
+  const int32_t* request_ = nullptr;
   size_t capacity_ = 0;
   size_t length_ = 0;
   size_t messages_ = 0;

@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 
+#include <cmath>
 #include <vector>
 
 #include "../sys/descriptor.h"
@@ -11,11 +12,19 @@ namespace holdfast::addon {
 
 namespace {
 
-Napi::Value close_one(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const int fd = arguments.descriptor(0);
-  if (!arguments.ok()) return {};
-  return outcome(info.Env(), sys::close_descriptor(fd));
+/** Around node-addon-api, whose frame for each call costs more than this one, which is made for every descriptor there is. */
+napi_value close_one(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value argument = nullptr;
+  double number = -1;
+  if (napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr) != napi_ok || napi_get_value_double(env, argument, &number) != napi_ok ||
+      !(number >= 0 && number <= INT32_MAX && number == std::trunc(number))) {
+    napi_throw_type_error(env, nullptr, "argument 0 must be a descriptor");
+    return nullptr;
+  }
+  const sys::Result<sys::Done> closed = sys::close_descriptor(static_cast<int>(number));
+  if (!closed.ok()) throw_failure(env, closed.error, closed.call);
+  return nullptr;
 }
 
 Napi::Value close_many(const Napi::CallbackInfo& info) {
@@ -116,7 +125,8 @@ Napi::Value poll_readable(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_descriptor_calls(Napi::Env env, Napi::Object exports) {
-  exports.Set("close", Napi::Function::New<close_one>(env, "close"));
+  napi_value close = nullptr;
+  if (napi_create_function(env, "close", NAPI_AUTO_LENGTH, close_one, nullptr, &close) == napi_ok) exports.Set("close", close);
   exports.Set("closeMany", Napi::Function::New<close_many>(env, "closeMany"));
   exports.Set("duplicate", Napi::Function::New<duplicate>(env, "duplicate"));
   exports.Set("setNonblocking", Napi::Function::New<set_nonblocking>(env, "setNonblocking"));

@@ -4,6 +4,7 @@
 
 namespace holdfast::addon {
 
+void export_control_calls(Napi::Env env, Napi::Object exports);
 void export_descriptor_calls(Napi::Env env, Napi::Object exports);
 void export_socket_calls(Napi::Env env, Napi::Object exports);
 void export_process_calls(Napi::Env env, Napi::Object exports);

@@ -8,19 +8,20 @@
 
 #include <cerrno>
 
+#include "direct_call.h"
 #include "retry.h"
 
 namespace holdfast::sys {
 
 Result<Done> close_descriptor(int fd) {
-  if (close(fd) == 0 || errno == EINTR) return done();
+  if (direct_call(SYS_close, fd) == 0 || errno == EINTR) return done();
   return failure<Done>(errno, "close");
 }
 
 void close_all(const int* fds, size_t count) {
   const int saved = errno;
   for (size_t i = 0; i < count; i++) {
-    if (fds[i] >= 0) close(fds[i]);
+    if (fds[i] >= 0) direct_call(SYS_close, fds[i]);
   }
   errno = saved;
 }

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "direct_call.h"
 #include "retry.h"
 
 namespace holdfast::sys {
@@ -22,7 +23,7 @@ Result<size_t> send_message(int fd, DataBuffers data, const uint8_t* control, si
     header.msg_name = const_cast<sockaddr*>(to->raw());
     header.msg_namelen = to->length;
   }
-  const ssize_t n = retry([&] { return sendmsg(fd, &header, flags | MSG_NOSIGNAL); });
+  const long n = retry([&] { return direct_call(SYS_sendmsg, fd, &header, flags | MSG_NOSIGNAL); });
   if (n < 0) return failure<size_t>(errno, "sendmsg");
   return success(static_cast<size_t>(n));
 }
@@ -39,7 +40,7 @@ Result<Received> receive_message(int fd, DataBuffers data, uint8_t* control, siz
     header.msg_name = from->raw();
     header.msg_namelen = sizeof(from->storage);
   }
-  const ssize_t n = retry([&] { return recvmsg(fd, &header, flags | MSG_CMSG_CLOEXEC); });
+  const long n = retry([&] { return direct_call(SYS_recvmsg, fd, &header, flags | MSG_CMSG_CLOEXEC); });
   if (n < 0) return failure<Received>(errno, "recvmsg");
   if (from != nullptr) from->length = header.msg_namelen;
   return success(Received{static_cast<size_t>(n), static_cast<size_t>(header.msg_controllen), header.msg_flags});

@@ -1,4 +1,3 @@
-import type { NativeControlBuffer } from "./native.js";
 import type { SocketCred } from "./socket-cred.js";
 
 /** linux/socket.h */
@@ -32,10 +31,10 @@ export class ControlTable {
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
 
-  constructor(buffer: NativeControlBuffer) {
-    this.#table = buffer.table();
-    this.#words = new Int32Array(buffer.memory());
-    this.#bytes = new Uint8Array(buffer.memory());
+  constructor(table: Int32Array, memory: ArrayBuffer) {
+    this.#table = table;
+    this.#words = new Int32Array(memory);
+    this.#bytes = new Uint8Array(memory);
   }
 
   /** Bytes in use; may be unaligned after a receive. */
@@ -84,19 +83,27 @@ export class ControlTable {
     return count;
   }
 
-  /** Slots of descriptors: a number, or a negative errno where the kernel refused one. */
+  /** How many slots of descriptors the message has. */
+  slotCount(message: number): number {
+    return this.size(message) >> 2;
+  }
+
+  /** A descriptor, or a negative errno where the kernel refused one. */
+  slot(message: number, index: number): number {
+    return this.#words[(this.#offset(message) >> 2) + index]!;
+  }
+
   slots(message: number): number[] {
-    const first = this.#offset(message) >> 2;
-    return Array.from(this.#words.subarray(first, first + (this.size(message) >> 2)));
+    return Array.from({ length: this.slotCount(message) }, (_, index) => this.slot(message, index));
   }
 
   credentials(message: number): SocketCred[] {
-    const first = this.#offset(message) >> 2;
-    const count = Math.floor(this.size(message) / ucredSize);
-    return Array.from({ length: count }, (_, index) => {
-      const at = first + index * 3;
-      return { pid: this.#words[at]!, uid: this.#words[at + 1]! >>> 0, gid: this.#words[at + 2]! >>> 0 };
-    });
+    const list: SocketCred[] = [];
+    let at = this.#offset(message) >> 2;
+    for (let left = this.size(message); left >= ucredSize; left -= ucredSize, at += 3) {
+      list.push({ pid: this.#words[at]!, uid: this.#words[at + 1]! >>> 0, gid: this.#words[at + 2]! >>> 0 });
+    }
+    return list;
   }
 
   /** A copy of the payload. */

@@ -1,7 +1,9 @@
+import { constants, fstatSync } from "node:fs";
 import { assertInteger } from "./ancillary-error.js";
 import { native } from "./native.js";
 import { type Fd, numberOf, OwnedFd } from "./owned-fd.js";
 import { EAGAIN } from "./socket.js";
+import { getSocketOption } from "./socket-option.js";
 
 /** More than this is not a file for `readAll`. */
 const mostBytes = 0xffffffff;
@@ -40,10 +42,20 @@ export function readAll(fd: Fd): Buffer {
   return content.subarray(0, native.readAt(number, content, 0));
 }
 
-/** read(2) into `into`: how many bytes, 0 at the end. On a descriptor that blocks, ask `pollReadable` or a watcher first. */
+/**
+ * read(2) into `into`: how many bytes, 0 at the end. On a descriptor that blocks, ask `pollReadable` or a watcher first. Throws TypeError for a unix
+ * socket, where the kernel would drop the descriptors that come with the bytes: `receive` is for those.
+ */
 export function read(fd: Fd, into: Uint8Array): number | "would-block" {
+  if (isUnixSocket(fd)) throw new TypeError("a plain read of a unix socket loses descriptors; use receive");
   const n = native.readSome(numberOf(fd), into);
   return n === EAGAIN ? "would-block" : n;
+}
+
+function isUnixSocket(fd: Fd): boolean {
+  // Asked of the file first: an option of what is no socket is an exception, which costs more than the read.
+  const isSocket = (fstatSync(numberOf(fd)).mode & constants.S_IFMT) === constants.S_IFSOCK;
+  return isSocket && getSocketOption(fd, "SO_DOMAIN") === 1;
 }
 
 function assertPath(path: string): void {

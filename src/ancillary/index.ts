@@ -1,4 +1,12 @@
 export { AncillaryError, type AncillaryErrorCode } from "./ancillary-error.js";
+export type {
+  AddedMessage,
+  AncillaryMessage,
+  ScmCredentials,
+  ScmPidfd,
+  ScmRights,
+  ScmSecurity,
+} from "./ancillary-message.js";
 export { FdWatcher, type Readiness } from "./fd-watcher.js";
 export { makeFifo, memfd, openFifo, pipe, read, readAll } from "./file.js";
 export { type KernelFeature, kernelOffers } from "./kernel-feature.js";
@@ -37,15 +45,7 @@ export {
   socketPair,
 } from "./socket.js";
 export type { SocketAddress } from "./socket-address.js";
-export {
-  type AddedMessage,
-  type AncillaryMessage,
-  type ScmCredentials,
-  type ScmPidfd,
-  type ScmRights,
-  type ScmSecurity,
-  SocketAncillary,
-} from "./socket-ancillary.js";
+export { SocketAncillary } from "./socket-ancillary.js";
 export { ownCredentials, type SocketCred } from "./socket-cred.js";
 export { getSocketOption, type SocketOptionName, setSocketOption } from "./socket-option.js";
 export { UnixDatagram } from "./unix-datagram.js";

@@ -1,6 +1,7 @@
 import { AncillaryError, assertInteger } from "./ancillary-error.js";
+import { ControlBuffer } from "./control-buffer.js";
 import {
-  ControlTable,
+  type ControlTable,
   controlSpace,
   MSG_CTRUNC,
   MSG_DONTWAIT,
@@ -9,10 +10,9 @@ import {
   mostBuffers,
   mostFds,
 } from "./control-table.js";
-import { native } from "./native.js";
 import { type Fd, numberOf, OwnedFd } from "./owned-fd.js";
 import { EAGAIN } from "./socket.js";
-import { nativeAddress, type SocketAddress } from "./socket-address.js";
+import type { SocketAddress } from "./socket-address.js";
 import { isKnown, type SocketCred } from "./socket-cred.js";
 import { getSocketOption, socketType } from "./socket-option.js";
 
@@ -80,10 +80,12 @@ const scratchBytes = 1 << 20;
 const otherControlBytes = controlSpace(12) + controlSpace(4) + 320;
 
 // Calls are synchronous and clear what they used, so one buffer for each direction serves all sockets of this thread.
-const outgoing = new native.ControlBuffer(controlSpace(mostFds * 4) + controlSpace(12));
-const incoming = new native.ControlBuffer(controlSpace(mostFds * 4) + otherControlBytes);
-const table = new ControlTable(incoming);
+const outgoing = new ControlBuffer(controlSpace(mostFds * 4) + controlSpace(12));
+const incoming = new ControlBuffer(controlSpace(mostFds * 4) + otherControlBytes);
+const { table } = incoming;
+const none: readonly number[] = [];
 let scratch = Buffer.alloc(defaultMaxBytes);
+let room = scratch;
 
 /**
  * sendmsg(2) that never waits and raises no SIGPIPE. Returns how many bytes went out: on a stream it may be fewer than
@@ -101,30 +103,25 @@ export function send(fd: Fd, message: OutgoingMessage): number | "would-block" {
 export function sendWith(fd: Fd, message: OutgoingMessage, flags: number): number | "would-block" {
   const socket = numberOf(fd);
   const data = checkData(fd, message.data);
-  const numbers = (message.fds ?? []).map(numberOf);
-  if (numbers.length > mostFds) {
-    throw new RangeError(`one message carries at most ${mostFds} descriptors, not ${numbers.length}`);
+  const fds = message.fds === undefined ? none : message.fds.map(numberOf);
+  if (fds.length > mostFds) {
+    throw new RangeError(`one message carries at most ${mostFds} descriptors, not ${fds.length}`);
   }
-  const to = message.to === undefined ? undefined : nativeAddress(message.to);
-  try {
-    if (numbers.length > 0) outgoing.addFds(numbers);
-    if (message.credentials !== undefined) outgoing.addCredentials(credentialNumbers(message.credentials));
-    const n = to === undefined ? outgoing.send(socket, data, flags) : outgoing.send(socket, data, flags, ...to);
-    return n === EAGAIN ? "would-block" : n;
-  } finally {
-    outgoing.clear();
-  }
+  const { credentials, to } = message;
+  if (credentials !== undefined) assertCredentials(credentials);
+  const n = outgoing.post(socket, { data, flags, fds, credentials, to });
+  return n === EAGAIN ? "would-block" : n;
 }
 
-/** [pid, uid, gid]; throws RangeError if one is out of its range. */
-export function credentialNumbers(cred: SocketCred): [number, number, number] {
+/** Throws RangeError if one of the three is out of its range. */
+export function assertCredentials(cred: SocketCred): void {
   assertInteger("pid", cred.pid, -0x80000000, 0x7fffffff);
   assertInteger("uid", cred.uid, 0, 0xffffffff);
   assertInteger("gid", cred.gid, 0, 0xffffffff);
-  return [cred.pid, cred.uid, cred.gid];
 }
 
 function checkData(fd: Fd, data: Uint8Array | readonly Uint8Array[]): Uint8Array | readonly Uint8Array[] {
+  if (data instanceof Uint8Array && data.byteLength > 0) return data;
   const buffers = data instanceof Uint8Array ? [data] : data;
   if (!Array.isArray(buffers) || !buffers.every((buffer) => buffer instanceof Uint8Array)) {
     throw new TypeError("data must be a Uint8Array or an array of them");
@@ -153,7 +150,7 @@ export function receive(fd: Fd, options: ReceiveOptions = {}): Reception | "woul
   const flags = table.flags;
   if (n === 0 && isEnd(fd)) return "end";
   const message: Reception = {
-    data: Buffer.from(into.subarray(0, n)),
+    data: copyOf(into, n),
     fds: [],
     unknown: [],
     truncated: (flags & MSG_CTRUNC) !== 0,
@@ -183,10 +180,21 @@ export function closeAll(message: ReceivedMessage): void {
   message.pidfd?.close();
 }
 
+/** Where to receive. The view of the last size is kept, because making one takes nearly as long as a system call. */
 function dataBuffer(maxBytes: number): Buffer {
+  if (room.length === maxBytes) return room;
   if (maxBytes > scratchBytes) return Buffer.allocUnsafe(maxBytes);
   if (scratch.length < maxBytes) scratch = Buffer.alloc(maxBytes);
-  return scratch.subarray(0, maxBytes);
+  room = scratch.subarray(0, maxBytes);
+  return room;
+}
+
+/** The first `length` bytes, as the receiver's own. A few are copied one by one, which is faster than to make the view that `set` needs. */
+function copyOf(bytes: Buffer, length: number): Buffer {
+  const copy = Buffer.allocUnsafe(length);
+  if (length > 64) copy.set(bytes.subarray(0, length));
+  else for (let index = 0; index < length; index++) copy[index] = bytes[index]!;
+  return copy;
 }
 
 /** Whether a receive that brought no data met the end. */
@@ -208,11 +216,10 @@ function addSender(message: Reception): void {
 }
 
 function addControl(message: Reception, maxFds: number): void {
-  const rights: number[] = [];
   for (let index = 0; index < table.messages; index++) {
     switch (table.kind(index)) {
       case "rights":
-        rights.push(...table.slots(index));
+        addRights(message, index);
         break;
       case "pidfd": {
         const [slot = -1] = table.slots(index);
@@ -230,14 +237,30 @@ function addControl(message: Reception, maxFds: number): void {
         break;
     }
   }
-  message.fds = rights.filter((slot) => slot >= 0).map((slot) => OwnedFd.adopt(slot));
-  const refused = rights.filter((slot) => slot < 0);
-  if (refused.length > 0) message.refused = refused.map((slot) => -slot);
-  incoming.take(-1);
+  incoming.takeAll();
   if (message.fds.length > maxFds) {
     message.truncated = true;
     for (const extra of message.fds.splice(maxFds)) extra.close();
   }
+}
+
+function addRights(message: Reception, index: number): void {
+  const { fds, refused } = takeRights(table, index);
+  message.fds = message.fds.length === 0 ? fds : [...message.fds, ...fds];
+  if (refused.length > 0) message.refused = [...(message.refused ?? []), ...refused];
+}
+
+/** The descriptors of one message, as owners, and the errnos (positive) of those that were refused. The buffer must give them away as well. */
+export function takeRights(from: ControlTable, message: number): { fds: OwnedFd[]; refused: number[] } {
+  const fds: OwnedFd[] = [];
+  const refused: number[] = [];
+  const count = from.slotCount(message);
+  for (let index = 0; index < count; index++) {
+    const slot = from.slot(message, index);
+    if (slot >= 0) fds.push(OwnedFd.adopt(slot));
+    else refused.push(-slot);
+  }
+  return { fds, refused };
 }
 
 function addCredentials(message: Reception, index: number): void {

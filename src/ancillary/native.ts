@@ -8,31 +8,28 @@ import { AncillaryError } from "./ancillary-error.js";
 export type NativeFamily = 4 | 6 | 0;
 type NativeAddress = { kind: "ipv4" | "ipv6"; host: string; port: number } | { kind: "unix"; path: string };
 
-/** See native/addon/control_buffer.h, which describes `table`. */
-export interface NativeControlBuffer {
-  memory(): ArrayBuffer;
-  table(): Int32Array;
-  clear(): void;
-  addFds(fds: readonly number[]): boolean;
-  addCredentials(pidUidGid: readonly number[]): boolean;
-  take(message: number): void;
-  send(fd: number, data: Uint8Array | readonly Uint8Array[], flags: number): number;
-  send(
-    fd: number,
-    data: Uint8Array | readonly Uint8Array[],
-    flags: number,
-    family: NativeFamily,
-    name: string,
-    port: number,
-  ): number;
-  receive(
-    fd: number,
-    data: Uint8Array | readonly Uint8Array[],
-    flags: number,
-    withSender: boolean,
-    limit: number,
-  ): number;
-  sender(): NativeAddress;
+/** Data of one message. */
+export type NativeData = Uint8Array | readonly Uint8Array[];
+
+declare const controlBuffer: unique symbol;
+/** A native control buffer, which is destroyed when nobody has this any more. */
+export interface ControlHandle {
+  readonly [controlBuffer]: true;
+}
+
+/** See native/addon/control_buffer.h, which describes `table` and `request`. Only `ControlBuffer` calls these. */
+export interface NativeControl {
+  create(capacity: number): { handle: ControlHandle; memory: ArrayBuffer; table: Int32Array; request: Int32Array };
+  clear(buffer: ControlHandle): void;
+  addFds(buffer: ControlHandle): boolean;
+  addCredentials(buffer: ControlHandle): boolean;
+  take(buffer: ControlHandle): void;
+  send(buffer: ControlHandle, data: NativeData): number;
+  sendTo(buffer: ControlHandle, data: NativeData, family: NativeFamily, name: string, port: number): number;
+  post(buffer: ControlHandle, data: NativeData): number;
+  postTo(buffer: ControlHandle, data: NativeData, family: NativeFamily, name: string, port: number): number;
+  receive(buffer: ControlHandle, data: NativeData): number;
+  sender(buffer: ControlHandle): NativeAddress;
 }
 
 /** See native/addon/fd_watcher.h. */
@@ -53,7 +50,7 @@ export interface NativeThreadDescriptors {
  * Calls throw Errors with `code`, `errno` (negative) and `syscall`; where EAGAIN or EINPROGRESS is expected, it is returned as a negative number.
  */
 export interface Native {
-  ControlBuffer: new (capacity: number) => NativeControlBuffer;
+  control: NativeControl;
   ThreadDescriptors: new () => NativeThreadDescriptors;
   FdWatcher: new (fd: number, onEvent: (readable: boolean, writable: boolean) => void) => NativeFdWatcher;
   close(fd: number): void;

@@ -6,7 +6,8 @@ import { threadDescriptors } from "./thread-descriptors.js";
 
 // Filled by OwnedFd below: what this library may do with a descriptor, and its users may not.
 let lend: (owner: OwnedFd) => number;
-let holdOwner: (owner: OwnedFd) => () => void;
+let holdOwner: (owner: OwnedFd) => void;
+let letGoOwner: (owner: OwnedFd) => void;
 let ownerOf: (borrowed: BorrowedFd) => OwnedFd;
 let makeBorrowed: (owner: OwnedFd) => BorrowedFd;
 let watchSurvivors: () => void;
@@ -53,7 +54,7 @@ export class BorrowedFd {
 /**
  * An open descriptor with exactly one owner: this object. It is closed by `close`, by `using`, or given away by `release`.
  *
- * One that is collected before is reported (warning WARN_FD_LEAKED) and stays open. One that a worker thread owns when it ends is closed.
+ * One that is collected before is reported (a warning, ERR_FD_LEAKED) and stays open. One that a worker thread owns when it ends is closed.
  * It belongs to its thread: a structured clone is an empty object, which every function refuses. Send the number of `release()` instead, and adopt it there.
  */
 export class OwnedFd implements Disposable {
@@ -80,13 +81,10 @@ export class OwnedFd implements Disposable {
     holdOwner = (owner) => {
       lend(owner);
       owner.#holds += 1;
-      let released = false;
-      return () => {
-        if (released) return;
-        released = true;
-        owner.#holds -= 1;
-        if (owner.#holds === 0 && owner.#closeWanted) owner.#closeNow();
-      };
+    };
+    letGoOwner = (owner) => {
+      owner.#holds -= 1;
+      if (owner.#holds === 0 && owner.#closeWanted) owner.#closeNow();
     };
   }
 
@@ -172,9 +170,15 @@ export function numberOf(fd: Fd): number {
   return lend(ownerFor(fd));
 }
 
-/** Keeps the descriptor open, whatever its owner does, until the returned function is called. */
-export function hold(fd: Fd): () => void {
-  return holdOwner(ownerFor(fd));
+/** Keeps the descriptor open, whatever its owner does, until `letGo` is called with the owner that this returns: once for each hold. */
+export function hold(fd: Fd): OwnedFd {
+  const owner = ownerFor(fd);
+  holdOwner(owner);
+  return owner;
+}
+
+export function letGo(held: OwnedFd): void {
+  letGoOwner(held);
 }
 
 /** A second descriptor for the same open file, owned by the caller. */

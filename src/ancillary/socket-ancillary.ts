@@ -1,60 +1,21 @@
-import { ControlTable, MSG_CTRUNC, SCM_CREDENTIALS } from "./control-table.js";
+import { assertInteger } from "./ancillary-error.js";
+import type { AddedMessage, AncillaryMessage } from "./ancillary-message.js";
+import { ControlBuffer } from "./control-buffer.js";
+import { type ControlTable, MSG_CTRUNC, SCM_CREDENTIALS } from "./control-table.js";
 import { buffersWatched, type Remains } from "./leak-report.js";
-import { credentialNumbers, type UnknownMessage } from "./message.js";
-import { type NativeControlBuffer, native } from "./native.js";
-import { type Fd, hold, numberOf, OwnedFd } from "./owned-fd.js";
+import { assertCredentials, takeRights } from "./message.js";
+import { type Fd, hold, letGo, numberOf, OwnedFd } from "./owned-fd.js";
 import type { SocketCred } from "./socket-cred.js";
 
-/**
- * Rust: `AncillaryData::ScmRights`, whose iterator gives bare numbers that nobody closes. Here they are owners, and belong to whoever
- * took the message. `refused`: errnos (positive) of those that the kernel did not install (SO_RIGHTS_NOTRUNC).
- */
-export interface ScmRights {
-  kind: "ScmRights";
-  fds: OwnedFd[];
-  refused: number[];
-}
-
-/** Rust: `AncillaryData::ScmCredentials`. One that was cut inside `ucred` is unknown here, where Rust shows it with no credentials. */
-export interface ScmCredentials {
-  kind: "ScmCredentials";
-  credentials: SocketCred[];
-}
-
-/** Rust has none: it reports the message as unknown, and the descriptor leaks. SO_PASSPIDFD (Linux 6.5); the descriptor belongs to whoever took the message. */
-export interface ScmPidfd {
-  kind: "ScmPidfd";
-  pidfd: OwnedFd;
-}
-
-/** Rust has none: it reports the message as unknown. SO_PASSSEC; `label` as the security module writes it. */
-export interface ScmSecurity {
-  kind: "ScmSecurity";
-  label: Buffer;
-}
-
-/** Rust: `Result<AncillaryData, AncillaryError>`. What Rust makes an error is a message like the others here, `unknown`, with its payload. */
-export type AncillaryMessage =
-  | ScmRights
-  | ScmCredentials
-  | ScmPidfd
-  | ScmSecurity
-  | ({ kind: "unknown" } & UnknownMessage);
-
-/** A message that waits to be sent, with the numbers that the kernel will see. */
-export type AddedMessage =
-  | { kind: "ScmRights"; numbers: number[] }
-  | { kind: "ScmCredentials"; credentials: SocketCred[] };
-
 // Filled by SocketAncillary below: the sockets of this library use the buffer itself.
-let bufferToSend: (ancillary: SocketAncillary) => NativeControlBuffer;
-let bufferToReceive: (ancillary: SocketAncillary) => NativeControlBuffer;
-let bufferOf: (ancillary: SocketAncillary) => NativeControlBuffer;
+let bufferToSend: (ancillary: SocketAncillary) => ControlBuffer;
+let bufferToReceive: (ancillary: SocketAncillary) => ControlBuffer;
+let bufferOf: (ancillary: SocketAncillary) => ControlBuffer;
 
 /** What outlives a SocketAncillary for a moment, so that its finaliser can tell what was left in it. */
 class Contents implements Remains {
   readonly table: ControlTable;
-  holds: (() => void)[] = [];
+  holds: OwnedFd[] = [];
   isIncoming = false;
   /** Messages that were handed out. */
   taken = 0;
@@ -68,7 +29,10 @@ class Contents implements Remains {
   }
 
   letGo(): void {
-    for (const release of this.holds.splice(0)) release();
+    if (this.holds.length === 0) return;
+    const held = this.holds;
+    this.holds = [];
+    for (const owner of held) letGo(owner);
   }
 }
 
@@ -78,11 +42,11 @@ class Contents implements Remains {
  * It differs where Rust's loses or repeats descriptors. It holds either messages that were added and will be sent, or messages that
  * came, never both: the first add after a receive starts from empty, and a send passes on nothing that came. Descriptors that came belong
  * to the buffer until `messages()` hands them out, once; those that nobody took are closed by `clear`, by the next receive or add, and
- * when the buffer is collected, which is also reported (warning WARN_MESSAGE_UNCLAIMED). It belongs to its thread: a structured clone of it is an
+ * when the buffer is collected, which is also reported (a warning, ERR_MESSAGE_UNCLAIMED). It belongs to its thread: a structured clone of it is an
  * empty object, which every function refuses.
  */
 export class SocketAncillary implements Disposable {
-  readonly #buffer: NativeControlBuffer;
+  readonly #buffer: ControlBuffer;
   readonly #contents: Contents;
   readonly #capacity: number;
   #hasWrongCredentials = false;
@@ -110,8 +74,8 @@ export class SocketAncillary implements Disposable {
    * with n descriptors takes 16 + 4n, rounded up to a multiple of 8. Throws TypeError and RangeError.
    */
   constructor(capacity: number) {
-    this.#buffer = new native.ControlBuffer(capacity);
-    this.#contents = new Contents(new ControlTable(this.#buffer));
+    this.#buffer = new ControlBuffer(capacity);
+    this.#contents = new Contents(this.#buffer.table);
     this.#capacity = capacity;
     buffersWatched.register(this, this.#contents);
   }
@@ -145,13 +109,16 @@ export class SocketAncillary implements Disposable {
    */
   addFds(fds: readonly Fd[]): boolean {
     const numbers = fds.map(numberOf);
-    if (!this.addRawFds(numbers)) return false;
-    this.#contents.holds.push(...fds.map(hold));
+    this.#startAdding();
+    if (!this.#buffer.addFds(numbers)) return false;
+    for (const fd of fds) this.#contents.holds.push(hold(fd));
     return true;
   }
 
   /** Rust: `add_fds`, exactly: numbers that are neither checked nor held, for code that is ported. What is wrong with them, the send reports (EBADF). */
   addRawFds(numbers: readonly number[]): boolean {
+    if (!Array.isArray(numbers)) throw new TypeError("numbers must be an array");
+    for (const number of numbers) assertInteger("a number", number, -0x80000000, 0x7fffffff);
     this.#startAdding();
     return this.#buffer.addFds(numbers);
   }
@@ -161,9 +128,9 @@ export class SocketAncillary implements Disposable {
    * refuses (EINVAL), throws RangeError before the call. Those of another process need privilege (EPERM from the send).
    */
   addCreds(creds: readonly SocketCred[]): boolean {
-    const numbers = creds.flatMap(credentialNumbers);
+    for (const cred of creds) assertCredentials(cred);
     this.#startAdding();
-    const fits = this.#buffer.addCredentials(numbers);
+    const fits = this.#buffer.addCredentials(creds);
     if (fits && creds.length !== 1) this.#hasWrongCredentials = true;
     return fits;
   }
@@ -172,7 +139,12 @@ export class SocketAncillary implements Disposable {
    * Rust: `messages`. The messages of the last receive, in order. Each is handed out once: what a loop has seen is its own, what it has not
    * stays here. In Rust a second walk gives the same numbers again, and messages that were added are seen as well: for those, `added`.
    */
-  *messages(): Generator<AncillaryMessage, void, void> {
+  messages(): IterableIterator<AncillaryMessage> {
+    const { isIncoming, taken, table } = this.#contents;
+    return isIncoming && taken < table.messages ? this.#untaken() : [].values();
+  }
+
+  *#untaken(): Generator<AncillaryMessage, void, void> {
     const contents = this.#contents;
     while (contents.isIncoming && contents.taken < contents.table.messages) {
       const index = contents.taken;
@@ -212,13 +184,8 @@ export class SocketAncillary implements Disposable {
     const { table } = this.#contents;
     switch (table.kind(index)) {
       case "rights": {
-        const slots = table.slots(index);
         this.#buffer.take(index);
-        return {
-          kind: "ScmRights",
-          fds: slots.filter((slot) => slot >= 0).map((slot) => OwnedFd.adopt(slot)),
-          refused: slots.filter((slot) => slot < 0).map((slot) => -slot),
-        };
+        return { kind: "ScmRights", ...takeRights(table, index) };
       }
       case "pidfd": {
         const [slot = -1] = table.slots(index);
@@ -246,19 +213,19 @@ function assertAncillary(ancillary: SocketAncillary): void {
 }
 
 /** The native buffer as it is. */
-export function nativeBuffer(ancillary: SocketAncillary): NativeControlBuffer {
+export function nativeBuffer(ancillary: SocketAncillary): ControlBuffer {
   assertAncillary(ancillary);
   return bufferOf(ancillary);
 }
 
 /** The native buffer, for a send. Throws RangeError for credentials that no send takes. */
-export function nativeBufferToSend(ancillary: SocketAncillary): NativeControlBuffer {
+export function nativeBufferToSend(ancillary: SocketAncillary): ControlBuffer {
   assertAncillary(ancillary);
   return bufferToSend(ancillary);
 }
 
 /** The native buffer, for a receive: what was added or came before is gone after it. */
-export function nativeBufferToReceive(ancillary: SocketAncillary): NativeControlBuffer {
+export function nativeBufferToReceive(ancillary: SocketAncillary): ControlBuffer {
   assertAncillary(ancillary);
   return bufferToReceive(ancillary);
 }

@@ -1,11 +1,19 @@
 import type { OwnedFd } from "./owned-fd.js";
-import { assertOpen, bind, connect, socket, socketPair } from "./socket.js";
+import { type PeerCredentials, peerCredentials } from "./peer.js";
+import { bind, connect, localAddress, remoteAddress, setNonblocking, socket, socketPair } from "./socket.js";
 import type { SocketAddress } from "./socket-address.js";
 import type { SocketAncillary } from "./socket-ancillary.js";
-import { getSocketOption, setSocketOption } from "./socket-option.js";
-import { type Buffers, receiveVectored, sendVectored, type VectoredReception, type WouldBlock } from "./vectored-io.js";
+import { getSocketOption, setSocketOption, socketType } from "./socket-option.js";
+import {
+  assertUnixSocket,
+  type Buffers,
+  receiveVectored,
+  sendVectored,
+  type VectoredReception,
+  type WouldBlock,
+} from "./vectored-io.js";
 
-/** A unix datagram socket, as Rust's `std::os::unix::net::UnixDatagram`. It blocks unless it was made non-blocking. Owns its descriptor. */
+/** Rust: `std::os::unix::net::UnixDatagram`. A unix datagram socket; it blocks unless it was made non-blocking. Owns its descriptor. */
 export class UnixDatagram implements Disposable {
   readonly fd: OwnedFd;
 
@@ -13,23 +21,24 @@ export class UnixDatagram implements Disposable {
     this.fd = fd;
   }
 
-  /** Takes ownership. */
+  /** Rust: `From<OwnedFd>`, which takes any descriptor. Takes ownership. Throws TypeError unless it is a unix datagram socket, ERR_FD_CLOSED. */
   static adopt(fd: OwnedFd): UnixDatagram {
-    assertOpen(fd);
+    assertUnixSocket(fd, socketType.datagram);
     return new UnixDatagram(fd);
   }
 
+  /** Rust: `UnixDatagram::pair`. */
   static pair(): [UnixDatagram, UnixDatagram] {
     const [first, second] = socketPair("unix-dgram");
     return [new UnixDatagram(first), new UnixDatagram(second)];
   }
 
-  /** A socket without a name. */
+  /** Rust: `UnixDatagram::unbound`. A socket without a name. */
   static unbound(): UnixDatagram {
     return new UnixDatagram(socket("unix-dgram", "unix"));
   }
 
-  /** `path`: a path, "@" and an abstract name, or "" for a name that the kernel chooses. */
+  /** Rust: `UnixDatagram::bind` and, for abstract names, `bind_addr`. `path`: a path, "@" and an abstract name, or "" for a name that the kernel chooses. */
   static bind(path: string): UnixDatagram {
     const fd = socket("unix-dgram", "unix");
     try {
@@ -41,15 +50,17 @@ export class UnixDatagram implements Disposable {
     }
   }
 
-  /** Where `sendVectoredWithAncillary` sends to. */
+  /** Rust: `connect` and `connect_addr`. Where `sendVectoredWithAncillary` sends to, and the only sender that is heard from then on. */
   connect(path: string): void {
     connect(this.fd, { kind: "unix", path });
   }
 
+  /** Rust: `send_vectored_with_ancillary`. How many bytes went out: all, or none. */
   sendVectoredWithAncillary(buffers: Buffers, ancillary?: SocketAncillary): number | WouldBlock {
     return sendVectored(this.fd, buffers, { ancillary, isStream: false });
   }
 
+  /** Rust: `send_vectored_with_ancillary_to`, which takes paths only. A name that is too long throws RangeError. */
   sendVectoredWithAncillaryTo(
     buffers: Buffers,
     ancillary: SocketAncillary | undefined,
@@ -59,25 +70,47 @@ export class UnixDatagram implements Disposable {
     return sendVectored(this.fd, buffers, { ancillary, to, isStream: false });
   }
 
-  /** `dataTruncated`: the datagram was longer than the buffers. */
+  /** Rust: `recv_vectored_with_ancillary`. `dataTruncated`: the datagram was longer than the buffers. */
   recvVectoredWithAncillary(buffers: Buffers, ancillary?: SocketAncillary): VectoredReception | WouldBlock {
     return receiveVectored(this.fd, buffers, { ancillary, isStream: false });
   }
 
-  /** The same, under the name that Rust gives to the call that tells the sender: both tell it here. `from` is absent for a sender without a name. */
+  /** Rust: `recv_vectored_with_ancillary_from`, the call that tells the sender: here both do. `from` is absent for a sender without a name. */
   recvVectoredWithAncillaryFrom(buffers: Buffers, ancillary?: SocketAncillary): VectoredReception | WouldBlock {
     return this.recvVectoredWithAncillary(buffers, ancillary);
   }
 
-  /** SO_PASSCRED: every message brings its sender's credentials. Set it before anything is sent. */
+  /** Rust: `set_passcred`. SO_PASSCRED: every message brings its sender's credentials. Set it before anything is sent. */
   setPasscred(on: boolean): void {
     setSocketOption(this.fd, "SO_PASSCRED", on);
   }
 
+  /** Rust: `passcred`. */
   passcred(): boolean {
     return getSocketOption(this.fd, "SO_PASSCRED") !== 0;
   }
 
+  /** Rust has none for datagrams. Who made the pair; a socket that was connected by name has no peer in this sense (pid 0). */
+  peerCred(): PeerCredentials {
+    return peerCredentials(this.fd);
+  }
+
+  /** Rust: `set_nonblocking`. */
+  setNonblocking(on: boolean): void {
+    setNonblocking(this.fd, on);
+  }
+
+  /** Rust: `local_addr`. */
+  localAddress(): SocketAddress {
+    return localAddress(this.fd);
+  }
+
+  /** Rust: `peer_addr`. Throws ENOTCONN. */
+  remoteAddress(): SocketAddress {
+    return remoteAddress(this.fd);
+  }
+
+  /** Rust: `drop`. */
   close(): void {
     this.fd.close();
   }

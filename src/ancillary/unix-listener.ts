@@ -1,14 +1,14 @@
 import type { OwnedFd } from "./owned-fd.js";
-import { accept, assertOpen, bind, listen, localAddress, socket } from "./socket.js";
+import { accept, bind, listen, localAddress, setNonblocking, socket } from "./socket.js";
 import type { SocketAddress } from "./socket-address.js";
-import { getSocketOption, setSocketOption } from "./socket-option.js";
+import { getSocketOption, setSocketOption, socketType } from "./socket-option.js";
 import { UnixStream } from "./unix-stream.js";
-import type { WouldBlock } from "./vectored-io.js";
+import { assertUnixSocket, type WouldBlock } from "./vectored-io.js";
 
 /** What Rust's `UnixListener::bind` asks for; the kernel cuts it to net.core.somaxconn. */
 const defaultBacklog = 4096;
 
-/** A listening unix stream socket, as Rust's `std::os::unix::net::UnixListener`. Owns its descriptor; a path that it made stays when it is closed. */
+/** Rust: `std::os::unix::net::UnixListener`. A listening unix stream socket. Owns its descriptor; a path that it made stays when it is closed. */
 export class UnixListener implements Disposable {
   readonly fd: OwnedFd;
 
@@ -16,13 +16,13 @@ export class UnixListener implements Disposable {
     this.fd = fd;
   }
 
-  /** Takes ownership. */
+  /** Rust: `From<OwnedFd>`, which takes any descriptor. Takes ownership. Throws TypeError unless it is a unix stream socket, ERR_FD_CLOSED. */
   static adopt(fd: OwnedFd): UnixListener {
-    assertOpen(fd);
+    assertUnixSocket(fd, socketType.stream);
     return new UnixListener(fd);
   }
 
-  /** `path`: a path, "@" and an abstract name, or "" for a name that the kernel chooses. */
+  /** Rust: `UnixListener::bind` and, for abstract names, `bind_addr`; the backlog is fixed there. `path`: a path, "@" and an abstract name, or "" for a name that the kernel chooses. */
   static bind(path: string, backlog = defaultBacklog): UnixListener {
     const fd = socket("unix", "unix");
     try {
@@ -35,25 +35,33 @@ export class UnixListener implements Disposable {
     }
   }
 
-  /** The next connection, or "would-block"; it does not wait. */
+  /** Rust: `accept`, which waits and gives the address as well. The next connection, or "would-block"; it does not wait. */
   accept(): UnixStream | WouldBlock {
     const connection = accept(this.fd);
     return connection === "would-block" ? connection : UnixStream.adopt(connection);
   }
 
+  /** Rust: `local_addr`. */
   localAddress(): SocketAddress {
     return localAddress(this.fd);
   }
 
-  /** SO_PASSCRED, which accepted connections inherit: set here, no message can arrive before it is on. */
+  /** Rust has none on listeners. SO_PASSCRED, which accepted connections inherit: set here, no message can arrive before it is on. */
   setPasscred(on: boolean): void {
     setSocketOption(this.fd, "SO_PASSCRED", on);
   }
 
+  /** Whether connections will begin with it. */
   passcred(): boolean {
     return getSocketOption(this.fd, "SO_PASSCRED") !== 0;
   }
 
+  /** Rust: `set_nonblocking`. `accept` does not wait in either case. */
+  setNonblocking(on: boolean): void {
+    setNonblocking(this.fd, on);
+  }
+
+  /** Rust: `drop`. */
   close(): void {
     this.fd.close();
   }

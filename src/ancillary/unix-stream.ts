@@ -1,10 +1,12 @@
 import type { OwnedFd } from "./owned-fd.js";
-import { assertOpen, connect, type PeerCredentials, peerCredentials, socket, socketPair } from "./socket.js";
+import { type PeerCredentials, peerCredentials } from "./peer.js";
+import { connect, localAddress, remoteAddress, setNonblocking, socket, socketPair } from "./socket.js";
+import type { SocketAddress } from "./socket-address.js";
 import type { SocketAncillary } from "./socket-ancillary.js";
-import { getSocketOption, setSocketOption } from "./socket-option.js";
-import { type Buffers, receiveVectored, sendVectored, type WouldBlock } from "./vectored-io.js";
+import { getSocketOption, setSocketOption, socketType } from "./socket-option.js";
+import { assertUnixSocket, type Buffers, receiveVectored, sendVectored, type WouldBlock } from "./vectored-io.js";
 
-/** A connected unix stream socket, as Rust's `std::os::unix::net::UnixStream`. It blocks unless it was made non-blocking. Owns its descriptor. */
+/** Rust: `std::os::unix::net::UnixStream`. A connected unix stream socket; it blocks unless it was made non-blocking. Owns its descriptor. */
 export class UnixStream implements Disposable {
   readonly fd: OwnedFd;
 
@@ -12,18 +14,19 @@ export class UnixStream implements Disposable {
     this.fd = fd;
   }
 
-  /** Takes ownership. */
+  /** Rust: `From<OwnedFd>`, which takes any descriptor. Takes ownership. Throws TypeError unless it is a unix stream socket, ERR_FD_CLOSED. */
   static adopt(fd: OwnedFd): UnixStream {
-    assertOpen(fd);
+    assertUnixSocket(fd, socketType.stream);
     return new UnixStream(fd);
   }
 
+  /** Rust: `UnixStream::pair`. */
   static pair(): [UnixStream, UnixStream] {
     const [first, second] = socketPair("unix");
     return [new UnixStream(first), new UnixStream(second)];
   }
 
-  /** `path`: a path, or "@" and an abstract name. */
+  /** Rust: `UnixStream::connect` and, for abstract names, `connect_addr`. `path`: a path, or "@" and an abstract name. */
   static connect(path: string): UnixStream {
     const fd = socket("unix", "unix");
     try {
@@ -35,12 +38,19 @@ export class UnixStream implements Disposable {
     }
   }
 
-  /** How many bytes went out: perhaps not all, and the control messages went with the first. Use `sendAllWithAncillary` unless that is handled. */
+  /**
+   * Rust: `send_vectored_with_ancillary`. How many bytes went out: perhaps not all, and then the ancillary is empty, because its messages went with
+   * the first byte (in Rust they stay, and go again with the rest). Use `sendAllWithAncillary` unless that is handled. It differs further: no data at all throws RangeError (the kernel would drop
+   * the descriptors), and more than 1024 buffers are a short write, not EMSGSIZE.
+   */
   sendVectoredWithAncillary(buffers: Buffers, ancillary?: SocketAncillary): number | WouldBlock {
     return sendVectored(this.fd, buffers, { ancillary, isStream: true });
   }
 
-  /** Sends everything; control messages go with the first bytes and are cleared then, so they cannot go twice. Bytes sent before the socket was full, for one that does not block. */
+  /**
+   * Rust has none. Sends everything; control messages go with the first bytes and are cleared then, so they cannot go twice. Returns the bytes
+   * sent before the socket was full, for one that does not block.
+   */
   sendAllWithAncillary(data: Uint8Array, ancillary?: SocketAncillary): number {
     let sent = 0;
     while (sent < data.byteLength) {
@@ -52,25 +62,46 @@ export class UnixStream implements Disposable {
     return sent;
   }
 
-  /** How many bytes came; 0 at the end. Control messages are cut to the ancillary's capacity: look at `truncated`. */
+  /**
+   * Rust: `recv_vectored_with_ancillary`. How many bytes came; 0 at the end. Control messages are cut to the ancillary's capacity: look at
+   * `truncated`. Unlike Rust, buffers without room throw RangeError: the kernel would take descriptors away and answer 0 as at the end.
+   */
   recvVectoredWithAncillary(buffers: Buffers, ancillary?: SocketAncillary): number | WouldBlock {
     const reception = receiveVectored(this.fd, buffers, { ancillary, isStream: true });
     return reception === "would-block" ? reception : reception.bytes;
   }
 
-  /** SO_PASSCRED: every message brings its sender's credentials. Set it before the sender sends, best on the listener. */
+  /** Rust: `set_passcred`. SO_PASSCRED: every message brings its sender's credentials. Set it before the sender sends, best on the listener. */
   setPasscred(on: boolean): void {
     setSocketOption(this.fd, "SO_PASSCRED", on);
   }
 
+  /** Rust: `passcred`. */
   passcred(): boolean {
     return getSocketOption(this.fd, "SO_PASSCRED") !== 0;
   }
 
+  /** Rust: `peer_cred`, whose pid is an Option: here it is 0 where the kernel knows none. */
   peerCred(): PeerCredentials {
     return peerCredentials(this.fd);
   }
 
+  /** Rust: `set_nonblocking`. */
+  setNonblocking(on: boolean): void {
+    setNonblocking(this.fd, on);
+  }
+
+  /** Rust: `local_addr`. */
+  localAddress(): SocketAddress {
+    return localAddress(this.fd);
+  }
+
+  /** Rust: `peer_addr`. */
+  remoteAddress(): SocketAddress {
+    return remoteAddress(this.fd);
+  }
+
+  /** Rust: `drop`. */
   close(): void {
     this.fd.close();
   }

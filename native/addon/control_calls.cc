@@ -1,0 +1,175 @@
+#include <cerrno>
+#include <memory>
+
+#include "arguments.h"
+#include "control_buffer.h"
+#include "exports.h"
+#include "outcome.h"
+
+// These calls are made for every message, and go around node-addon-api: its frame costs more than they do. A ControlBuffer is an external value
+// for the same reason: to find what a wrapped object wraps takes four times as long as all the rest of a call (bench/README.md).
+
+namespace holdfast::addon {
+
+namespace {
+
+// net.core.optmem_max bounds what the kernel takes in one call; far more than that is a mistake of the caller.
+constexpr uint32_t largest_capacity = 1U << 24;
+
+/** The arguments of a call: (buffer[, data]). */
+struct Call {
+  ControlBuffer* buffer = nullptr;
+  napi_value data = nullptr;
+
+  bool read(napi_env env, napi_callback_info info) {
+    size_t count = 2;
+    napi_value arguments[2];
+    void* found = nullptr;
+    if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok || napi_get_value_external(env, arguments[0], &found) != napi_ok) {
+      napi_throw_type_error(env, nullptr, "argument 0 must be a control buffer");
+      return false;
+    }
+    buffer = static_cast<ControlBuffer*>(found);
+    data = arguments[1];
+    return true;
+  }
+};
+
+napi_value bytes_or_again(napi_env env, const sys::Result<size_t>& result) { return outcome_or(env, result, EAGAIN); }
+
+napi_value boolean(napi_env env, bool value) { return Napi::Boolean::New(env, value); }
+
+void destroy(napi_env, void* buffer, void*) { delete static_cast<ControlBuffer*>(buffer); }
+
+/** (capacity in bytes) -> { handle, memory, table, request } */
+Napi::Value create(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const uint32_t capacity = arguments.natural(0);
+  if (!arguments.ok()) return {};
+  if (capacity > largest_capacity) {
+    Napi::RangeError::New(info.Env(), "capacity is at most 16777216 bytes").ThrowAsJavaScriptException();
+    return {};
+  }
+  auto buffer = std::make_unique<ControlBuffer>(info.Env(), capacity);
+  if (info.Env().IsExceptionPending()) return {};
+  Napi::Object parts = Napi::Object::New(info.Env());
+  parts.Set("memory", buffer->memory());
+  parts.Set("table", buffer->table());
+  parts.Set("request", buffer->request());
+  napi_value handle = nullptr;
+  if (napi_create_external(info.Env(), buffer.get(), destroy, nullptr, &handle) != napi_ok) return {};
+  static_cast<void>(buffer.release());
+  parts.Set("handle", handle);
+  return parts;
+}
+
+napi_value clear(napi_env env, napi_callback_info info) {
+  Call call;
+  if (call.read(env, info)) call.buffer->clear();
+  return nullptr;
+}
+
+napi_value add_fds(napi_env env, napi_callback_info info) {
+  Call call;
+  return call.read(env, info) ? boolean(env, call.buffer->add_fds()) : nullptr;
+}
+
+napi_value add_credentials(napi_env env, napi_callback_info info) {
+  Call call;
+  return call.read(env, info) ? boolean(env, call.buffer->add_credentials()) : nullptr;
+}
+
+napi_value take(napi_env env, napi_callback_info info) {
+  Call call;
+  if (call.read(env, info)) call.buffer->take();
+  return nullptr;
+}
+
+napi_value send(napi_env env, napi_callback_info info) {
+  Call call;
+  DataArgument data;
+  if (!call.read(env, info) || !data.read(env, call.data)) return nullptr;
+  return bytes_or_again(env, call.buffer->send(data.buffers(), nullptr));
+}
+
+napi_value compose_and_send(napi_env env, ControlBuffer& buffer, sys::DataBuffers data, const sys::Address* to) {
+  napi_value sent = nullptr;
+  if (buffer.compose()) {
+    sent = bytes_or_again(env, buffer.send(data, to));
+  } else {
+    napi_throw_range_error(env, nullptr, "the control messages do not fit the buffer");
+  }
+  buffer.clear();
+  return sent;
+}
+
+/** Composes, sends and clears. */
+napi_value post(napi_env env, napi_callback_info info) {
+  Call call;
+  DataArgument data;
+  if (!call.read(env, info) || !data.read(env, call.data)) return nullptr;
+  return compose_and_send(env, *call.buffer, data.buffers(), nullptr);
+}
+
+/** What a call to an address has: (buffer, data, family, name, port). */
+struct AddressedCall {
+  ControlBuffer* buffer = nullptr;
+  DataArgument data;
+  sys::Address to;
+
+  bool read(const Napi::CallbackInfo& info) {
+    Arguments arguments(info);
+    to = arguments.address(2);
+    if (!arguments.ok() || !info[0].IsExternal()) return false;
+    buffer = info[0].As<Napi::External<ControlBuffer>>().Data();
+    return data.read(info.Env(), info[1]);
+  }
+};
+
+Napi::Value send_to(const Napi::CallbackInfo& info) {
+  AddressedCall call;
+  if (!call.read(info)) return {};
+  return {info.Env(), bytes_or_again(info.Env(), call.buffer->send(call.data.buffers(), &call.to))};
+}
+
+Napi::Value post_to(const Napi::CallbackInfo& info) {
+  AddressedCall call;
+  if (!call.read(info)) return {};
+  return {info.Env(), compose_and_send(info.Env(), *call.buffer, call.data.buffers(), &call.to)};
+}
+
+napi_value receive(napi_env env, napi_callback_info info) {
+  Call call;
+  DataArgument data;
+  if (!call.read(env, info) || !data.read(env, call.data)) return nullptr;
+  return bytes_or_again(env, call.buffer->receive(data.buffers()));
+}
+
+napi_value sender(napi_env env, napi_callback_info info) {
+  Call call;
+  return call.read(env, info) ? static_cast<napi_value>(address_value(env, call.buffer->sender())) : nullptr;
+}
+
+}  // namespace
+
+void export_control_calls(Napi::Env env, Napi::Object exports) {
+  Napi::Object control = Napi::Object::New(env);
+  const auto set = [env, &control](const char* name, napi_callback call) {
+    napi_value function = nullptr;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, call, nullptr, &function) == napi_ok) control.Set(name, function);
+  };
+  control.Set("create", Napi::Function::New<create>(env, "create"));
+  set("clear", clear);
+  set("addFds", add_fds);
+  set("addCredentials", add_credentials);
+  set("take", take);
+  set("send", send);
+  control.Set("sendTo", Napi::Function::New<send_to>(env, "sendTo"));
+  set("post", post);
+  control.Set("postTo", Napi::Function::New<post_to>(env, "postTo"));
+  set("receive", receive);
+  set("sender", sender);
+  exports.Set("control", control);
+}
+
+}  // namespace holdfast::addon
