@@ -4,7 +4,8 @@
  * has its turn. To have few starts of keepers, one life dies at a step of the boot, at steps of some scripts, and at a step of the end.
  */
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Attempt, Life, type Script } from "./life.js";
+import { Life } from "./life.js";
+import type { Attempt, Script } from "./script.js";
 import { scripts } from "./scripts.js";
 
 /** A keeper waits twice as long after each death of a supervisor: with more than this, lives consist of waiting. */
@@ -22,11 +23,15 @@ interface Point {
 
 const names = ["boot", ...scripts.map(({ name }) => name), "end"];
 const survived = new Map<string, number>(names.map((name) => [name, 0]));
+const counted = new Map<string, number>();
 const problems = new Map<string, string[]>(names.map((name) => [name, []]));
 const waiting = new Map<string, number[]>(names.map((name) => [name, []]));
 
 /** One part of a life. A failure belongs to the point, and the life is not worth going on with. */
-async function part<T extends Attempt | { boot: Attempt }>({ name, killAfter }: Point, run: () => Promise<T>): Promise<T> {
+async function part<T extends Attempt | { boot: Attempt }>(
+  { name, killAfter }: Point,
+  run: () => Promise<T>,
+): Promise<T> {
   try {
     const done = await run();
     const { killed } = "boot" in done ? done.boot : done;
@@ -57,7 +62,11 @@ async function live(points: readonly Point[]): Promise<void> {
 /** Counts the steps: nobody is killed. */
 async function scout(): Promise<void> {
   const count = (name: string, { steps }: Attempt): void => {
-    waiting.set(name, Array.from({ length: steps.length + slack }, (_, index) => index + 1));
+    counted.set(name, steps.length);
+    waiting.set(
+      name,
+      Array.from({ length: steps.length + slack }, (_, index) => index + 1),
+    );
   };
   const { life, boot } = await Life.begin(Number.POSITIVE_INFINITY);
   count("boot", boot);
@@ -86,11 +95,14 @@ beforeAll(async () => {
     }
   });
   await Promise.all(lives);
+  const kills = names.map((name) => `${name} ${survived.get(name)} of ${counted.get(name)}`);
+  process.stdout.write(`supervisors killed after a step: ${kills.join(", ")}\n`);
 }, 300_000);
 
 describe("a supervisor that is killed after any one step", () => {
   test.each(names)("of %s loses nothing and does nothing twice", (name) => {
     expect(problems.get(name)).toEqual([]);
-    if (only === null) expect(survived.get(name)).toBeGreaterThan(0);
+    // Not all of them: notes that are written in one frame or in two make lives differ by a few steps.
+    if (only === null) expect(survived.get(name)).toBeGreaterThan(counted.get(name)! * 0.6);
   });
 });

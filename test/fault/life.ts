@@ -4,61 +4,33 @@ import { createConnection } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { freePort, type RunningHoldfast, startHoldfast } from "../../bench/lib/holdfast.mjs";
-import { isAlive, readProcess } from "../../bench/lib/proc.mjs";
+import { descendants, isAlive, readProcess } from "../../bench/lib/proc.mjs";
 import { until } from "../../bench/lib/until.mjs";
-import { startLoad } from "../../bench/load.mjs";
 import type { ServiceView } from "../../src/daemon/control/api.js";
 import { descriptorCount, processesMarked } from "../integration/census.js";
 import { fixture } from "../integration/fixture.js";
+import { Clients } from "./clients.js";
 import { type RecordLine, readRecord, repeated } from "./record.js";
+import { type Attempt, type Outcome, type Script, type ServiceName, services } from "./script.js";
 
 const preload = join(import.meta.dirname, "kill-after-step.cjs");
 const template = join(import.meta.dirname, "crash-points");
-const services = ["web", "api", "lazy"] as const;
-export type ServiceName = (typeof services)[number];
-type PerService = Partial<Record<ServiceName, number>>;
-
-/** What a script leads to, however often the supervisor dies meanwhile. Services that are not named do not change. */
-export interface Outcome {
-  /** Workers that are started, in all. */
-  readonly starts?: PerService;
-  /** Workers that are asked to stop, each once. */
-  readonly stops?: PerService;
-  readonly crashes?: PerService;
-  /** How many workers run afterwards, all of them ready. */
-  readonly size?: PerService;
-}
-
-/** Something that happens to a running Holdfast, and what undoes it. */
-export interface Script extends Outcome {
-  readonly name: string;
-  readonly act: (life: Life) => Promise<void>;
-  readonly undo?: Outcome & { readonly act: (life: Life) => Promise<void> };
-}
-
-/** What became of one script during which the supervisor was to be killed. */
-export interface Attempt {
-  readonly killed: boolean;
-  /** What the supervisor did while the script ran, the killed one to its end. */
-  readonly steps: readonly string[];
-}
-
 interface Before {
   readonly told: number;
   readonly sizes: Record<ServiceName, number>;
 }
 
 const settleTimeoutMs = 15_000;
-const running = { web: 2, api: 2, lazy: 0 };
+const nothing = { web: 0, api: 0, lazy: 0, stubborn: 0 };
+const running = { web: 2, api: 2, stubborn: 1 };
 
 /** One keeper from its start to its end, under requests all the time, and the supervisors that live and die in it. */
 export class Life {
   readonly holdfast: RunningHoldfast;
   readonly #ports: { readonly web: number; readonly lazy: number };
   readonly #mark: string;
-  #loads: ReturnType<typeof startLoad>[] = [];
-  #answering = new Set<number>();
-  #sizes: Record<ServiceName, number> = running;
+  #clients: Clients | undefined;
+  #sizes: Record<ServiceName, number> = nothing;
   #descriptors = 0;
 
   private constructor(holdfast: RunningHoldfast, mark: string, ports: { web: number; lazy: number }) {
@@ -81,9 +53,9 @@ export class Life {
     });
     const life = new Life(holdfast, mark, ports);
     try {
-      life.#startLoads();
-      const before = { told: 0, sizes: { web: 0, api: 0, lazy: 0 } };
-      const boot = await life.#settle(before, { starts: { web: 2, api: 2 }, size: { web: 2, api: 2 } });
+      const targets = [{ host: "127.0.0.1", port: ports.web }, { path: life.#file("api.sock") }];
+      life.#clients = new Clients(targets, settleTimeoutMs);
+      const boot = await life.#settle({ told: 0, sizes: nothing }, { starts: running, size: running });
       life.#descriptors = descriptorCount(holdfast.keeperPid!);
       return { life, boot };
     } catch (error) {
@@ -119,13 +91,14 @@ export class Life {
   async end(killAfter: number): Promise<Attempt> {
     const before = this.#before();
     const living = this.#living();
-    const failed = await this.#stopLoads();
+    const failed = (await this.#clients?.stop()) ?? [];
     if (killAfter > 0) writeFileSync(this.#file("kill-after"), String(killAfter));
     const exit = await this.holdfast.stop();
     const told = this.#told(before);
     const stopped = told.filter(({ what }) => what === "stop").map(({ pid }) => pid);
     const problems = [
       ...failed,
+      ...this.#strangers(),
       ...(exit.code === 0 ? [] : [`it exited with ${exit.code ?? exit.signal}`]),
       ...told.filter(({ what }) => what !== "stop").map((line) => `${line.what} of ${line.instance} at the end`),
       ...repeated(told),
@@ -141,7 +114,7 @@ export class Life {
 
   /** After a failure: ends whatever is left. */
   async abandon(): Promise<void> {
-    await this.#stopLoads();
+    await this.#clients?.stop();
     await this.holdfast.dispose();
   }
 
@@ -190,6 +163,12 @@ export class Life {
     });
   }
 
+  #strangers(): string[] {
+    const started = new Set(readRecord(this.#file("record")).map(({ pid }) => pid));
+    const answering = [...(this.#clients?.answering ?? [])];
+    return answering.filter((pid) => !started.has(pid)).map((pid) => `${pid} answered, which is no worker`);
+  }
+
   /** Waits until the outcome is there and nothing else, with the kill before or without it. */
   async #settle(before: Before, outcome: Outcome): Promise<Attempt> {
     const sizes = { ...before.sizes, ...outcome.size };
@@ -227,7 +206,7 @@ export class Life {
         return count === wanted ? [] : [`${service} has told ${what} ${count} times, not ${wanted}`];
       }),
     );
-    const problems = [...counted, ...repeated(readRecord(this.#file("record"))), ...this.#failures()];
+    const problems = [...counted, ...repeated(readRecord(this.#file("record"))), ...(this.#clients?.failures() ?? [])];
     if (problems.length > 0) return problems; // There is no need to look further, and looking costs the supervisor time.
     let views: ServiceView[];
     let supervisor: number;
@@ -245,7 +224,8 @@ export class Life {
       if (String(pids.sort()) !== String(known.sort())) problems.push(`${name} has ${pids}, of which ${known} run`);
     }
     const all = processesMarked(`TEST_MARK=${this.#mark}`).map((entry) => Number.parseInt(entry, 10));
-    const ours = new Set([this.holdfast.keeperPid!, supervisor, ...living.map(({ pid }) => pid)]);
+    const below = living.flatMap(({ pid }) => [pid, ...descendants(pid).map((entry) => entry.pid)]);
+    const ours = new Set([this.holdfast.keeperPid!, supervisor, ...below]);
     if (all.some((pid) => !ours.has(pid))) problems.push(`processes ${all}, known ${[...ours]}`);
     return problems;
   }
@@ -256,36 +236,5 @@ export class Life {
     rmSync(this.#file("killed"), { force: true });
     rmSync(this.#file("steps"), { force: true });
     return { killed, steps: steps.slice(0, -1) };
-  }
-
-  #startLoads(): void {
-    const targets = [{ host: "127.0.0.1", port: this.#ports.web }, { path: this.#file("api.sock") }];
-    this.#loads = targets.map((target) =>
-      startLoad({
-        target,
-        protocol: "line",
-        rate: 40,
-        timeoutMs: settleTimeoutMs,
-        durationMs: 300_000,
-        onAnswer: (pid) => this.#answering.add(Number(pid)),
-      }),
-    );
-  }
-
-  #failures(): string[] {
-    const results = this.#loads.map((load) => load.result());
-    return results.flatMap(({ outcomes, errors }) => {
-      const failed = Object.entries(outcomes).filter(([outcome, count]) => outcome !== "answered" && count > 0);
-      return failed.length === 0 ? [] : [`requests failed: ${JSON.stringify([failed, errors])}`];
-    });
-  }
-
-  async #stopLoads(): Promise<string[]> {
-    await Promise.all(this.#loads.map((load) => load.stop()));
-    const failures = this.#failures();
-    this.#loads = [];
-    const started = new Set(readRecord(this.#file("record")).map(({ pid }) => pid));
-    const strangers = [...this.#answering].filter((pid) => !started.has(pid));
-    return [...failures, ...strangers.map((pid) => `${pid} answered, which is no worker`)];
   }
 }

@@ -1,5 +1,5 @@
 import { gone } from "../../bench/lib/time-answer.mjs";
-import type { Life, Script } from "./life.js";
+import type { Script } from "./script.js";
 
 /** What happens in the life of a Holdfast between its boot and its end. */
 export const scripts: readonly Script[] = [
@@ -28,6 +28,13 @@ export const scripts: readonly Script[] = [
     stops: { web: 2 },
     size: { web: 0 },
     undo: { act: (life) => life.act("web", { action: "start" }), starts: { web: 2 }, size: { web: 2 } },
+  },
+  {
+    name: "a stop of a stubborn worker",
+    act: (life) => life.act("stubborn", { action: "stop" }),
+    stops: { stubborn: 1 },
+    size: { stubborn: 0 },
+    undo: { act: (life) => life.act("stubborn", { action: "start" }), starts: { stubborn: 1 }, size: { stubborn: 1 } },
   },
   {
     name: "a scale up",

@@ -24,6 +24,12 @@ import type { ServiceWorld } from "./service-world.js";
 import { endStray } from "./stray.js";
 import { factSentence, failureView, signalNumber } from "./words.js";
 
+/**
+ * Effects that change nothing which a new supervisor would not see or do again by itself: a look, a sweep of what is left. They do not wait
+ * for the state to be written; that happens once, at the end of the events at hand.
+ */
+const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set(["observe", "sweep"]);
+
 /** An answer to a command, before it is put into words. */
 export interface Answered {
   readonly answer: Answer;
@@ -104,9 +110,15 @@ export class ServiceRuntime {
     return () => this.#watchers.delete(changed);
   }
 
+  /** Begins its life. What its sockets are goes into the same note: a service with a note is not begun a second time. */
+  boot(): void {
+    this.#state = { ...this.#state, blocked: !this.#isBound() };
+    this.dispatch({ type: "boot" });
+  }
+
   /** Its sockets were bound, or could not be. */
   socketsChanged(): void {
-    const bound = this.config.sockets.every((socket) => this.#world.sockets.isBound(socket));
+    const bound = this.#isBound();
     if (bound === this.#state.blocked) this.dispatch({ type: bound ? "unblocked" : "blocked" });
   }
 
@@ -120,6 +132,7 @@ export class ServiceRuntime {
     } finally {
       this.#stepping = false;
     }
+    this.#write();
     this.#armTimer();
     for (const changed of this.#watchers) changed();
   }
@@ -193,12 +206,13 @@ export class ServiceRuntime {
     const step = stepService(this.#state, event, { at, policy: this.config, random: Math.random() });
     this.#state = step.state;
     for (const { worker } of workersOf(step.state)) pids.set(worker.id, worker.pid ?? pids.get(worker.id));
-    this.#write();
+    if (step.effects.some(({ type }) => !REPEATABLE.has(type))) this.#write();
+    for (const effect of step.effects) this.#perform(effect);
+    // Words come last: a worker that is started again does not wait for them.
     const lines = event.type === "worker" ? (event.lines ?? []) : [];
     for (const fact of step.facts) {
       this.#report(fact, { now: at, lines, pid: "worker" in fact ? pids.get(fact.worker) : undefined });
     }
-    for (const effect of step.effects) this.#perform(effect);
   }
 
   #write(): void {
@@ -255,6 +269,10 @@ export class ServiceRuntime {
     };
     this.#world.log[level](message, { event: type, ...where, ...(pid === undefined ? {} : { pid }) });
     this.#world.events.add({ type, message, ...where, data: { ...rest, ...(pid === undefined ? {} : { pid }) } });
+  }
+
+  #isBound(): boolean {
+    return this.config.sockets.every((socket) => this.#world.sockets.isBound(socket));
   }
 
   #find(id: number): Worker | undefined {

@@ -130,9 +130,12 @@ export class Supervisor {
 
   #startServices(): void {
     for (const [name, service] of this.#services) {
+      if (service.isNew) {
+        service.boot();
+        continue;
+      }
       service.socketsChanged();
-      if (service.isNew) service.dispatch({ type: "boot" });
-      else this.#log.debug(`${name} was taken over`);
+      this.#log.debug(`${name} was taken over`);
     }
   }
 

@@ -105,6 +105,35 @@ describe("a notify socket", () => {
     expect(() => receiver.drain()).toThrow("refused");
   });
 
+  test("keeps a message until its callback has returned, so that whoever adopts it after a crash hears it too", () => {
+    const heard: Record<string, string>[] = [];
+    notify("READY=1", { socket: receiver.address });
+    receiver.start((message) => {
+      messages.push(message);
+      const next = NotifySocket.adopt(duplicate(receiver.fd()));
+      next.start((again) => heard.push(fieldsOf(again)));
+      next.drain();
+      next.close();
+      expect(heard).toEqual([{ READY: "1" }]);
+      notify("STATUS=later", { socket: receiver.address });
+      receiver.drain(); // Does not begin with the same message again.
+      receiver.close();
+    });
+    receiver.drain();
+    expect(messages).toHaveLength(1);
+  });
+
+  test("does not deliver a message again whose callback threw", () => {
+    notify("READY=1", { socket: receiver.address });
+    receiver.start((message) => {
+      messages.push(message);
+      throw new Error("refused");
+    });
+    expect(() => receiver.drain()).toThrow("refused");
+    receiver.drain();
+    expect(messages).toHaveLength(1);
+  });
+
   test("drops what is malformed, too long or cut, and goes on", () => {
     using from = socket("unix-dgram", "unix");
     const to = { kind: "unix", path: receiver.address } as const;
