@@ -14,8 +14,8 @@ import { buildPrograms } from "./lib/programs.mjs";
 import { printTable } from "./lib/table.mjs";
 import { until } from "./lib/until.mjs";
 
-/** What starting left behind is not idle time: V8 collects the garbage of the start for another quarter of a minute. */
-const SETTLE_MS = 20_000;
+/** What starting left behind is not idle time: V8 collects the garbage of the start for another half a minute. */
+const SETTLE_MS = 40_000;
 
 const { values } = parseArgs({
   options: { services: { type: "string", default: "1,50,200" }, seconds: { type: "string", default: "30" } },
