@@ -1,10 +1,12 @@
 /*
  * The floor: sendmsg + recvmsg + close on a stream pair, once for each iteration.
+ * `ancillary thread`: with a second thread that sleeps, because the kernel counts references to files only where threads share them, as in Node.
  * Reads lines `LOOP ITERATIONS` and answers each with nanoseconds for one iteration. LOOP: bytes, fd, fds, credentials.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -88,8 +90,18 @@ static double now_ns(void)
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-int main(void)
+static void *sleep_on(void *unused)
 {
+	for (;;)
+		pause();
+	return unused;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t thread;
+	if (argc > 1 && strcmp(argv[1], "thread") == 0 && pthread_create(&thread, NULL, sleep_on, NULL) != 0)
+		fail("pthread_create");
 	char name[32];
 	long iterations;
 	while (scanf("%31s %ld", name, &iterations) == 2) {

@@ -16,6 +16,7 @@ const PROGRAMS = {
   flood: ["flood.c"],
   activator: ["activator.c", "start.c"],
   supervisor: ["supervisor.c", "start.c"],
+  ancillary: ["ancillary.c"],
 };
 
 /** Paths of the compiled C programs, by name; compiles those that are older than their sources. Needs a C compiler. */
@@ -27,7 +28,18 @@ export function buildPrograms() {
     const inputs = files.map((file) => join(sources, file));
     const outdated = !existsSync(path) || inputs.some((file) => statSync(file).mtimeMs > statSync(path).mtimeMs);
     if (outdated) {
-      const flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-o", path];
+      const flags = [
+        "-std=gnu11",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Wshadow",
+        "-Werror",
+        "-pthread",
+        "-o",
+        path,
+      ];
       execFileSync(process.env.CC ?? "cc", [...flags, ...inputs], { stdio: "inherit" });
     }
     paths[name] = path;

@@ -1,6 +1,14 @@
-/** The loops through `send` and `receive`: checked arguments, data of its own for each message, owned descriptors closed one by one. */
+/** The loops through `send` and `receive`: checked arguments, data of its own for each message, owned descriptors, closed with `closeAll`. */
 import { openSync } from "node:fs";
-import { OwnedFd, ownCredentials, receive, send, setSocketOption, socketPair } from "../../dist/ancillary/index.js";
+import {
+  closeAll,
+  OwnedFd,
+  ownCredentials,
+  receive,
+  send,
+  setSocketOption,
+  socketPair,
+} from "../../dist/ancillary/index.js";
 import { fdsOf, serve } from "./serve.mjs";
 
 await serve((name) => {
@@ -16,7 +24,7 @@ await serve((name) => {
       for (let i = 0; i < iterations; i++) {
         if (send(sender, message) !== 1) throw new Error("not sent");
         const received = receive(receiver);
-        for (const fd of received.fds) fd.close();
+        closeAll(received);
         if (received.data.length !== 1 || received.fds.length !== fds.length) throw new Error("something else came");
         if ((received.credentials !== undefined) !== withCredentials) throw new Error("something else came");
       }

@@ -1,14 +1,44 @@
-/** The loops through the thin layer, in the shape of the Rust program; buffers are made once. */
+/**
+ * The loops through the thin layer, in the shape of the Rust program; buffers are made once.
+ * `thin.mjs owners`: the descriptors that came are taken as owners, which are closed; otherwise the buffer closes them.
+ */
 import { openSync } from "node:fs";
-import { OwnedFd, ownCredentials, SocketAncillary, UnixStream } from "../../dist/ancillary/index.js";
+import { closeAll, OwnedFd, ownCredentials, SocketAncillary, UnixStream } from "../../dist/ancillary/index.js";
 import { fdsOf, serve } from "./serve.mjs";
+
+/** How many descriptors and credentials came; the descriptors are closed. */
+function closeInBuffer(incoming) {
+  if (incoming.isEmpty) return 0;
+  const fds = incoming.unclaimed;
+  if (fds > 0) {
+    incoming.clear();
+    return fds;
+  }
+  let credentials = 0;
+  for (const message of incoming.messages()) {
+    if (message.kind === "ScmCredentials") credentials += message.credentials.length;
+  }
+  return credentials;
+}
+
+function closeOwners(incoming) {
+  let found = 0;
+  for (const message of incoming.messages()) {
+    if (message.kind === "ScmRights") {
+      closeAll(message);
+      found += message.fds.length;
+    } else if (message.kind === "ScmCredentials") found += message.credentials.length;
+  }
+  return found;
+}
+
+const close = process.argv[2] === "owners" ? closeOwners : closeInBuffer;
 
 await serve((name) => {
   const [sender, receiver] = UnixStream.pair();
   const file = OwnedFd.adopt(openSync("/dev/null", "r"));
   const fds = Array(fdsOf[name]).fill(file);
   const withCredentials = name === "credentials";
-  const expected = fds.length + Number(withCredentials);
   receiver.setPasscred(withCredentials);
   const credentials = [ownCredentials()];
   const outgoing = new SocketAncillary(256);
@@ -18,19 +48,12 @@ await serve((name) => {
   return {
     run(iterations) {
       for (let i = 0; i < iterations; i++) {
-        outgoing.clear();
+        if (!outgoing.isEmpty) outgoing.clear();
         if (fds.length > 0) outgoing.addFds(fds);
-        if (withCredentials) outgoing.addCreds(credentials);
+        else if (withCredentials) outgoing.addCreds(credentials);
         if (sender.sendVectoredWithAncillary(data, outgoing) !== 1) throw new Error("not sent");
         if (receiver.recvVectoredWithAncillary(room, incoming) !== 1) throw new Error("not received");
-        let found = 0;
-        for (const message of incoming.messages()) {
-          if (message.kind === "ScmRights") {
-            for (const fd of message.fds) fd.close();
-            found += message.fds.length;
-          } else if (message.kind === "ScmCredentials") found += message.credentials.length;
-        }
-        if (found !== expected) throw new Error("something else came");
+        if (close(incoming) !== fds.length + Number(withCredentials)) throw new Error("something else came");
       }
     },
     close() {

@@ -56,6 +56,8 @@ class DataArgument {
   /** False, with a TypeError thrown, if `value` is neither. */
   bool read(napi_env env, napi_value value);
   sys::DataBuffers buffers();
+  /** Null if it is an array. */
+  const iovec* single() const { return is_single_ ? &single_ : nullptr; }
 
  private:
   iovec single_{};

@@ -1,6 +1,7 @@
 #include "control_buffer.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "../sys/descriptor.h"
 
@@ -68,7 +69,14 @@ void ControlBuffer::describe() {
   table_[2] = static_cast<int32_t>(messages_);
 }
 
+void ControlBuffer::clear_if_asked() {
+  if (asked(field_clear) == 0) return;
+  request_[field_clear] = 0;
+  reset(Holds::outgoing);
+}
+
 void ControlBuffer::start_adding() {
+  clear_if_asked();
   if (holds_ == Holds::incoming) reset(Holds::outgoing);
   table_[1] = 0;
 }
@@ -91,6 +99,7 @@ bool ControlBuffer::add_credentials() {
 }
 
 bool ControlBuffer::compose() {
+  request_[field_clear] = 0;
   reset(Holds::outgoing);
   if (asked_count() > 0 && !append_fds()) return false;
   if (asked(field_with_credentials) == 0) return true;
@@ -105,26 +114,34 @@ void ControlBuffer::take() {
   pending_.erase(std::remove_if(pending_.begin(), pending_.end(), is_wanted), pending_.end());
 }
 
-sys::Result<size_t> ControlBuffer::send(sys::DataBuffers data, const sys::Address* to) {
+sys::Result<sys::Done> ControlBuffer::keep(int error, const char* call, size_t bytes) {
+  table_[3] = error == 0 ? static_cast<int32_t>(bytes) : -error;
+  return error == 0 || error == EAGAIN ? sys::done() : sys::failure<sys::Done>(error, call);
+}
+
+sys::Result<sys::Done> ControlBuffer::send(sys::DataBuffers data, const sys::Address* to) {
+  clear_if_asked();
   table_[1] = 0;
   // What came in is never passed on: only what was added is sent.
   const size_t length = holds_ == Holds::outgoing ? length_ : 0;
-  return sys::send_message(asked(field_fd), data, bytes_, length, to, asked(field_flags));
+  const sys::Result<size_t> sent = sys::send_message(asked(field_fd), data, bytes_, length, to, asked(field_flags));
+  return keep(sent.error, sent.call, sent.value);
 }
 
-sys::Result<size_t> ControlBuffer::receive(sys::DataBuffers data) {
+sys::Result<sys::Done> ControlBuffer::receive(sys::DataBuffers data) {
+  request_[field_clear] = 0;
   reset(Holds::incoming);
   sender_.length = 0;
   const size_t room = std::min(static_cast<size_t>(std::max(asked(field_limit), 0)), capacity_);
   sys::Address* from = asked(field_with_sender) != 0 ? &sender_ : nullptr;
   const sys::Result<sys::Received> received = sys::receive_message(asked(field_fd), data, bytes_, room, from, asked(field_flags));
-  if (!received.ok()) return sys::failure<size_t>(received.error, received.call);
-  length_ = std::min(received.value.control_length, capacity_);
-  describe();
-  table_[1] = received.value.flags;
-  table_[3] = static_cast<int32_t>(received.value.bytes);
-  table_[4] = static_cast<int32_t>(sender_.length);
-  return sys::success(received.value.bytes);
+  if (received.ok()) {
+    length_ = std::min(received.value.control_length, capacity_);
+    describe();
+    table_[1] = received.value.flags;
+    table_[4] = static_cast<int32_t>(sender_.length);
+  }
+  return keep(received.error, received.call, received.value.bytes);
 }
 
 }  // namespace holdfast::addon

@@ -16,7 +16,7 @@ namespace holdfast::addon {
  * A buffer for control messages, registered once and used for many messages.
  *
  * `memory` (an ArrayBuffer) holds the bytes; `table` (an Int32Array) says what is in them, so that script reads both without a call:
- * [0] length, [1] msg_flags of the last receive, [2] messages, [3] bytes of data of the last receive, [4] length of the
+ * [0] length, [1] msg_flags of the last receive, [2] messages, [3] what the last send or receive gave: bytes, or -EAGAIN, [4] length of the
  * sender's address (0: it has none), then for each message level, type, offset of the payload, size of the payload.
  *
  * `request` (an Int32Array) is the same in the other direction: what the next call works with, at the places of `Field`. Script writes
@@ -35,6 +35,7 @@ class ControlBuffer {
     field_limit,             // bytes of the buffer that a receive may use
     field_with_sender,       // 0 or 1: a receive asks for the address
     field_message,           // whose descriptors `take` gives away; negative: those of all
+    field_clear,             // 1: clear before an add or a send; the call makes it 0
     field_count,             // how many items there are, or triples of them
     field_with_credentials,  // 0 or 1: `compose` adds the three that follow
     field_pid,
@@ -55,16 +56,21 @@ class ControlBuffer {
   /** The address that the last receive asked for. */
   const sys::Address& sender() const { return sender_; }
 
+  /** Where the data of a call was, for the next one that uses the same. It is not kept alive here. */
+  void keep_data(iovec data) { kept_data_ = data; }
+  sys::DataBuffers kept_data() { return {&kept_data_, 1}; }
+
   void clear() { reset(Holds::outgoing); }
   /** One message with the items. False, and nothing added, if it does not fit. */
   bool add_fds();
   /** One message with the items, three for each. False, and nothing added, if it does not fit. */
   bool add_credentials();
-  /** Clears, then adds a message with the items as descriptors, if there are any, and one with credentials. False if they do not fit. */
+  /** Clears, then adds a message with the items as descriptors, if there are any, and one with credentials. False if they do not fit. The table does not show them. */
   bool compose();
+  void drop_composed() { length_ = 0; }
   void take();
-  sys::Result<size_t> send(sys::DataBuffers data, const sys::Address* to);
-  sys::Result<size_t> receive(sys::DataBuffers data);
+  sys::Result<sys::Done> send(sys::DataBuffers data, const sys::Address* to);
+  sys::Result<sys::Done> receive(sys::DataBuffers data);
 
  private:
   enum class Holds { outgoing, incoming };
@@ -73,7 +79,10 @@ class ControlBuffer {
   /** What is out of its range becomes a number that does not fit either. */
   size_t asked_count() const { return asked(field_count) < 0 ? capacity_ : static_cast<size_t>(asked(field_count)); }
   bool append_fds() { return sys::append_rights(bytes_, capacity_, length_, request_ + field_items, asked_count()); }
+  void clear_if_asked();
   void start_adding();
+  /** Keeps what a call gave for the script to read; a failure other than EAGAIN is passed on. */
+  sys::Result<sys::Done> keep(int error, const char* call, size_t bytes);
   void reset(Holds next);
   /** Describes the buffer in the table and owns the descriptors that came. Allocates nothing. */
   void describe();
@@ -85,12 +94,13 @@ class ControlBuffer {
   Napi::Reference<Napi::Int32Array> request_reference_;
   uint8_t* bytes_ = nullptr;
   int32_t* table_ = nullptr;
-  const int32_t* request_ = nullptr;
+  int32_t* request_ = nullptr;
   size_t capacity_ = 0;
   size_t length_ = 0;
   size_t messages_ = 0;
   Holds holds_ = Holds::outgoing;
   sys::Address sender_;
+  iovec kept_data_{};
 
   /** Descriptors that came and were not taken, with the message they came in. Room for all is reserved at the start. */
   struct Pending {

@@ -1,4 +1,3 @@
-#include <cerrno>
 #include <memory>
 
 #include "arguments.h"
@@ -19,7 +18,6 @@ constexpr uint32_t largest_capacity = 1U << 24;
 /** The arguments of a call: (buffer[, data]). */
 struct Call {
   ControlBuffer* buffer = nullptr;
-  napi_value data = nullptr;
 
   bool read(napi_env env, napi_callback_info info) {
     size_t count = 2;
@@ -30,12 +28,32 @@ struct Call {
       return false;
     }
     buffer = static_cast<ControlBuffer*>(found);
-    data = arguments[1];
+    has_data_ = count > 1;
+    value_ = arguments[1];
     return true;
   }
+
+  /** The data; without an argument that of the call before, whose Uint8Array script has kept alive and found as long as it was. */
+  bool read_data(napi_env env) {
+    if (!has_data_) return true;
+    if (!given_.read(env, value_)) return false;
+    if (given_.single() != nullptr) buffer->keep_data(*given_.single());
+    return true;
+  }
+
+  sys::DataBuffers data() { return has_data_ && given_.single() == nullptr ? given_.buffers() : buffer->kept_data(); }
+
+ private:
+  bool has_data_ = false;
+  napi_value value_ = nullptr;
+  DataArgument given_;
 };
 
-napi_value bytes_or_again(napi_env env, const sys::Result<size_t>& result) { return outcome_or(env, result, EAGAIN); }
+/** Nothing is returned: what the call gave is in the table. */
+napi_value done_or_thrown(napi_env env, const sys::Result<sys::Done>& result) {
+  if (!result.ok()) throw_failure(env, result.error, result.call);
+  return nullptr;
+}
 
 napi_value boolean(napi_env env, bool value) { return Napi::Boolean::New(env, value); }
 
@@ -87,28 +105,25 @@ napi_value take(napi_env env, napi_callback_info info) {
 
 napi_value send(napi_env env, napi_callback_info info) {
   Call call;
-  DataArgument data;
-  if (!call.read(env, info) || !data.read(env, call.data)) return nullptr;
-  return bytes_or_again(env, call.buffer->send(data.buffers(), nullptr));
+  if (!call.read(env, info) || !call.read_data(env)) return nullptr;
+  return done_or_thrown(env, call.buffer->send(call.data(), nullptr));
 }
 
 napi_value compose_and_send(napi_env env, ControlBuffer& buffer, sys::DataBuffers data, const sys::Address* to) {
-  napi_value sent = nullptr;
-  if (buffer.compose()) {
-    sent = bytes_or_again(env, buffer.send(data, to));
-  } else {
+  if (!buffer.compose()) {
+    buffer.clear();
     napi_throw_range_error(env, nullptr, "the control messages do not fit the buffer");
+    return nullptr;
   }
-  buffer.clear();
-  return sent;
+  const sys::Result<sys::Done> sent = buffer.send(data, to);
+  buffer.drop_composed();
+  return done_or_thrown(env, sent);
 }
 
-/** Composes, sends and clears. */
 napi_value post(napi_env env, napi_callback_info info) {
   Call call;
-  DataArgument data;
-  if (!call.read(env, info) || !data.read(env, call.data)) return nullptr;
-  return compose_and_send(env, *call.buffer, data.buffers(), nullptr);
+  if (!call.read(env, info) || !call.read_data(env)) return nullptr;
+  return compose_and_send(env, *call.buffer, call.data(), nullptr);
 }
 
 /** What a call to an address has: (buffer, data, family, name, port). */
@@ -128,21 +143,20 @@ struct AddressedCall {
 
 Napi::Value send_to(const Napi::CallbackInfo& info) {
   AddressedCall call;
-  if (!call.read(info)) return {};
-  return {info.Env(), bytes_or_again(info.Env(), call.buffer->send(call.data.buffers(), &call.to))};
+  if (call.read(info)) done_or_thrown(info.Env(), call.buffer->send(call.data.buffers(), &call.to));
+  return info.Env().Undefined();
 }
 
 Napi::Value post_to(const Napi::CallbackInfo& info) {
   AddressedCall call;
-  if (!call.read(info)) return {};
-  return {info.Env(), compose_and_send(info.Env(), *call.buffer, call.data.buffers(), &call.to)};
+  if (call.read(info)) compose_and_send(info.Env(), *call.buffer, call.data.buffers(), &call.to);
+  return info.Env().Undefined();
 }
 
 napi_value receive(napi_env env, napi_callback_info info) {
   Call call;
-  DataArgument data;
-  if (!call.read(env, info) || !data.read(env, call.data)) return nullptr;
-  return bytes_or_again(env, call.buffer->receive(data.buffers()));
+  if (!call.read(env, info) || !call.read_data(env)) return nullptr;
+  return done_or_thrown(env, call.buffer->receive(call.data()));
 }
 
 napi_value sender(napi_env env, napi_callback_info info) {

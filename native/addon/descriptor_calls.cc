@@ -27,11 +27,27 @@ napi_value close_one(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-Napi::Value close_many(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const std::vector<int> fds = arguments.integers(0);
-  if (arguments.ok()) sys::close_all(fds.data(), fds.size());
-  return info.Env().Undefined();
+/** (fds: Int32Array, how many of them) closes all; throws the first failure when it has. */
+napi_value close_many(napi_env env, napi_callback_info info) {
+  size_t argument_count = 2;
+  napi_value arguments[2];
+  napi_typedarray_type type = napi_uint8_array;
+  size_t room = 0;
+  void* data = nullptr;
+  uint32_t count = 0;
+  if (napi_get_cb_info(env, info, &argument_count, arguments, nullptr, nullptr) != napi_ok ||
+      napi_get_typedarray_info(env, arguments[0], &type, &room, &data, nullptr, nullptr) != napi_ok || type != napi_int32_array ||
+      napi_get_value_uint32(env, arguments[1], &count) != napi_ok || count > room) {
+    napi_throw_type_error(env, nullptr, "the arguments must be an Int32Array and a count");
+    return nullptr;
+  }
+  sys::Result<sys::Done> first = sys::done();
+  for (uint32_t i = 0; i < count; i++) {
+    const sys::Result<sys::Done> closed = sys::close_descriptor(static_cast<const int32_t*>(data)[i]);
+    if (first.ok()) first = closed;
+  }
+  if (!first.ok()) throw_failure(env, first.error, first.call);
+  return nullptr;
 }
 
 Napi::Value duplicate(const Napi::CallbackInfo& info) {
@@ -125,9 +141,12 @@ Napi::Value poll_readable(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void export_descriptor_calls(Napi::Env env, Napi::Object exports) {
-  napi_value close = nullptr;
-  if (napi_create_function(env, "close", NAPI_AUTO_LENGTH, close_one, nullptr, &close) == napi_ok) exports.Set("close", close);
-  exports.Set("closeMany", Napi::Function::New<close_many>(env, "closeMany"));
+  const auto set = [env, &exports](const char* name, napi_callback call) {
+    napi_value function = nullptr;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, call, nullptr, &function) == napi_ok) exports.Set(name, function);
+  };
+  set("close", close_one);
+  set("closeMany", close_many);
   exports.Set("duplicate", Napi::Function::New<duplicate>(env, "duplicate"));
   exports.Set("setNonblocking", Napi::Function::New<set_nonblocking>(env, "setNonblocking"));
   exports.Set("isNonblocking", Napi::Function::New<is_nonblocking>(env, "isNonblocking"));

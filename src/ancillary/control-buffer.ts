@@ -1,5 +1,6 @@
 import { ControlTable } from "./control-table.js";
 import { type ControlHandle, type NativeData, native } from "./native.js";
+import { type Fd, numberOf } from "./owned-fd.js";
 import { nativeAddress, type SocketAddress } from "./socket-address.js";
 import type { SocketCred } from "./socket-cred.js";
 
@@ -9,10 +10,13 @@ export interface Post {
   /** Of sendmsg(2). */
   flags: number;
   /** No control message if there are none. */
-  fds: readonly number[];
+  fds: readonly Fd[];
   credentials: SocketCred | undefined;
   to: SocketAddress | undefined;
 }
+
+/** Larger data is not kept for the next call, because that keeps it alive. */
+const mostKept = 65536;
 
 /** Places in `request`: `Field` in native/addon/control_buffer.h. */
 const at = {
@@ -21,18 +25,20 @@ const at = {
   limit: 2,
   withSender: 3,
   message: 4,
-  count: 5,
-  withCredentials: 6,
-  pid: 7,
-  uid: 8,
-  gid: 9,
-  items: 10,
+  clear: 5,
+  count: 6,
+  withCredentials: 7,
+  pid: 8,
+  uid: 9,
+  gid: 10,
+  items: 11,
 } as const;
 
-const calls = native.control;
+const { create, addFds, addCredentials, take, send, sendTo, post, postTo, receive, sender } = native.control;
+const clearNow = native.control.clear;
 
 /**
- * A native control buffer, with what is in it as `table`. Descriptors are bare numbers here, and callers have checked everything they pass.
+ * A native control buffer, with what is in it as `table`. Callers have checked everything they pass, except whether descriptors are open.
  *
  * Integers reach the native side through an Int32Array that both share: to pass one costs nearly as much as a whole call, to write it
  * there next to nothing.
@@ -43,10 +49,15 @@ export class ControlBuffer {
   readonly memory: ArrayBuffer;
   readonly #handle: ControlHandle;
   readonly #request: Int32Array;
+  /** False if no descriptor can be in it: nothing came since it was cleared. */
+  #mayOwn = false;
+  /** The data of the last call. */
+  #kept: Uint8Array | undefined;
+  #keptSize = 0;
 
   /** `capacity` in bytes, at most 16 MiB. Throws TypeError and RangeError. */
   constructor(capacity: number) {
-    const { handle, memory, table, request } = calls.create(capacity);
+    const { handle, memory, table, request } = create(capacity);
     this.#handle = handle;
     this.#request = request;
     this.memory = memory;
@@ -55,26 +66,52 @@ export class ControlBuffer {
 
   /** Closes what came and was not taken. */
   clear(): void {
-    calls.clear(this.#handle);
+    if (this.#mayOwn) {
+      this.#mayOwn = false;
+      clearNow(this.#handle);
+    } else if (this.table.length > 0 || this.table.flags !== 0) {
+      // Nothing to close: the next call does it on its way.
+      this.#request[at.clear] = 1;
+      this.table.forget();
+    }
   }
 
-  /** One message with these. False, and nothing added, if it does not fit. */
-  addFds(numbers: readonly number[]): boolean {
-    this.#ask(numbers);
-    return calls.addFds(this.#handle);
+  /** One message with these. False, and nothing added, if it does not fit. Throws ERR_FD_CLOSED. */
+  addFds(fds: readonly Fd[]): boolean {
+    this.#ask(fds);
+    this.#mayOwn = false; // Adding closes what came.
+    return addFds(this.#handle);
+  }
+
+  /** The same with numbers. */
+  addNumbers(numbers: readonly number[]): boolean {
+    const request = this.#request;
+    request[at.count] = numbers.length; // What there is no room for does not fit the buffer either.
+    const room = Math.min(numbers.length, request.length - at.items);
+    for (let index = 0; index < room; index++) request[at.items + index] = numbers[index]!;
+    this.#mayOwn = false;
+    return addFds(this.#handle);
   }
 
   /** One message with these. False, and nothing added, if it does not fit. */
   addCredentials(list: readonly SocketCred[]): boolean {
-    this.#ask(list.flatMap(({ pid, uid, gid }) => [pid, uid, gid]));
-    this.#request[at.count] = list.length;
-    return calls.addCredentials(this.#handle);
+    const request = this.#request;
+    request[at.count] = list.length;
+    let item: number = at.items;
+    for (let index = 0; index < list.length && item + 3 <= request.length; index++) {
+      const { pid, uid, gid } = list[index]!;
+      request[item++] = pid;
+      request[item++] = uid;
+      request[item++] = gid;
+    }
+    this.#mayOwn = false;
+    return addCredentials(this.#handle);
   }
 
   /** Gives the descriptors of one message away. */
   take(message: number): void {
     this.#request[at.message] = message;
-    calls.take(this.#handle);
+    take(this.#handle);
   }
 
   /** Gives the descriptors of all messages away. */
@@ -86,7 +123,13 @@ export class ControlBuffer {
   send(fd: number, data: NativeData, flags: number, to: SocketAddress | undefined): number {
     this.#request[at.fd] = fd;
     this.#request[at.flags] = flags;
-    return to === undefined ? calls.send(this.#handle, data) : calls.sendTo(this.#handle, data, ...nativeAddress(to));
+    if (to !== undefined) sendTo(this.#handle, data, ...nativeAddress(to));
+    else if (this.#isKept(data)) send(this.#handle);
+    else {
+      send(this.#handle, data);
+      this.#keep(data);
+    }
+    return this.table.outcome;
   }
 
   /** Adds, sends and clears in one call: bytes, or EAGAIN. The buffer is empty after it, whatever happened. */
@@ -101,7 +144,13 @@ export class ControlBuffer {
       request[at.uid] = credentials.uid;
       request[at.gid] = credentials.gid;
     }
-    return to === undefined ? calls.post(this.#handle, data) : calls.postTo(this.#handle, data, ...nativeAddress(to));
+    if (to !== undefined) postTo(this.#handle, data, ...nativeAddress(to));
+    else if (this.#isKept(data)) post(this.#handle);
+    else {
+      post(this.#handle, data);
+      this.#keep(data);
+    }
+    return this.table.outcome;
   }
 
   /** recvmsg(2) with at most `limit` bytes for control messages: bytes of data, or EAGAIN. What came before and was not taken is closed. */
@@ -111,18 +160,43 @@ export class ControlBuffer {
     request[at.flags] = flags;
     request[at.limit] = limit;
     request[at.withSender] = withSender ? 1 : 0;
-    return calls.receive(this.#handle, data);
+    this.#mayOwn = true;
+    if (this.#isKept(data)) receive(this.#handle);
+    else {
+      receive(this.#handle, data);
+      this.#keep(data);
+    }
+    return this.table.outcome;
   }
 
   /** Of the last receive `withSender`. */
   sender(): SocketAddress {
-    return calls.sender(this.#handle);
+    return sender(this.#handle);
   }
 
-  #ask(items: readonly number[]): void {
+  /**
+   * Whether the native side has this data from the call before: to find where a Uint8Array is takes it longer than the rest of a call. One that
+   * was detached meanwhile has no length any more; nothing else moves the bytes of a live one. A call that is made with other data must succeed before `keep`.
+   */
+  #isKept(data: NativeData): boolean {
+    if (data === this.#kept && data.length === this.#keptSize) return true;
+    this.#kept = undefined;
+    return false;
+  }
+
+  #keep(data: NativeData): void {
+    if (!(data instanceof Uint8Array) || data.length > mostKept) return;
+    this.#kept = data;
+    this.#keptSize = data.length;
+  }
+
+  #ask(fds: readonly Fd[]): void {
     const request = this.#request;
-    const room = Math.min(items.length, request.length - at.items);
-    request[at.count] = items.length; // What there is no room for does not fit the buffer either.
-    for (let index = 0; index < room; index++) request[at.items + index] = items[index]!;
+    const room = request.length - at.items;
+    request[at.count] = fds.length;
+    for (let index = 0; index < fds.length; index++) {
+      const number = numberOf(fds[index]!);
+      if (index < room) request[at.items + index] = number;
+    }
   }
 }

@@ -47,8 +47,17 @@ export class ControlTable {
   get messages(): number {
     return this.#table[2]!;
   }
+  /** What the last send or receive gave: bytes of data, or EAGAIN. */
+  get outcome(): number {
+    return this.#table[3]!;
+  }
   get hasSender(): boolean {
     return this.#table[4]! > 0;
+  }
+  /** Makes messages that wait to be sent invisible. The native side is told before it uses them. */
+  forget(): void {
+    const table = this.#table;
+    table[0] = table[1] = table[2] = 0;
   }
   level(message: number): number {
     return this.#table[headFields + message * entryFields]!;
@@ -78,7 +87,8 @@ export class ControlTable {
     let count = 0;
     for (let index = message; index < this.messages; index++) {
       const kind = this.kind(index);
-      if (kind === "rights" || kind === "pidfd") count += this.slots(index).filter((slot) => slot >= 0).length;
+      if (kind !== "rights" && kind !== "pidfd") continue;
+      for (let at = this.slotCount(index) - 1; at >= 0; at--) if (this.slot(index, at) >= 0) count += 1;
     }
     return count;
   }

@@ -10,7 +10,7 @@ import {
   mostBuffers,
   mostFds,
 } from "./control-table.js";
-import { type Fd, numberOf, OwnedFd } from "./owned-fd.js";
+import { closeOwners, type Fd, numberOf, OwnedFd } from "./owned-fd.js";
 import { EAGAIN } from "./socket.js";
 import type { SocketAddress } from "./socket-address.js";
 import { isKnown, type SocketCred } from "./socket-cred.js";
@@ -69,7 +69,10 @@ export interface ReceiveOptions {
   pidfd?: boolean;
   /** Do not throw when control messages were cut; the result says so instead. */
   allowTruncated?: boolean;
-  /** MSG_PEEK: the message stays in the queue. Its descriptors are duplicates, new ones at each call. */
+  /**
+   * MSG_PEEK: the message stays in the queue. Its descriptors are duplicates, new ones at each call. On a stream the kernel shows the next
+   * descriptors in the queue, even if they belong to bytes behind `maxBytes`.
+   */
   peek?: boolean;
 }
 
@@ -83,7 +86,7 @@ const otherControlBytes = controlSpace(12) + controlSpace(4) + 320;
 const outgoing = new ControlBuffer(controlSpace(mostFds * 4) + controlSpace(12));
 const incoming = new ControlBuffer(controlSpace(mostFds * 4) + otherControlBytes);
 const { table } = incoming;
-const none: readonly number[] = [];
+const none: readonly Fd[] = [];
 let scratch = Buffer.alloc(defaultMaxBytes);
 let room = scratch;
 
@@ -103,7 +106,8 @@ export function send(fd: Fd, message: OutgoingMessage): number | "would-block" {
 export function sendWith(fd: Fd, message: OutgoingMessage, flags: number): number | "would-block" {
   const socket = numberOf(fd);
   const data = checkData(fd, message.data);
-  const fds = message.fds === undefined ? none : message.fds.map(numberOf);
+  const { fds = none } = message;
+  if (!Array.isArray(fds)) throw new TypeError("fds must be an array");
   if (fds.length > mostFds) {
     throw new RangeError(`one message carries at most ${mostFds} descriptors, not ${fds.length}`);
   }
@@ -121,7 +125,7 @@ export function assertCredentials(cred: SocketCred): void {
 }
 
 function checkData(fd: Fd, data: Uint8Array | readonly Uint8Array[]): Uint8Array | readonly Uint8Array[] {
-  if (data instanceof Uint8Array && data.byteLength > 0) return data;
+  if (data instanceof Uint8Array && data.length > 0) return data;
   const buffers = data instanceof Uint8Array ? [data] : data;
   if (!Array.isArray(buffers) || !buffers.every((buffer) => buffer instanceof Uint8Array)) {
     throw new TypeError("data must be a Uint8Array or an array of them");
@@ -175,8 +179,8 @@ export function receive(fd: Fd, options: ReceiveOptions = {}): Reception | "woul
 }
 
 /** Closes every descriptor that a message carries and that nobody took. */
-export function closeAll(message: ReceivedMessage): void {
-  for (const fd of message.fds) fd.close();
+export function closeAll(message: Pick<ReceivedMessage, "fds" | "pidfd">): void {
+  closeOwners(message.fds);
   message.pidfd?.close();
 }
 

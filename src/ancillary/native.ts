@@ -17,18 +17,18 @@ export interface ControlHandle {
   readonly [controlBuffer]: true;
 }
 
-/** See native/addon/control_buffer.h, which describes `table` and `request`. Only `ControlBuffer` calls these. */
+/** See native/addon/control_buffer.h, which describes `table` and `request`. Only `ControlBuffer` calls these. Without data, that of the call before is used again: it must be the same, alive and as long. */
 export interface NativeControl {
   create(capacity: number): { handle: ControlHandle; memory: ArrayBuffer; table: Int32Array; request: Int32Array };
   clear(buffer: ControlHandle): void;
   addFds(buffer: ControlHandle): boolean;
   addCredentials(buffer: ControlHandle): boolean;
   take(buffer: ControlHandle): void;
-  send(buffer: ControlHandle, data: NativeData): number;
-  sendTo(buffer: ControlHandle, data: NativeData, family: NativeFamily, name: string, port: number): number;
-  post(buffer: ControlHandle, data: NativeData): number;
-  postTo(buffer: ControlHandle, data: NativeData, family: NativeFamily, name: string, port: number): number;
-  receive(buffer: ControlHandle, data: NativeData): number;
+  send(buffer: ControlHandle, data?: NativeData): void;
+  sendTo(buffer: ControlHandle, data: NativeData, family: NativeFamily, name: string, port: number): void;
+  post(buffer: ControlHandle, data?: NativeData): void;
+  postTo(buffer: ControlHandle, data: NativeData, family: NativeFamily, name: string, port: number): void;
+  receive(buffer: ControlHandle, data?: NativeData): void;
   sender(buffer: ControlHandle): NativeAddress;
 }
 
@@ -54,7 +54,7 @@ export interface Native {
   ThreadDescriptors: new () => NativeThreadDescriptors;
   FdWatcher: new (fd: number, onEvent: (readable: boolean, writable: boolean) => void) => NativeFdWatcher;
   close(fd: number): void;
-  closeMany(fds: readonly number[]): void;
+  closeMany(fds: Int32Array, count: number): void;
   duplicate(fd: number): number;
   setNonblocking(fd: number, on: boolean): void;
   isNonblocking(fd: number): boolean;

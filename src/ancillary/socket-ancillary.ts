@@ -11,11 +11,14 @@ import type { SocketCred } from "./socket-cred.js";
 let bufferToSend: (ancillary: SocketAncillary) => ControlBuffer;
 let bufferToReceive: (ancillary: SocketAncillary) => ControlBuffer;
 let bufferOf: (ancillary: SocketAncillary) => ControlBuffer;
+let takeNext: (ancillary: SocketAncillary) => AncillaryMessage | undefined;
 
 /** What outlives a SocketAncillary for a moment, so that its finaliser can tell what was left in it. */
 class Contents implements Remains {
   readonly table: ControlTable;
-  holds: OwnedFd[] = [];
+  /** Owners that are held, the first `held` of the array, which is used again. */
+  readonly #holds: (OwnedFd | undefined)[] = [];
+  #held = 0;
   isIncoming = false;
   /** Messages that were handed out. */
   taken = 0;
@@ -28,11 +31,18 @@ class Contents implements Remains {
     return this.isIncoming ? this.table.descriptorsFrom(this.taken) : 0;
   }
 
+  hold(fd: Fd): void {
+    this.#holds[this.#held] = hold(fd);
+    this.#held += 1;
+  }
+
   letGo(): void {
-    if (this.holds.length === 0) return;
-    const held = this.holds;
-    this.holds = [];
-    for (const owner of held) letGo(owner);
+    while (this.#held > 0) {
+      this.#held -= 1;
+      const owner = this.#holds[this.#held]!;
+      this.#holds[this.#held] = undefined;
+      letGo(owner);
+    }
   }
 }
 
@@ -53,6 +63,12 @@ export class SocketAncillary implements Disposable {
 
   static {
     bufferOf = (ancillary) => ancillary.#buffer;
+    takeNext = (ancillary) => {
+      const contents = ancillary.#contents;
+      if (!contents.isIncoming || contents.taken >= contents.table.messages) return undefined;
+      contents.taken += 1;
+      return ancillary.#take(contents.taken - 1);
+    };
     bufferToSend = (ancillary) => {
       if (ancillary.#hasWrongCredentials) {
         throw new RangeError("a message carries the credentials of exactly one process");
@@ -108,10 +124,11 @@ export class SocketAncillary implements Disposable {
    * ERR_FD_CLOSED for one that is closed, and keeps them open until they are sent or cleared, even if their owners close them.
    */
   addFds(fds: readonly Fd[]): boolean {
-    const numbers = fds.map(numberOf);
+    if (!Array.isArray(fds)) throw new TypeError("fds must be an array");
+    for (const fd of fds) numberOf(fd);
     this.#startAdding();
-    if (!this.#buffer.addFds(numbers)) return false;
-    for (const fd of fds) this.#contents.holds.push(hold(fd));
+    if (!this.#buffer.addFds(fds)) return false;
+    for (const fd of fds) this.#contents.hold(fd);
     return true;
   }
 
@@ -120,7 +137,7 @@ export class SocketAncillary implements Disposable {
     if (!Array.isArray(numbers)) throw new TypeError("numbers must be an array");
     for (const number of numbers) assertInteger("a number", number, -0x80000000, 0x7fffffff);
     this.#startAdding();
-    return this.#buffer.addFds(numbers);
+    return this.#buffer.addNumbers(numbers);
   }
 
   /**
@@ -140,17 +157,12 @@ export class SocketAncillary implements Disposable {
    * stays here. In Rust a second walk gives the same numbers again, and messages that were added are seen as well: for those, `added`.
    */
   messages(): IterableIterator<AncillaryMessage> {
-    const { isIncoming, taken, table } = this.#contents;
-    return isIncoming && taken < table.messages ? this.#untaken() : [].values();
+    return new Untaken(this);
   }
 
-  *#untaken(): Generator<AncillaryMessage, void, void> {
-    const contents = this.#contents;
-    while (contents.isIncoming && contents.taken < contents.table.messages) {
-      const index = contents.taken;
-      contents.taken += 1;
-      yield this.#take(index);
-    }
+  /** Rust has none. How many descriptors came that nobody took: `clear` closes them, in one call, without an object for each. */
+  get unclaimed(): number {
+    return this.#contents.unclaimed();
   }
 
   /** The messages that wait to be sent. (Rust shows them in `messages`.) */
@@ -205,6 +217,24 @@ export class SocketAncillary implements Disposable {
   #unknown(index: number): AncillaryMessage {
     const { table } = this.#contents;
     return { kind: "unknown", level: table.level(index), type: table.type(index), bytes: table.bytes(index) };
+  }
+}
+
+/** What `messages` gives. No generator, because a loop over nothing would pay for one. */
+class Untaken implements IterableIterator<AncillaryMessage, void> {
+  readonly #ancillary: SocketAncillary;
+
+  constructor(ancillary: SocketAncillary) {
+    this.#ancillary = ancillary;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<AncillaryMessage, void> {
+    const value = takeNext(this.#ancillary);
+    return value === undefined ? { done: true, value } : { done: false, value };
   }
 }
 

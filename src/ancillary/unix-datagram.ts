@@ -7,8 +7,8 @@ import { getSocketOption, setSocketOption, socketType } from "./socket-option.js
 import {
   assertUnixSocket,
   type Buffers,
-  receiveVectored,
-  sendVectored,
+  receiveDatagram,
+  sendDatagram,
   type VectoredReception,
   type WouldBlock,
 } from "./vectored-io.js";
@@ -57,7 +57,7 @@ export class UnixDatagram implements Disposable {
 
   /** Rust: `send_vectored_with_ancillary`. How many bytes went out: all, or none. */
   sendVectoredWithAncillary(buffers: Buffers, ancillary?: SocketAncillary): number | WouldBlock {
-    return sendVectored(this.fd, buffers, { ancillary, isStream: false });
+    return sendDatagram(this.fd, buffers, { ancillary });
   }
 
   /** Rust: `send_vectored_with_ancillary_to`, which takes paths only. A name that is too long throws RangeError. */
@@ -67,12 +67,12 @@ export class UnixDatagram implements Disposable {
     path: string,
   ): number | WouldBlock {
     const to: SocketAddress = { kind: "unix", path };
-    return sendVectored(this.fd, buffers, { ancillary, to, isStream: false });
+    return sendDatagram(this.fd, buffers, { ancillary, to });
   }
 
   /** Rust: `recv_vectored_with_ancillary`. `dataTruncated`: the datagram was longer than the buffers. */
   recvVectoredWithAncillary(buffers: Buffers, ancillary?: SocketAncillary): VectoredReception | WouldBlock {
-    return receiveVectored(this.fd, buffers, { ancillary, isStream: false });
+    return receiveDatagram(this.fd, buffers, ancillary);
   }
 
   /** Rust: `recv_vectored_with_ancillary_from`, the call that tells the sender: here both do. `from` is absent for a sender without a name. */

@@ -4,7 +4,7 @@ import { connect, localAddress, remoteAddress, setNonblocking, socket, socketPai
 import type { SocketAddress } from "./socket-address.js";
 import type { SocketAncillary } from "./socket-ancillary.js";
 import { getSocketOption, setSocketOption, socketType } from "./socket-option.js";
-import { assertUnixSocket, type Buffers, receiveVectored, sendVectored, type WouldBlock } from "./vectored-io.js";
+import { assertUnixSocket, type Buffers, receiveOnStream, sendOnStream, type WouldBlock } from "./vectored-io.js";
 
 /** Rust: `std::os::unix::net::UnixStream`. A connected unix stream socket; it blocks unless it was made non-blocking. Owns its descriptor. */
 export class UnixStream implements Disposable {
@@ -44,7 +44,7 @@ export class UnixStream implements Disposable {
    * the descriptors), and more than 1024 buffers are a short write, not EMSGSIZE.
    */
   sendVectoredWithAncillary(buffers: Buffers, ancillary?: SocketAncillary): number | WouldBlock {
-    return sendVectored(this.fd, buffers, { ancillary, isStream: true });
+    return sendOnStream(this.fd, buffers, ancillary);
   }
 
   /**
@@ -67,8 +67,7 @@ export class UnixStream implements Disposable {
    * `truncated`. Unlike Rust, buffers without room throw RangeError: the kernel would take descriptors away and answer 0 as at the end.
    */
   recvVectoredWithAncillary(buffers: Buffers, ancillary?: SocketAncillary): number | WouldBlock {
-    const reception = receiveVectored(this.fd, buffers, { ancillary, isStream: true });
-    return reception === "would-block" ? reception : reception.bytes;
+    return receiveOnStream(this.fd, buffers, ancillary);
   }
 
   /** Rust: `set_passcred`. SO_PASSCRED: every message brings its sender's credentials. Set it before the sender sends, best on the listener. */

@@ -31,7 +31,7 @@ function bytesIn(list: readonly Uint8Array[]): number {
 function onlyOf(buffers: Buffers): Uint8Array | undefined {
   if (!Array.isArray(buffers) || buffers.length !== 1) return undefined;
   const only: unknown = buffers[0];
-  return only instanceof Uint8Array && only.byteLength > 0 ? only : undefined;
+  return only instanceof Uint8Array && only.length > 0 ? only : undefined;
 }
 
 /** What a socket object takes over: an open unix socket of this type (SO_TYPE). Throws TypeError for another one, ERR_FD_CLOSED. */
@@ -42,32 +42,35 @@ export function assertUnixSocket(fd: OwnedFd, type: number): void {
   }
 }
 
-/** What one call sends, and the size of everything that was given. */
-function dataToSend(buffers: Buffers, isStream: boolean): { data: NativeData; size: number } {
-  const only = onlyOf(buffers);
-  if (only !== undefined) return { data: only, size: only.byteLength };
-  const list = listOf(buffers);
-  const size = bytesIn(list);
-  if (isStream && size === 0) throw new RangeError("a stream carries nothing without at least one byte of data");
-  return { data: isStream && list.length > mostBuffers ? list.slice(0, mostBuffers) : list, size };
-}
-
-/**
- * One sendmsg(2). A stream takes the first 1024 buffers of a longer list, as a short write; a datagram socket answers EMSGSIZE.
- * A send that took a part of the data empties the ancillary: its messages went with the first byte, and another send would repeat them.
- */
-export function sendVectored(
-  fd: Fd,
-  buffers: Buffers,
-  options: { ancillary?: SocketAncillary | undefined; to?: SocketAddress | undefined; isStream: boolean },
-): number | WouldBlock {
-  const { ancillary, to, isStream } = options;
-  const control = ancillary === undefined ? noControl : nativeBufferToSend(ancillary);
-  const { data, size } = dataToSend(buffers, isStream);
-  const n = control.send(numberOf(fd), data, 0, to);
+/** Empties the ancillary after a send that took a part of the data: its messages went with the first byte, and another send would repeat them. */
+function conclude(n: number, size: number, ancillary: SocketAncillary | undefined): number | WouldBlock {
   if (n === EAGAIN) return "would-block";
   if (n < size) ancillary?.clear();
   return n;
+}
+
+/** One sendmsg(2) on a stream, which takes the first 1024 buffers of a longer list, as a short write. */
+export function sendOnStream(fd: Fd, buffers: Buffers, ancillary: SocketAncillary | undefined): number | WouldBlock {
+  const control = ancillary === undefined ? noControl : nativeBufferToSend(ancillary);
+  const only = onlyOf(buffers);
+  if (only !== undefined) return conclude(control.send(numberOf(fd), only, 0, undefined), only.length, ancillary);
+  const list = listOf(buffers);
+  const size = bytesIn(list);
+  if (size === 0) throw new RangeError("a stream carries nothing without at least one byte of data");
+  const data = list.length > mostBuffers ? list.slice(0, mostBuffers) : list;
+  return conclude(control.send(numberOf(fd), data, 0, undefined), size, ancillary);
+}
+
+/** One sendmsg(2) on a datagram socket, which answers EMSGSIZE to more than 1024 buffers. */
+export function sendDatagram(
+  fd: Fd,
+  buffers: Buffers,
+  options: { ancillary?: SocketAncillary | undefined; to?: SocketAddress | undefined },
+): number | WouldBlock {
+  const { ancillary, to } = options;
+  const control = ancillary === undefined ? noControl : nativeBufferToSend(ancillary);
+  const list = listOf(buffers);
+  return conclude(control.send(numberOf(fd), list, 0, to), bytesIn(list), ancillary);
 }
 
 /** Rust: the tuple that `recv_vectored_with_ancillary_from` gives. `dataTruncated` is true if a datagram was longer than the buffers. */
@@ -77,30 +80,42 @@ export interface VectoredReception {
   from?: SocketAddress;
 }
 
-function room(buffers: Buffers, isStream: boolean): NativeData {
+function roomOnStream(buffers: Buffers): NativeData {
   const only = onlyOf(buffers);
   if (only !== undefined) return only;
   const list = listOf(buffers);
-  const data = isStream && list.length > mostBuffers ? list.slice(0, mostBuffers) : list;
-  if (isStream && bytesIn(data) === 0) {
+  const data = list.length > mostBuffers ? list.slice(0, mostBuffers) : list;
+  if (bytesIn(data) === 0) {
     throw new RangeError("a receive of no bytes on a stream would take descriptors away and look like its end");
   }
   return data;
 }
 
-/** One recvmsg(2) into the buffers; a stream fills the first 1024 of a longer list. Without a SocketAncillary the kernel drops descriptors that came. */
-export function receiveVectored(
+/** One recvmsg(2) on a stream, into the first 1024 buffers of a longer list. Without a SocketAncillary the kernel drops descriptors that came. */
+export function receiveOnStream(fd: Fd, buffers: Buffers, ancillary: SocketAncillary | undefined): number | WouldBlock {
+  const control = ancillary === undefined ? noControl : nativeBufferToReceive(ancillary);
+  try {
+    const n = control.receive(numberOf(fd), roomOnStream(buffers), 0, false, ancillary?.capacity ?? 0);
+    return n === EAGAIN ? "would-block" : n;
+  } catch (error) {
+    // Whatever failed: nothing of an earlier message is left to be taken for this one's.
+    ancillary?.clear();
+    throw error;
+  }
+}
+
+/** One recvmsg(2) on a datagram socket. Without a SocketAncillary the kernel drops descriptors that came. */
+export function receiveDatagram(
   fd: Fd,
   buffers: Buffers,
-  options: { ancillary?: SocketAncillary | undefined; isStream: boolean },
+  ancillary: SocketAncillary | undefined,
 ): VectoredReception | WouldBlock {
-  const { ancillary, isStream } = options;
   const control = ancillary === undefined ? noControl : nativeBufferToReceive(ancillary);
   let n: number;
   try {
-    n = control.receive(numberOf(fd), room(buffers, isStream), 0, !isStream, ancillary?.capacity ?? 0);
+    n = control.receive(numberOf(fd), listOf(buffers), 0, true, ancillary?.capacity ?? 0);
   } catch (error) {
-    // Whatever failed: nothing of an earlier message is left to be taken for this one's.
+    // As above.
     ancillary?.clear();
     throw error;
   }

@@ -243,10 +243,11 @@ void a_replaced_image_has_clean_signals_and_the_kept_descriptors() {
     sigprocmask(SIG_BLOCK, &blocked, nullptr);
     char shell[] = "sh";
     char flag[] = "-c";
-    // Each check has an exit code of its own, which tells what was wrong.
-    std::string script = "test -e /proc/self/fd/" + std::to_string(kept.value) + " || exit 2; test ! -e /proc/self/fd/" + std::to_string(lost.value) +
-                         " || exit 3; grep -q '^SigBlk:\t0*$' /proc/self/status || exit 4; grep -q '^SigIgn:\t0*$' /proc/self/status || exit 5;"
-                         " test \"$A\" = b || exit 6";
+    // Each check has an exit code of its own, and one that fails shows what the program inherited.
+    std::string script = "fail() { echo \"check $1 failed\" >&2; grep ^Sig /proc/self/status >&2; ls -l /proc/self/fd >&2; env >&2; exit $1; };"
+                         " test -e /proc/self/fd/" + std::to_string(kept.value) + " || fail 2; test ! -e /proc/self/fd/" + std::to_string(lost.value) +
+                         " || fail 3; grep -q '^SigBlk:\t0*$' /proc/self/status || fail 4; grep -q '^SigIgn:\t0*$' /proc/self/status || fail 5;"
+                         " test \"$A\" = b || fail 6";
     char* argv[] = {shell, flag, script.data(), nullptr};
     char variable[] = "A=b";
     char path[] = "PATH=/usr/bin:/bin";

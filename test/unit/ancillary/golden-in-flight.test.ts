@@ -30,7 +30,7 @@ describe("the recording of Rust's SocketAncillary with too many descriptors in f
     question.close();
     answer.close();
     execFileSync("prlimit", ["--pid", pid, `--nofile=${limit}:`]);
-    const replay = new GoldenReplay({
+    const replay = new GoldenReplay(golden, {
       leaveFree: () => {},
       restore: () => {
         writeSync(ask.borrow().number, "go\n");

@@ -12,7 +12,7 @@ describe.sequential("the recording of Rust's SocketAncillary for a user without 
     const runs = canRun(golden);
     test.skipIf(!runs)(golden.name, () => {
       const before = openDescriptors();
-      const replay = new GoldenReplay(unlimited);
+      const replay = new GoldenReplay(golden, unlimited);
       golden.ops.forEach((operation, index) => {
         if (operation.op === "drop_privs" && process.getuid?.() === operation.uid) return;
         expect(replay.run(operation), `operation ${index}`).toEqual(wantedResult(golden, index));
