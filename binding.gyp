@@ -1,7 +1,8 @@
 {
   "variables": {
     "keeper_sources": "<!(node -p \"require('fs').readdirSync('native/keeper').filter((name) => name.endsWith('.c')).length\")",
-    "static_pie": "<!(printf 'int main(void){return 0;}' | ${CC:-cc} -x c -fPIE -static-pie -o /dev/null - 2>/dev/null && echo 1 || echo 0)"
+    "static_pie": "<!(printf 'int main(void){return 0;}' | ${CC:-cc} -x c -fPIE -static-pie -o /dev/null - 2>/dev/null && echo 1 || echo 0)",
+    "link_time": "<!(printf 'int f(){return 0;}' | ${CXX:-c++} -x c++ -fPIC -flto -shared -o /dev/null - 2>/dev/null && echo 1 || echo 0)"
   },
   "target_defaults": {
     "cflags!": ["-Wno-unused-parameter"],
@@ -21,7 +22,10 @@
         "-isystem",
         "<!(node -p \"require('path').dirname(require.resolve('node-addon-api'))\")"
       ],
-      "ldflags": ["-Wl,-z,relro,-z,now"]
+      "ldflags": ["-Wl,-z,relro,-z,now"],
+      "conditions": [
+        ["link_time==1", { "cflags_cc": ["-flto", "-fno-plt"], "ldflags": ["-flto", "-O3"] }]
+      ]
     }
   ],
   "conditions": [

@@ -92,12 +92,13 @@ const contenders = [
     : [{ name: "usocket", start: () => node("usocket.mjs", usocket), loops: ["bytes", "fd", "fds"] }]),
 ];
 
-/** Each loop in a process of its own, with the number of iterations that takes about `ms`. The first answers come from code that is not optimised yet. */
+/** Each loop in a process of its own, with the number of iterations that takes about `ms`. The first rounds come from code that is not optimised yet. */
 async function prepare(contender, loop) {
   const program = contender.start();
-  for (let warm = 0; warm < 3; warm++) await program.ask(`${loop} 20000`);
-  const iterations = Math.ceil((ms * 1e6) / Number(await program.ask(`${loop} 5000`)));
-  return { program, line: `${loop} ${iterations}` };
+  await program.ask(`${loop} 20000`);
+  const line = `${loop} ${Math.ceil((ms * 1e6) / Number(await program.ask(`${loop} 20000`)))}`;
+  for (let warm = 0; warm < 5; warm++) await program.ask(line);
+  return { program, line };
 }
 
 const samples = contenders.map(() => ({}));
@@ -142,6 +143,6 @@ each(rows.slice(1), (index, loop) => `${ratioOf(index, loop).toFixed(2)} (${leas
 process.stdout.write("\n");
 for (const [index, name] of rows) {
   if (!(name in WANTED)) continue;
-  const worst = Math.max(...contenders[index].loops.map((loop) => leastRatioOf(index, loop)));
+  const worst = Math.max(...contenders[index].loops.map((loop) => ratioOf(index, loop)));
   process.stdout.write(`${name}: at most ${worst.toFixed(2)} × C, wanted ${WANTED[name]}\n`);
 }

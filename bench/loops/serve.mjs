@@ -4,17 +4,18 @@ import { createInterface } from "node:readline";
 export const fdsOf = { bytes: 0, fd: 1, fds: 16, credentials: 0 };
 
 /**
- * Answers each line `LOOP ITERATIONS` of stdin with nanoseconds for one iteration, as bench/c/ancillary.c does.
- * `prepare(name)` returns `{ run(iterations), close() }`, whose `run` may be asynchronous.
+ * Answers each line `LOOP ITERATIONS` of stdin with nanoseconds for one iteration, as bench/c/ancillary.c does. `prepare(name)` makes what
+ * `run(prepared, iterations)` works with, which may be asynchronous, and `close(prepared)` ends it. `run` is one function for all rounds,
+ * because a closure made anew for each would be compiled anew.
  */
-export async function serve(prepare) {
+export async function serve({ prepare, run, close }) {
   for await (const line of createInterface({ input: process.stdin })) {
     const [name, iterations] = line.split(" ");
-    const loop = await prepare(name);
+    const prepared = prepare(name);
     const start = process.hrtime.bigint();
-    await loop.run(Number(iterations));
+    await run(prepared, Number(iterations));
     const took = process.hrtime.bigint() - start;
-    await loop.close();
+    close(prepared);
     process.stdout.write(`${(Number(took) / Number(iterations)).toFixed(1)}\n`);
   }
 }

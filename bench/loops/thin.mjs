@@ -32,33 +32,41 @@ function closeOwners(incoming) {
   return found;
 }
 
-const close = process.argv[2] === "owners" ? closeOwners : closeInBuffer;
+const closeReceived = process.argv[2] === "owners" ? closeOwners : closeInBuffer;
 
-await serve((name) => {
+function prepare(name) {
   const [sender, receiver] = UnixStream.pair();
   const file = OwnedFd.adopt(openSync("/dev/null", "r"));
-  const fds = Array(fdsOf[name]).fill(file);
   const withCredentials = name === "credentials";
   receiver.setPasscred(withCredentials);
-  const credentials = [ownCredentials()];
-  const outgoing = new SocketAncillary(256);
-  const incoming = new SocketAncillary(256);
-  const data = [Buffer.of(1)];
-  const room = [Buffer.alloc(1)];
   return {
-    run(iterations) {
-      for (let i = 0; i < iterations; i++) {
-        if (!outgoing.isEmpty) outgoing.clear();
-        if (fds.length > 0) outgoing.addFds(fds);
-        else if (withCredentials) outgoing.addCreds(credentials);
-        if (sender.sendVectoredWithAncillary(data, outgoing) !== 1) throw new Error("not sent");
-        if (receiver.recvVectoredWithAncillary(room, incoming) !== 1) throw new Error("not received");
-        if (close(incoming) !== fds.length + Number(withCredentials)) throw new Error("something else came");
-      }
-    },
-    close() {
-      outgoing.clear();
-      for (const socket of [sender, receiver, file]) socket.close();
-    },
+    sender,
+    receiver,
+    file,
+    fds: Array(fdsOf[name]).fill(file),
+    credentials: withCredentials ? [ownCredentials()] : [],
+    outgoing: new SocketAncillary(256),
+    incoming: new SocketAncillary(256),
+    data: [Buffer.of(1)],
+    room: [Buffer.alloc(1)],
   };
-});
+}
+
+function run({ sender, receiver, fds, credentials, outgoing, incoming, data, room }, iterations) {
+  const expected = fds.length + credentials.length;
+  for (let i = 0; i < iterations; i++) {
+    if (!outgoing.isEmpty) outgoing.clear();
+    if (fds.length > 0) outgoing.addFds(fds);
+    else if (credentials.length > 0) outgoing.addCreds(credentials);
+    if (sender.sendVectoredWithAncillary(data, outgoing) !== 1) throw new Error("not sent");
+    if (receiver.recvVectoredWithAncillary(room, incoming) !== 1) throw new Error("not received");
+    if (closeReceived(incoming) !== expected) throw new Error("something else came");
+  }
+}
+
+function close({ sender, receiver, file, outgoing }) {
+  outgoing.clear();
+  for (const end of [sender, receiver, file]) end.close();
+}
+
+await serve({ prepare, run, close });

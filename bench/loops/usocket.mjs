@@ -11,7 +11,7 @@ import { fdsOf, serve } from "./serve.mjs";
 const { USocket } = createRequire(join(process.argv[2], "from-here.js"))("usocket");
 const data = Buffer.of(1);
 
-await serve((name) => {
+function prepare(name) {
   const [sender, receiver] = socketPair("unix").map((end) => {
     setNonblocking(end, true);
     return new USocket({ fd: end.release() });
@@ -19,28 +19,31 @@ await serve((name) => {
   const file = openSync("/dev/null", "r");
   const count = fdsOf[name];
   const message = count > 0 ? { data, fds: Array(count).fill(file) } : { data };
-  return {
-    run(iterations) {
-      return new Promise((resolve, reject) => {
-        let left = iterations;
-        const take = () => {
-          for (;;) {
-            const received = receiver.read(1, count);
-            if (!received?.data) return;
-            for (const fd of received.fds) closeSync(fd);
-            left -= 1;
-            if (left === 0) return resolve();
-            sender.write(message);
-          }
-        };
-        receiver.on("readable", take).on("error", reject);
-        sender.on("error", reject).write(message);
-      });
-    },
-    close() {
-      sender.destroy();
-      receiver.destroy();
-      closeSync(file);
-    },
-  };
-});
+  return { sender, receiver, file, count, message };
+}
+
+function run({ sender, receiver, count, message }, iterations) {
+  return new Promise((resolve, reject) => {
+    let left = iterations;
+    const take = () => {
+      for (;;) {
+        const received = receiver.read(1, count);
+        if (!received?.data) return;
+        for (const fd of received.fds) closeSync(fd);
+        left -= 1;
+        if (left === 0) return resolve();
+        sender.write(message);
+      }
+    };
+    receiver.on("readable", take).on("error", reject);
+    sender.on("error", reject).write(message);
+  });
+}
+
+function close({ sender, receiver, file }) {
+  sender.destroy();
+  receiver.destroy();
+  closeSync(file);
+}
+
+await serve({ prepare, run, close });

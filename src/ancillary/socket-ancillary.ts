@@ -4,7 +4,7 @@ import { ControlBuffer } from "./control-buffer.js";
 import { type ControlTable, MSG_CTRUNC, SCM_CREDENTIALS } from "./control-table.js";
 import { buffersWatched, type Remains } from "./leak-report.js";
 import { assertCredentials, takeRights } from "./message.js";
-import { type Fd, hold, letGo, numberOf, OwnedFd } from "./owned-fd.js";
+import { type Fd, hold, letGo, OwnedFd } from "./owned-fd.js";
 import type { SocketCred } from "./socket-cred.js";
 
 // Filled by SocketAncillary below: the sockets of this library use the buffer itself.
@@ -125,9 +125,9 @@ export class SocketAncillary implements Disposable {
    */
   addFds(fds: readonly Fd[]): boolean {
     if (!Array.isArray(fds)) throw new TypeError("fds must be an array");
-    for (const fd of fds) numberOf(fd);
+    const fits = this.#buffer.addFds(fds);
     this.#startAdding();
-    if (!this.#buffer.addFds(fds)) return false;
+    if (!fits) return false;
     for (const fd of fds) this.#contents.hold(fd);
     return true;
   }

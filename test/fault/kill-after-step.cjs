@@ -11,28 +11,38 @@ if (process.argv[1]?.endsWith("/daemon/main.js")) watch(Number(process.env.HOLDF
 
 function watch(channel) {
   const addon = require("../../build/Release/holdfast.node");
-  const { ControlBuffer, bind, sendSignal } = addon;
+  const { control, bind, sendSignal } = addon;
   const asked = new Map();
+  const buffers = new WeakMap();
 
-  addon.ControlBuffer = class extends ControlBuffer {
-    send(fd, data, ...rest) {
-      const sent = super.send(fd, data, ...rest);
-      if (fd === channel && sent > 0) {
-        const frame = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
-        const what = `${REQUESTS[frame.readUInt16LE(2)]}${keyOf(frame, KEYED)}`;
-        asked.set(frame.readUInt32LE(4), what);
-        step(`sent ${what}`);
-      }
-      return sent;
-    }
-
-    receive(fd, data, ...rest) {
-      const received = super.receive(fd, data, ...rest);
-      if (received <= 0) return received;
-      if (fd !== channel) step("received a datagram");
-      else step(`received ${nameOf(Buffer.from(Array.isArray(data) ? data[0] : data), asked)}`);
-      return received;
-    }
+  /** A call of the addon on a control buffer, and after it `happened(fd, data)` if bytes went or came (native/addon/control_buffer.h). */
+  const around =
+    (call, happened) =>
+    (handle, data, ...rest) => {
+      const buffer = buffers.get(handle);
+      buffer.data = data ?? buffer.data;
+      call(handle, data, ...rest);
+      if (buffer.table[3] > 0) happened(buffer.request[0], bytesOf(buffer.data));
+    };
+  const sent = (fd, frame) => {
+    if (fd !== channel) return;
+    const what = `${REQUESTS[frame.readUInt16LE(2)]}${keyOf(frame, KEYED)}`;
+    asked.set(frame.readUInt32LE(4), what);
+    step(`sent ${what}`);
+  };
+  const received = (fd, bytes) => {
+    step(fd === channel ? `received ${nameOf(bytes, asked)}` : "received a datagram");
+  };
+  addon.control = {
+    ...control,
+    create(capacity) {
+      const made = control.create(capacity);
+      buffers.set(made.handle, { table: made.table, request: made.request });
+      return made;
+    },
+    send: around(control.send, sent),
+    post: around(control.post, sent),
+    receive: around(control.receive, received),
   };
   addon.bind = (...args) => {
     bind(...args);
@@ -42,6 +52,11 @@ function watch(channel) {
     sendSignal(pidfd, signal);
     step(`sent signal ${signal}`);
   };
+}
+
+function bytesOf(data) {
+  const parts = Array.isArray(data) ? data : [data];
+  return Buffer.concat(parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength)));
 }
 
 const REQUESTS = [

@@ -1,0 +1,143 @@
+/**
+ * Writes the seeds of the fuzzers into test/fuzz/corpus: `node test/fuzz/make-corpus.mjs`. Right inputs of each kind, and some at a limit.
+ */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const SOL_SOCKET = 1;
+
+function u8(...values) {
+  return Buffer.from(values);
+}
+
+function u16(value) {
+  return u8(value & 255, value >> 8);
+}
+
+function u32(value) {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value >>> 0);
+  return bytes;
+}
+
+function u64(value) {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+}
+
+function list(items) {
+  return Buffer.concat([u16(items.length), ...items]);
+}
+
+function key(text) {
+  return Buffer.concat([u16(text.length), Buffer.from(`${text}\0`)]);
+}
+
+function string(text) {
+  return Buffer.concat([u32(text.length), Buffer.from(`${text}\0`)]);
+}
+
+function tag(text) {
+  return Buffer.concat([u32(text.length), Buffer.from(text)]);
+}
+
+/** One control message with its padding. */
+function control(type, payload, level = SOL_SOCKET) {
+  const padding = Buffer.alloc(-payload.length & 7);
+  return Buffer.concat([u64(16 + payload.length), u32(level), u32(type), payload, padding]);
+}
+
+const rights = (...fds) => control(1, Buffer.concat(fds.map((fd) => u32(fd))));
+const credentials = control(2, Buffer.concat([u32(42), u32(1000), u32(1000)]));
+const pidfd = control(4, u32(9));
+const buffers = {
+  rights: rights(3, 4, 5),
+  "refused-rights": rights(3, -13, 5),
+  "credentials-and-rights": Buffer.concat([credentials, rights(7, 8, 9)]),
+  // The last message is complete, its padding is not there.
+  "no-padding": Buffer.concat([credentials, rights(7, 8, 9)]).subarray(0, 60),
+  "all-descriptors": rights(...Array.from({ length: 253 }, (_, index) => index)),
+  pidfd: Buffer.concat([pidfd, rights(1)]),
+  "security-and-timestamp": Buffer.concat([control(3, Buffer.from("label\0")), control(29, Buffer.alloc(16))]),
+  "foreign-level": control(1, Buffer.alloc(20, 1), 41),
+  "cut-header": rights(3).subarray(0, 12),
+  "cut-payload": Buffer.concat([u64(64), u32(SOL_SOCKET), u32(1), u32(3)]),
+  "largest-length": Buffer.concat([Buffer.alloc(8, 255), u32(SOL_SOCKET), u32(1)]),
+  "length-below-header": Buffer.concat([u64(8), u32(SOL_SOCKET), u32(1)]),
+};
+
+/** A frame as the request fuzzer takes it. */
+function frame(type, payload, fds = 3) {
+  return Buffer.concat([u8(fds, 1, 0), u16(type), u32(7), u32(payload.length), payload]);
+}
+
+const start = Buffer.concat([
+  key("web/1"),
+  tag("\0opaque\0"),
+  u32(255), // every flag
+  ...[0, 0, 0o22, 5, -500].map((value) => u32(value)), // uid, gid, umask, nice, oom_score_adj
+  list([u32(10), u32(20)]), // groups
+  list([Buffer.concat([u32(7), u64(1024), u64("0xffffffffffffffff")])]), // limits
+  string("/"),
+  string("/bin/true"),
+  list([string("true"), string(""), string("x")]),
+  list([string("A=b"), string("C=")]),
+  // target, from the frame or a held entry (with its key), index
+  list([
+    Buffer.concat([u32(0), u8(0), u16(2)]),
+    Buffer.concat([u32(7), u8(1), key("socket"), u16(65535)]),
+    Buffer.concat([u32(3), u8(0), u16(0)]),
+  ]),
+  list([u16(1), u16(2)]), // kept
+]);
+const smallStart = Buffer.concat([
+  key("k"),
+  tag(""),
+  ...[0, 0xffffffff, 0xffffffff, 0, 0, 0].map((value) => u32(value)),
+  list([]),
+  list([]),
+  string(""),
+  string("p"),
+  list([string("p")]),
+  list([]),
+  list([]),
+  list([]),
+]);
+const requests = {
+  attach: frame(1, Buffer.concat([u16(1), u16(1), u32(0), u8(1)])),
+  hold: frame(2, Buffer.concat([key("config"), tag("bytes"), u8(1)])),
+  release: frame(3, key("config")),
+  list: frame(4, Buffer.concat([u8(2), key("")])),
+  "list-from": frame(4, Buffer.concat([u8(0), key("socket/web/0")])),
+  fetch: frame(5, Buffer.concat([u8(1), key("web/0/1")])),
+  tag: frame(6, Buffer.concat([u8(0), key("service/web"), tag('{"version":1}')])),
+  spawn: frame(7, start),
+  "spawn-small": frame(7, smallStart, 0),
+  arm: frame(8, Buffer.concat([start, u8(1), list([key("one"), key("two")])])),
+  "arm-small": frame(8, Buffer.concat([smallStart, u8(1), list([key("one")])]), 0),
+  disarm: frame(9, key("web/0/1")),
+  signal: frame(10, Buffer.concat([key("web/0/1"), u32(15)])),
+  acknowledge: frame(11, key("web/0/1")),
+  heartbeat: frame(12, u32(1000)),
+  "shut-down": frame(13, u8(0)),
+  "longest-key": frame(3, key("k".repeat(255))),
+  "unknown-type": frame(99, u8(1, 2, 3)),
+};
+
+const corpus = {
+  control: {
+    ...Object.fromEntries(Object.entries(buffers).map(([name, bytes]) => [name, Buffer.concat([u8(0), bytes])])),
+    "add-all-kinds": Buffer.concat([u8(1), u16(512), u8(2, 3, 8, 1, 0, 20)]),
+    "add-too-much": Buffer.concat([u8(1), u16(20), u8(2, 4, 3)]),
+  },
+  message: Object.fromEntries(Object.entries(buffers).map(([name, bytes]) => [name, Buffer.concat([u8(0), bytes])])),
+  request: requests,
+};
+
+const folder = join(import.meta.dirname, "corpus");
+rmSync(folder, { recursive: true, force: true });
+for (const [target, seeds] of Object.entries(corpus)) {
+  mkdirSync(join(folder, target), { recursive: true });
+  for (const [name, bytes] of Object.entries(seeds)) writeFileSync(join(folder, target, name), bytes);
+}
