@@ -18,10 +18,10 @@ function watch(channel) {
   /** A call of the addon on a control buffer, and after it `happened(fd, data)` if bytes went or came (native/addon/control_buffer.h). */
   const around =
     (call, happened) =>
-    (handle, data, ...rest) => {
+    (handle, ...data) => {
       const buffer = buffers.get(handle);
-      buffer.data = data ?? buffer.data;
-      call(handle, data, ...rest);
+      buffer.data = data[0] ?? buffer.data; // Without data, that of the call before is used again.
+      call(handle, ...data);
       if (buffer.table[3] > 0) happened(buffer.request[0], bytesOf(buffer.data));
     };
   const sent = (fd, frame) => {
