@@ -9,6 +9,7 @@
 #include "orphans.h"
 
 #define SUPERVISOR_TIMEOUT (5 * NS_PER_S)
+#define MOST_LOST 3
 #define ORPHANS_TIMEOUT (5 * NS_PER_S)
 
 static void begin(struct keeper *k, enum ending_phase phase, int code)
@@ -38,18 +39,32 @@ static void signal_everyone(struct keeper *k, int number)
 	supervisor_signal(k, number);
 }
 
+/* One that crashes over the stop each time must not keep it from happening. */
+void ending_supervisor_lost(struct keeper *k)
+{
+	if (k->signals.stop != 0)
+		k->ending.lost++;
+}
+
+static void stop_without_supervisor(struct keeper *k, uint64_t now)
+{
+	begin(k, ENDING_STOPPING, 128 + k->signals.first_stop);
+	signal_everyone(k, SIGTERM);
+	k->ending.deadline = now + k->ending.grace;
+}
+
 /* A stop was asked for. Whoever is attached decides; else the grace runs. */
 static void wait_for_supervisor(struct keeper *k, uint64_t now)
 {
 	struct ending *e = &k->ending;
-	if (k->signals.stop == 0 || channel_is_attached(&k->channel)) {
+	if (e->lost >= MOST_LOST) {
+		stop_without_supervisor(k, now);
+	} else if (k->signals.stop == 0 || channel_is_attached(&k->channel)) {
 		e->deadline = 0;
 	} else if (e->deadline == 0) {
 		e->deadline = now + e->grace;
 	} else if (clock_passed(e->deadline, now)) {
-		begin(k, ENDING_STOPPING, 128 + k->signals.first_stop);
-		signal_everyone(k, SIGTERM);
-		e->deadline = now + e->grace;
+		stop_without_supervisor(k, now);
 	}
 }
 

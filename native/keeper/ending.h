@@ -3,7 +3,8 @@
  *
  *   not        it has not been asked for
  *   shut down  asked for by the supervisor: children are killed, no supervisor is started again
- *   stopping   a stop signal waited for the whole grace with no supervisor attached: children were sent SIGTERM
+ *   stopping   a stop signal waited for the whole grace with no supervisor attached, or the third supervisor ended over it: children
+ *              were sent SIGTERM
  *   killing    after another grace: children were sent SIGKILL
  *   gave up    no supervisor ever attached
  *
@@ -25,12 +26,14 @@ struct ending {
 	int code;              /* what the keeper exits with */
 	uint64_t grace;        /* ns */
 	uint64_t deadline;     /* of the grace that runs, or of the wait for orphans; 0 = none */
+	unsigned lost;         /* supervisors that ended while a stop was asked for */
 	bool sweeping;         /* only orphans are left */
 	bool complete;
 };
 
 void ending_shut_down(struct keeper *keeper, int code);
 void ending_give_up(struct keeper *keeper, int code);
+void ending_supervisor_lost(struct keeper *keeper);
 void ending_tick(struct keeper *keeper, uint64_t now);
 bool ending_is_complete(const struct keeper *keeper);
 

@@ -149,6 +149,7 @@ void supervisor_reaped(struct keeper *k, int wait_status)
 	remember_end(s, wait_status);
 	if (k->ending.phase != ENDING_NOT)
 		return;
+	ending_supervisor_lost(k);
 	if (!s->ever_attached && ++s->ends_in_a_row >= ENDS_BEFORE_GIVING_UP)
 		give_up(k, pid);
 	else

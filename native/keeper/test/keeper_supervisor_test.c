@@ -217,6 +217,18 @@ static void without_a_supervisor_the_keeper_stops_by_itself(struct client *c)
 		pause();
 }
 
+static void a_stop_outlives_supervisors_that_crash_over_it(struct client *c)
+{
+	struct hello hello = attach(c);
+	if (hello.starts == 1) {
+		spawn_worker(c, "polite", "pause", NULL);
+		kill(getppid(), SIGTERM);
+	}
+	CHECK(hello.starts <= 3);
+	CHECK_EQUAL(next_signals(c), bit(SIGTERM));
+	die();
+}
+
 static void it_is_pid_1(struct client *c)
 {
 	struct hello hello = attach(c);
@@ -265,6 +277,8 @@ static const struct scenario scenarios[] = {
 	{.name = "orphans do not outlive the keeper", .run = orphans_do_not_outlive_the_keeper, .exit_code = 20},
 	{.name = "without a supervisor the keeper stops by itself", .run = without_a_supervisor_the_keeper_stops_by_itself,
 	 .grace = "200", .exit_code = 128 + SIGINT},
+	{.name = "a stop outlives supervisors that crash over it", .run = a_stop_outlives_supervisors_that_crash_over_it,
+	 .exit_code = 128 + SIGTERM},
 	{.name = "it is PID 1", .run = it_is_pid_1, .pid_1 = true},
 	{.name = "a program that is not there", .run = exits_unattached, .program = "/nowhere/supervisor", .exit_code = 127,
 	 .says = "cannot execute /nowhere/supervisor: No such file or directory"},
