@@ -76,7 +76,7 @@ async function actOnOne(client: ControlClient, service: string, action: Action, 
   try {
     const outcome = await client.act(service, action, timeoutMs);
     if (outcome !== "timed-out") return { code: codes[outcome.result], outcome };
-    const message = `${action.action} is not complete after ${formatDuration(timeoutMs ?? 0)}; it goes on`;
+    const message = `${action.action} is not complete after ${formatDuration(timeoutMs ?? 0)}; it goes on, and "holdfast why ${service}" tells what it waits for`;
     return {
       code: exitCode.timedOut,
       outcome: { service, result: "timed-out", message, durationMs: timeoutMs ?? 0 },

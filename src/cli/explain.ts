@@ -20,9 +20,14 @@ const phases: Readonly<Record<ServicePhase, string>> = {
 /** The state of a service and its last failure as sentences, one a line: what it is, what failed, what comes next. */
 export function explain(service: ServiceView, now: number): readonly string[] {
   const { name, phase, ready, instances, lastFailure, statusText } = service;
-  const nothing = phase === "blocked" ? [] : ["Nothing has failed that the supervisor remembers."];
+  const endedWell = lastFailure === undefined && (phase === "backoff" || phase === "limited");
+  const nothing = endedWell
+    ? ["Its last worker ended without a failure, and restart.when says that it is started again."]
+    : phase === "blocked"
+      ? []
+      : ["Nothing has failed that the supervisor remembers."];
   return [
-    `${name} ${phases[phase]} (${ready} of ${counted(instances, "worker")} ready${service.restarts > 0 ? `, ${counted(service.restarts, "restart")} so far` : ""}).`,
+    `${name} ${endedWell && phase === "backoff" ? "ended and waits before it is started again" : phases[phase]} (${ready} of ${counted(instances, "worker")} ready${service.restarts > 0 ? `, ${counted(service.restarts, "restart")} so far` : ""}).`,
     ...(statusText === undefined ? [] : [`It says of itself: ${printable(statusText)}`]),
     ...(lastFailure === undefined ? nothing : explainFailure(lastFailure, now)),
     ...explainNext(service, now),
@@ -46,7 +51,27 @@ function explainFailure(failure: FailureView, now: number): string[] {
   ];
 }
 
-function explainNext({ name, phase, desired, next, nextStartAt }: ServiceView, now: number): string[] {
+/** What a worker has to do to be ready, by the rule of its service. */
+const rules: Readonly<Record<string, string>> = {
+  auto: "send READY=1 to NOTIFY_SOCKET, or wait for a connection on a socket that it was given",
+  notify: "send READY=1 to NOTIFY_SOCKET",
+  listening: "wait for a connection on a socket that it was given",
+  newline: "write a line to the descriptor that READY_FD names",
+  spawned: "live for ready.settle",
+};
+
+/** Whom a start or a restart waits for: without this an unready successor looks as if nothing happened. */
+function explainAwaited({ workers, readiness }: ServiceView, now: number): string[] {
+  const rule = rules[readiness.split(":")[0] ?? ""];
+  const awaited = workers.find(({ phase }) => phase === "starting");
+  if (awaited === undefined || rule === undefined) return [];
+  const since = awaited.startedAt === undefined ? "" : `, started ${relativeTime(awaited.startedAt, now)}`;
+  const pid = awaited.pid === undefined ? "" : ` (pid ${awaited.pid}${since})`;
+  return [`Next: ${awaited.instance}${pid} has to ${rule} within ready.timeout.`];
+}
+
+function explainNext(service: ServiceView, now: number): string[] {
+  const { name, phase, desired, next, nextStartAt } = service;
   if (next !== undefined || nextStartAt !== undefined) {
     // `next` says when in words already; the point in time is for those who compare it with a log.
     const when = nextStartAt === undefined ? "" : ` (${nextStartAt})`;
@@ -59,7 +84,7 @@ function explainNext({ name, phase, desired, next, nextStartAt }: ServiceView, n
       desired === "stopped" ? `Next: nothing until "holdfast start ${name}".` : "Next: nothing; its work is done.",
     ];
   }
-  return [];
+  return explainAwaited(service, now);
 }
 
 function errnoWords(name: string): string {

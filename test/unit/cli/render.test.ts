@@ -106,6 +106,24 @@ describe("an explanation", () => {
     expect(text).toContain('"holdfast start web" tries again');
   });
 
+  test("of a service whose worker ended well does not say that it failed", () => {
+    const service = aService("web", { phase: "backoff", ready: 0, workers: [], next: "the next start is in 3 s" });
+    expect(explain(service, now)).toEqual([
+      "web ended and waits before it is started again (0 of 1 worker ready).",
+      "Its last worker ended without a failure, and restart.when says that it is started again.",
+      "Next: the next start is in 3 s.",
+    ]);
+  });
+
+  test("of a restart says whom it waits for, and what that one has to do", () => {
+    const [old] = aService("web").workers;
+    const successor = { instance: "web/1", id: 9, phase: "starting", role: "successor", pid: 77 } as const;
+    const service = aService("web", { phase: "restarting", readiness: "notify", workers: [old!, successor] });
+    expect(explain(service, now).at(-1)).toBe(
+      "Next: web/1 (pid 77) has to send READY=1 to NOTIFY_SOCKET within ready.timeout.",
+    );
+  });
+
   test("of a healthy service says that nothing failed", () => {
     expect(explain(aService("web"), now)).toEqual([
       "web is ready (1 of 1 worker ready).",
