@@ -6,13 +6,15 @@
  * It runs in an empty clone, so it imports nothing but Node's own modules. "Out of date" is decided by the content of
  * the inputs, kept as a hash beside the outputs; a checkout that is up to date is only read, so it may be read-only.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const LOWEST_NODE = [20, 19];
+const STOPS = ["SIGINT", "SIGTERM", "SIGHUP"];
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const quiet = process.argv.includes("--quiet");
 
@@ -41,15 +43,15 @@ const STEPS = [
     inputs: ["tsconfig.json", "src", "package-lock.json"],
     outputs: ["dist"],
     stamp: "dist/.prepared",
-    run: () => {
-      command(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."]);
+    run: async () => {
+      await command(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."]);
       removeOrphans();
     },
   },
 ];
 
 refuseOtherMachines();
-for (const step of STEPS) make(step);
+for (const step of STEPS) await make(step);
 
 function refuseOtherMachines() {
   if (process.platform !== "linux") fail(`Holdfast runs on Linux only; this is ${process.platform}.`);
@@ -59,7 +61,7 @@ function refuseOtherMachines() {
   }
 }
 
-function make(step) {
+async function make(step) {
   const stamp = join(root, step.stamp);
   const wanted = fingerprint(step.inputs);
   const upToDate =
@@ -72,7 +74,7 @@ function make(step) {
   }
   process.stderr.write(`${step.says}\n`);
   rmSync(stamp, { force: true }); // An interrupted run must not look finished.
-  step.run();
+  await step.run();
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, wanted);
 }
@@ -108,17 +110,34 @@ function removeOrphans() {
   }
 }
 
-/** Runs to the end. With --quiet the output is shown only when the command failed. */
-function command(program, args) {
-  const result = spawnSync(program, args, {
+/**
+ * Runs to the end. With --quiet the output is shown only when the command failed.
+ *
+ * Whoever ends this program ends the command with it, and at once: npm takes a signal for a wish to undo its work, minutes
+ * later and in the background, and would remove the node_modules of the next run.
+ */
+async function command(program, args) {
+  const child = spawn(program, args, {
     cwd: root,
+    detached: true, // A process group of its own, so that all of it can be ended.
     stdio: quiet ? ["ignore", "pipe", "pipe"] : ["ignore", 2, 2],
-    maxBuffer: 64 << 20,
   });
-  if (result.error !== undefined) fail(`${program} could not be started: ${result.error.message}`);
-  if (result.status === 0) return;
-  if (quiet) process.stderr.write(Buffer.concat([result.stdout, result.stderr]));
-  fail(`${[program, ...args].join(" ")} failed (${result.signal ?? `exit ${result.status}`}).`);
+  const output = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (bytes) => output.push(bytes));
+  const stop = (signal) => {
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    process.stderr.write(`${signal}: stopped; the next run begins this step anew\n`);
+    process.exit(128 + constants.signals[signal]);
+  };
+  for (const signal of STOPS) process.once(signal, stop);
+  const end = await new Promise((resolve) => {
+    child.once("error", (error) => fail(`${program} could not be started: ${error.message}`));
+    child.once("close", (status, signal) => resolve(signal ?? `exit ${status}`));
+  });
+  for (const signal of STOPS) process.removeListener(signal, stop);
+  if (end === "exit 0") return;
+  if (quiet) process.stderr.write(Buffer.concat(output));
+  fail(`${[program, ...args].join(" ")} failed (${end}).`);
 }
 
 function fail(sentence) {
