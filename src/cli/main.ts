@@ -20,11 +20,18 @@ function outputTo(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Output {
 function onStreamError(error: NodeJS.ErrnoException): void {
   // `| head` has seen enough: that is its right and no fault.
   if (error.code === "EPIPE") process.exit();
-  throw error;
+  process.stderr.write(`holdfast: the output cannot be written: ${error.message}\n`);
+  process.exit(exitCode.failed);
+}
+
+/** A file or a pipe tells only later that it did not take something (a full disk); who exits before has not heard it. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write("", () => resolve()));
 }
 
 process.stdout.on("error", onStreamError);
-process.stderr.on("error", onStreamError);
+// What stderr does not take cannot be told anywhere; the exit code is what is left.
+process.stderr.on("error", () => process.exit(exitCode.failed));
 
 let interruptMessage: string | undefined;
 process.once("SIGINT", () => {
@@ -44,7 +51,9 @@ const world: CliWorld = {
 };
 
 try {
-  process.exit(await runCli(process.argv.slice(2), world));
+  const code = await runCli(process.argv.slice(2), world);
+  await flushed(process.stdout);
+  process.exit(code);
 } catch (error) {
   process.stderr.write(
     `holdfast: this is a fault of holdfast itself: ${error instanceof Error ? error.stack : String(error)}\n`,

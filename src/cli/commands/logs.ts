@@ -50,9 +50,9 @@ export const logs: CommandSpec = {
     if (context.options.output === "json") context.out.write(`${JSON.stringify(last, undefined, 2)}\n`);
     else context.out.write(last.map((line) => renderLine(context, line)).join(""));
     for (const [i, { dropped }] of tails.entries()) {
-      if (dropped > 0)
+      if (dropped > 0 && tails[i]!.lines.length < lines)
         context.err.write(
-          `holdfast: ${services[i]!.name}: ${counted(dropped, "line")} were dropped before they could be kept\n`,
+          `holdfast: ${services[i]!.name}: ${counted(dropped, "older line")} ${dropped === 1 ? "is" : "are"} no longer in memory\n`,
         );
     }
     return missing > 0 ? exitCode.noSuchService : exitCode.done;

@@ -1,10 +1,12 @@
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Outcome } from "../../../src/daemon/control/api.js";
 import { ControlFixture, openDescriptors } from "../control/control-fixture.js";
 import { aFailure, aLine, anEvent, aService, aSocket, type FakeOperations } from "../control/fake-operations.js";
-import { readUntil, runBin, startBin } from "./cli-fixture.js";
+import { bin, readUntil, runBin, startBin } from "./cli-fixture.js";
 
 let fixture: ControlFixture;
 let operations: FakeOperations;
@@ -37,6 +39,20 @@ function start(...words: string[]) {
   );
   return { child, ended };
 }
+
+describe("output that nobody takes", () => {
+  test("is told, and fails the command", async () => {
+    const full = openSync("/dev/full", "w");
+    try {
+      const child = spawn(process.execPath, [bin, "config", "schema"], { stdio: ["ignore", full, "pipe"] });
+      const err = await readUntil(child.stderr!, /\n/);
+      const [code] = await once(child, "close");
+      expect([code, err]).toEqual([1, expect.stringContaining("the output cannot be written: ENOSPC")]);
+    } finally {
+      closeSync(full);
+    }
+  });
+});
 
 describe("the listing commands", () => {
   test("ls shows services and sockets as plain columns in a pipe", async () => {
@@ -248,7 +264,8 @@ describe("logs and events", () => {
     operations.dropped = 3;
     const { out, err } = await run("logs", "*", "-n", "2", "--raw");
     expect(out).toBe("two\nthree\n");
-    expect(err).toContain("a: 3 lines were dropped");
+    expect(err).toContain("b: 3 older lines are no longer in memory");
+    expect(err).not.toContain("a: 3"); // As many as were asked for came.
     expect((await run("logs", "b")).out).toBe(`${at(2)} b/1 | two\n`);
   });
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 export const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
-const bin = fileURLToPath(new URL("../../../bin/holdfast", import.meta.url));
+export const bin = fileURLToPath(new URL("../../../bin/holdfast", import.meta.url));
 
 export interface Ended {
   readonly code: number | null;
