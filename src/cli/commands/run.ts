@@ -54,6 +54,13 @@ async function refuseSecond(control: string): Promise<void> {
     if (!(error instanceof TransportError)) throw error;
     // Nobody there, or what somebody left behind: both are the normal case. Other troubles are found when it is bound.
     if (["ENOENT", "ENOTDIR", "ECONNREFUSED", "ENOTSOCK"].includes(error.code)) return;
+    if (error.code === "EACCES" || error.code === "EPERM") {
+      throw new Failure(
+        exitCode.failed,
+        `permission denied on the control socket ${control} (${error.message}); choose one that this user may make with [supervisor] control`,
+        { cause: error },
+      );
+    }
     throw new Failure(
       exitCode.failed,
       `another process listens on the control socket ${control}, and it is not known whether it is a supervisor (${error.message}); end it first, or set another [supervisor] control`,
