@@ -254,7 +254,7 @@ export class ServiceRuntime {
     const resolve = this.#askers.get(asker);
     if (resolve === undefined) return; // It was asked of an earlier supervisor.
     this.#askers.delete(asker);
-    const view = failure && failureView(this.config.name, failure, this.config.command[0]!, this.#world.clock);
+    const view = failure && failureView(this.config, failure, this.#world.clock);
     resolve({ answer, ...(view === undefined ? {} : { failure: view }) });
   }
 

@@ -39,9 +39,7 @@ export function serviceView(input: ViewInput): ServiceView {
     logDropped: input.logDropped,
     ...(next === undefined ? {} : { next }),
     ...(waitsUntil.length === 0 ? {} : { nextStartAt: clock.wallAt(Math.min(...waitsUntil)).toISOString() }),
-    ...(state.lastFailure === undefined
-      ? {}
-      : { lastFailure: failureView(config.name, state.lastFailure, config.command[0]!, clock) }),
+    ...(state.lastFailure === undefined ? {} : { lastFailure: failureView(config, state.lastFailure, clock) }),
     ...(status === undefined ? {} : { statusText: status }),
   };
 }

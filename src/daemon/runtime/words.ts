@@ -1,6 +1,7 @@
 /** Facts and failures as sentences for people: what happened, where, why. No module but this one words them. */
 import { constants } from "node:os";
 import { getSystemErrorMap } from "node:util";
+import type { ServiceConfig } from "../config/config.js";
 import type { FailureView } from "../control/api.js";
 import type { End } from "../lifecycle/end.js";
 import type { Failure, ServiceFact } from "../lifecycle/service-state.js";
@@ -88,28 +89,33 @@ function prepareReason(end: End, lines: readonly string[]): string | undefined {
   return lines.at(-1)?.replace(/^holdfast: /, "");
 }
 
-/** One sentence for a failure; the program's name helps where exec itself failed. */
-function failureSentence(service: string, failure: Failure, program: string): string {
-  const who = `${instanceName(service, failure.slot)} (worker ${failure.worker})`;
+/** One sentence for a failure; the names of program and folder help where these were the trouble. */
+function failureSentence(service: ServiceConfig, failure: Failure): string {
+  const { command, workingDirectory: folder } = service;
+  const who = `${instanceName(service.name, failure.slot)} (worker ${failure.worker})`;
   if (failure.code === "ready-timeout") return `${who} did not become ready in time and was killed`;
   const { end } = failure;
   const reason = prepareReason(end, failure.lines);
   if (reason !== undefined) return `${who} could not be started: ${reason}`;
   if (end.kind === "not-started" && stageName(end.stage) === "exec") {
     const { name, meaning } = errnoWords(end.errno);
-    return `${who} could not be started: executing ${program} failed: ${meaning} (${name})`;
+    return `${who} could not be started: executing ${command[0]} failed: ${meaning} (${name})`;
+  }
+  if (end.kind === "not-started" && stageName(end.stage) === "working_directory" && folder !== undefined) {
+    const { name, meaning } = errnoWords(end.errno);
+    return `${who} could not be started: it cannot enter its working_directory ${folder}: ${meaning} (${name})`;
   }
   return `${who} ${describeEnd(end)}`;
 }
 
-export function failureView(service: string, failure: Failure, program: string, clock: Clock): FailureView {
+export function failureView(service: ServiceConfig, failure: Failure, clock: Clock): FailureView {
   const { end } = failure;
   return {
     at: clock.wallAt(failure.at).toISOString(),
-    instance: instanceName(service, failure.slot),
+    instance: instanceName(service.name, failure.slot),
     worker: failure.worker,
     code: failure.code,
-    message: failureSentence(service, failure, program),
+    message: failureSentence(service, failure),
     lastLines: failure.lines,
     ...(end.kind === "not-started" ? { stage: stageName(end.stage) } : {}),
     ...(end.kind === "not-started" && end.errno !== 0 ? { errno: errnoWords(end.errno).name } : {}),
