@@ -73,6 +73,29 @@ describe("a file sink", () => {
     expect(problems).toEqual([]);
   });
 
+  test.each([
+    ["removed", () => rmSync(path)],
+    ["renamed", () => renameSync(path, `${path}.old`)],
+  ])("makes a file anew that somebody %s", async (_, displace) => {
+    const sink = new FileSink({ path, onProblem, lookMs: 0 });
+    sink.write(block("before\n"));
+    await sink.flushed();
+    displace();
+    sink.write(block("after\n"));
+    await sink.close();
+    expect(text()).toBe("after\n");
+    expect(problems).toEqual([]);
+  });
+
+  test("tells of a folder that can have none, and ends", async () => {
+    path = "/proc/holdfast/web.log";
+    const sink = new FileSink({ path, onProblem });
+    sink.write(block("lost\n"));
+    await problem("log-file-failed");
+    await sink.close();
+    expect(sink.dropped).toBe(1);
+  });
+
   test("appends to what is there", async () => {
     writeFileSync(path, "old\n");
     const sink = new FileSink({ path, onProblem });

@@ -17,6 +17,8 @@ export interface FileSinkOptions {
   readonly maxQueueBytes?: number;
   /** Between two tries to open or write a file that failed: doubles from `initialMs` (1 s) to `maxMs` (30 s). */
   readonly retry?: { readonly initialMs: number; readonly maxMs: number };
+  /** How often it is looked whether the file is still at its path, in milliseconds; 1 s. */
+  readonly lookMs?: number;
   /** Nothing is written before this has resolved: the end of whoever wrote the file before. */
   readonly after?: Promise<void> | undefined;
 }
@@ -29,6 +31,7 @@ const FILE_MODE = 0o640;
  *
  * While the file takes them nothing is lost: a full queue pauses the pipes. While it does not (ENOSPC, EIO, a missing folder) the workers
  * must not stop for it: the queue is kept, what comes beyond it is dropped and counted, and the file is opened again with backoff.
+ * A file that somebody renamed or removed is opened anew within a second.
  * It rotates before the block that would make it too large, at a line boundary; a single line that is larger than the limit gets a file for itself.
  */
 export class FileSink implements LogSink {
@@ -37,9 +40,11 @@ export class FileSink implements LogSink {
   readonly #maxQueueBytes: number;
   readonly #retry: { readonly initialMs: number; readonly maxMs: number };
   readonly #after: Promise<void> | undefined;
+  readonly #lookMs: number;
   readonly #pending = new PendingWrites();
   #rotate: Rotation | undefined;
   #file: LogFile | undefined;
+  #lookedAt = 0;
   #dropped = 0;
   #rotations = 0;
   /** Rotation failed at this size; it is tried again when the file has grown by another limit. */
@@ -56,6 +61,7 @@ export class FileSink implements LogSink {
     this.#path = options.path;
     this.#rotate = options.rotate;
     this.#after = options.after;
+    this.#lookMs = options.lookMs ?? 1000;
     this.#onProblem = options.onProblem;
     this.#maxQueueBytes = options.maxQueueBytes ?? 1024 * 1024;
     this.#retry = options.retry ?? { initialMs: 1000, maxMs: 30_000 };
@@ -109,6 +115,7 @@ export class FileSink implements LogSink {
     await this.#after;
     while (!this.#pending.isEmpty) {
       try {
+        await this.#look();
         this.#file ??= await LogFile.open(this.#path, FILE_MODE);
         await this.#writeSome(this.#file);
         this.#recovered();
@@ -118,6 +125,13 @@ export class FileSink implements LogSink {
       if (this.#pending.bytes < this.#maxQueueBytes / 2 || this.#failing !== undefined) this.#drained();
     }
     this.#pumping = undefined;
+  }
+
+  async #look(): Promise<void> {
+    const now = performance.now();
+    if (this.#file === undefined || now - this.#lookedAt < this.#lookMs) return;
+    this.#lookedAt = now;
+    if (!(await this.#file.isAtItsPath())) await this.#closeFile();
   }
 
   async #writeSome(file: LogFile): Promise<void> {

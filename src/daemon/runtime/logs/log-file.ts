@@ -1,5 +1,5 @@
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rename, unlink } from "node:fs/promises";
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, mkdir, open, rename, stat, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
@@ -11,13 +11,15 @@ export class LogFile {
   readonly #path: string;
   readonly #handle: FileHandle;
   readonly #regular: boolean;
+  readonly #inode: string;
   #size: number;
 
-  private constructor(path: string, handle: FileHandle, regular: boolean, size: number) {
+  private constructor(path: string, handle: FileHandle, there: Stats) {
     this.#path = path;
     this.#handle = handle;
-    this.#regular = regular;
-    this.#size = size;
+    this.#regular = there.isFile();
+    this.#inode = inode(there);
+    this.#size = there.size;
   }
 
   /** Makes missing folders (0755) and the file (`mode` less umask). Throws what open(2) and mkdir(2) say. */
@@ -26,12 +28,11 @@ export class LogFile {
       constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY;
     const handle = await open(path, flags, mode).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw error;
-      await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+      await makeFolder(dirname(path));
       return open(path, flags, mode);
     });
     try {
-      const stat = await handle.stat();
-      return new LogFile(path, handle, stat.isFile(), stat.size);
+      return new LogFile(path, handle, await handle.stat());
     } catch (error) {
       await handle.close();
       throw error;
@@ -46,6 +47,16 @@ export class LogFile {
   /** A device or a fifo is never rotated. */
   get canRotate(): boolean {
     return this.#regular;
+  }
+
+  /** False once somebody has removed or renamed the file, so that what is appended would be found by nobody. */
+  async isAtItsPath(): Promise<boolean> {
+    if (!this.#regular) return true;
+    const there = await stat(this.#path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    return there !== undefined && inode(there) === this.#inode;
   }
 
   /** One writev(2). Returns how many bytes the file took, which may be fewer than given. */
@@ -76,4 +87,21 @@ export class LogFile {
   close(): Promise<void> {
     return this.#handle.close();
   }
+}
+
+function inode({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
+}
+
+/** As `mkdir -p`. Not Node's own `recursive`: below a folder that can have none, such as /proc, that turns round for ever and blocks a thread. */
+async function makeFolder(path: string): Promise<void> {
+  const make = () =>
+    mkdir(path, 0o755).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+  await make().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT" || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await make();
+  });
 }
