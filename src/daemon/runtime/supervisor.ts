@@ -27,6 +27,8 @@ const SIGQUIT = 3;
 const SIGTERM = 15;
 /** How long stdout may take for what still waits when everything else is over. */
 const LAST_WORDS_MS = 1_000;
+/** How long the end waits for log files. A file system that hangs must not keep Holdfast from ending. */
+const LOGS_CLOSE_MS = 5_000;
 /** More heartbeats than one fit the watchdog, so that one late timer is no death sentence. */
 const HEARTBEATS_PER_WATCHDOG = 3;
 
@@ -226,7 +228,11 @@ export class Supervisor {
     await this.#control?.close();
     this.#controlSocket.remove();
     this.#sockets.close(true);
-    await Promise.all([...this.#services.values()].map((service) => service.close()));
+    const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
+    if (!(await settlesWithin(closed, LOGS_CLOSE_MS)))
+      this.#log.warn(
+        "a log file takes no writes and gives no error (a file system that hangs?); what waits for it is lost",
+      );
     this.#log.info("everything is stopped");
     await this.#output.close(LAST_WORDS_MS);
     await this.#keeper.shutDown(exitCode);
@@ -323,4 +329,15 @@ function previousEnd({ previousEnd: { how, detail } }: Hello): string | undefine
 export function packageVersion(): string {
   const file = new URL("../../../package.json", import.meta.url);
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+/** False if that was not done in time; it goes on all the same. */
+async function settlesWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const inTime = await Promise.race([work.then(() => true), late]);
+  clearTimeout(timer);
+  return inTime;
 }
