@@ -274,11 +274,13 @@ export class Supervisor {
       this.#log.warn(message);
       return this.#events.add({ type: "supervisor-adopted", message, data: { adoptedInMs: this.#adoptedInMs } });
     }
-    const reachable = this.#sockets.views(() => []).filter(({ bound }) => bound);
+    const sockets = this.#sockets.views(() => []);
+    const reachable = sockets.filter(({ bound }) => bound);
     const places = reachable.map(
       ({ name, address, kind }) => `${name} at ${kind === "tcp" ? address.replace("tcp:", "http:") : address}`,
     );
-    const where = places.length === 0 ? "no socket is configured" : `connect to ${places.join(", ")}`;
+    const nowhere = sockets.length === 0 ? "no socket is configured" : "no socket could be bound yet";
+    const where = places.length === 0 ? nowhere : `connect to ${places.join(", ")}`;
     const control = this.#config.supervisor.control;
     this.#log.info(`${where}; \`holdfast ls\` shows more (control socket ${control})`, { event: "supervisor-started" });
     this.#events.add({ type: "supervisor-started", message: `holdfast ${this.#input.version} started` });
