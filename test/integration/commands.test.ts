@@ -90,7 +90,7 @@ describe("the exit code", () => {
       codes("restart", "web-two", "--timeout", "100ms"),
       codes("start", "web-one"),
     ]);
-    expect(asked).toEqual([5, 2, 2, 2, 7, 2, 150, 0, 0, 0, 150, 0]);
+    expect(asked).toEqual([5, 2, 2, 2, 7, 2, 150, 0, 0, 1, 150, 0]);
   });
 
   test("is 151 where no supervisor runs, with how to start one", async () => {

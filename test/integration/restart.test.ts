@@ -102,6 +102,7 @@ describe("a worker that ends by itself", () => {
     const service = ({ name, when, words: [program, ...args] }: (typeof cases)[number]) => `
       [service."${name}"]
       ${command(program!, ...args)}
+      ready = "spawned"
       start = "manual"
       restart.when = "${when}"`;
     const scene = await start({

@@ -268,9 +268,11 @@ describe("a signal of the operator", () => {
   const config = `
     [service.signals]
     ${command("logs-signals")}
+    ready = "spawned"
     reload = { signal = "SIGHUP" }
     [service.plain]
-    ${command("logs-signals")}`;
+    ${command("logs-signals")}
+    ready = "spawned"`;
 
   test("reaches the worker, which stays: reload by its name in the configuration, any other by holdfast signal", async () => {
     const scene = await start({ config });

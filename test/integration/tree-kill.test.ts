@@ -86,6 +86,7 @@ describe("a worker that ends by itself and leaves a child behind", () => {
       config: `
         [service.leaves]
         ${command("leaves-child", String(code))}
+        ready = "spawned"
         restart.backoff = { initial = "1h", max = "1h" }
         stop.timeout = "300ms"`,
     });

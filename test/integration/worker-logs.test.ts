@@ -134,7 +134,8 @@ describe("what a worker writes", () => {
     const scene = await start({
       config: `
         [service.signals]
-        ${command("logs-signals")}`,
+        ${command("logs-signals")}
+        ready = "spawned"`,
     });
     await scene.line("signals", /watching/);
     const follower = spawn(

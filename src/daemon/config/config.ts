@@ -115,7 +115,7 @@ export interface ReadyPolicy {
   /**
    * `notify`: READY=1. `newline`: a line on the descriptor in READY_FD. `spawned`: exec succeeded and it lived for `settleMs`.
    * `listening`: the kernel shows it waiting for one of its sockets. `auto`: `notify` or `listening`, whichever comes first; a service without
-   * sockets never has it, because there it means `spawned`. Where the kernel does not let us look, both settle instead.
+   * sockets never has it, because there it means `spawned` with a `settleMs` of its own. Where the kernel does not let us look, both settle instead.
    */
   readonly when: "auto" | "notify" | "listening" | "newline" | "spawned";
   readonly timeoutMs: number;

@@ -90,7 +90,7 @@ export const restartSchema = annotate(
 export const readySchema = annotate(
   z.strictObject({
     when: withDefault(choice(["auto", "notify", "listening", "newline", "spawned"], { probe: LATER.probe }), "auto", {
-      is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `listening`: the kernel shows it waiting for one of its sockets (epoll, accept, poll, select). `auto`: `notify` or `listening`, whichever comes first; without sockets `spawned`.",
+      is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `listening`: the kernel shows it waiting for one of its sockets (epoll, accept, poll, select). `auto`: `notify` or `listening`, whichever comes first; without sockets it must live for `settle`.",
       example: '"notify"',
     }),
     timeout: withDefault(duration({ positive: true }), "30s", {
@@ -98,7 +98,7 @@ export const readySchema = annotate(
       example: '"30s"',
     }),
     settle: optional(duration(), {
-      is: "How long a worker must live to be ready with `spawned`; with `auto` and `listening` only where the kernel does not let Holdfast look.",
+      is: "How long a worker must live to be ready with `spawned`, and with `auto` without sockets; with sockets only where the kernel does not let Holdfast look.",
       otherwise: '`"0s"` with `spawned`, else `"1s"`',
       example: '"1s"',
     }),

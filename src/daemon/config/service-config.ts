@@ -5,8 +5,8 @@ import { wrong } from "./problem.js";
 import type { ServiceInput } from "./schema-service.js";
 import type { Site } from "./site.js";
 
-/** Where nobody may see whether a worker waits for its sockets, it is taken for ready after this. */
-const SETTLE_UNOBSERVED_MS = 1000;
+/** Where nothing shows whether a worker serves (no socket, or not permitted to look), living for this long stands for it. */
+const SETTLE_MS = 1000;
 
 /** `[service.NAME]` with its defaults, after the schema -> the configuration of the service; relative paths start at `base`. */
 export function serviceConfig(name: string, input: ServiceInput, o: { site: Site; base: string }): ServiceConfig {
@@ -46,7 +46,8 @@ function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], 
 
 function readyPolicy({ ready, sockets }: ServiceInput): ReadyPolicy {
   const when = ready.when === "auto" && sockets.length === 0 ? "spawned" : ready.when;
-  const settleMs = ready.settle ?? (when === "auto" || when === "listening" ? SETTLE_UNOBSERVED_MS : 0);
+  // By the word that was written: `spawned` asks for no more than a start; with `auto` a new version that ends at once must not replace a good one.
+  const settleMs = ready.settle ?? (ready.when === "auto" || ready.when === "listening" ? SETTLE_MS : 0);
   return { when, timeoutMs: ready.timeout, settleMs };
 }
 

@@ -10,6 +10,21 @@ function configOf(result: LoadResult) {
   return result.config;
 }
 
+describe("a service without sockets", () => {
+  const ready = (line: string) => {
+    const text = `version = 1\n[service.a]\ncommand = "a"\n${line}`;
+    return configOf(parseConfigText(text, "/etc/holdfast/a.toml", ANN)).services.a?.ready;
+  };
+
+  test("must live for a moment, so that a version that ends at once replaces no good one", () => {
+    expect(ready("")).toMatchObject({ when: "spawned", settleMs: 1_000 });
+  });
+
+  test("is ready at once if it asks for that", () => {
+    expect(ready('ready = "spawned"')).toMatchObject({ when: "spawned", settleMs: 0 });
+  });
+});
+
 describe("a minimal file", () => {
   const config = configOf(loadFixture(right("minimal.toml")));
 
@@ -37,7 +52,7 @@ describe("a minimal file", () => {
           inheritEnv: false,
           limits: {},
           noNewPrivileges: true,
-          ready: { when: "spawned", timeoutMs: 30_000, settleMs: 0 },
+          ready: { when: "spawned", timeoutMs: 30_000, settleMs: 1_000 },
           restart: {
             when: "always",
             backoff: { initialMs: 100, factor: 2, maxMs: 30_000, jitter: 0.2, resetAfterMs: 60_000 },
