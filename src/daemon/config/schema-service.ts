@@ -16,7 +16,8 @@ const command = leaf<CommandInput>(
     if (odd !== -1) return wrongType(`a string as word ${odd + 1} of the command`, value[odd], "write it in quotes");
     const words = value as readonly string[];
     if (words[0] === undefined || words[0] === "") return wrong("the command names no program");
-    if (words.length === 1 && /\s/.test(words[0])) {
+    // With a slash before the blank it is a path like "/opt/my app/run", which only a list can name without quotes in quotes.
+    if (words.length === 1 && /^[^\s/]+\s/.test(words[0])) {
       return wrong(`there is no program ${quote(words[0])}: a list has one item for each word`, {
         hint: `did you mean command = ${quote(words[0])}, without the brackets?`,
       });

@@ -25,6 +25,14 @@ describe("a service without sockets", () => {
   });
 });
 
+describe("a program whose path has a blank", () => {
+  test("may stand alone in a list", () => {
+    const text = 'version = 1\n[service.a]\ncommand = ["/opt/my app/run"]';
+    const config = configOf(parseConfigText(text, "/etc/holdfast/a.toml", ANN));
+    expect(config.services.a?.command).toEqual(["/opt/my app/run"]);
+  });
+});
+
 describe("a minimal file", () => {
   const config = configOf(loadFixture(right("minimal.toml")));
 
