@@ -16,6 +16,14 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     summary: "check a configuration without running it",
     load: async () => (await import("./commands/check.js")).check,
   },
+  plan: {
+    summary: "show what apply would change",
+    load: async () => (await import("./commands/plan.js")).plan,
+  },
+  apply: {
+    summary: "put the changed configuration in force, all or nothing",
+    load: async () => (await import("./commands/apply.js")).apply,
+  },
   ls: {
     summary: "list services and sockets",
     load: async () => (await import("./commands/ls.js")).ls,
@@ -88,8 +96,6 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
 
 /** Commands that a later version brings, and what to do until then. */
 export const later: Readonly<Record<string, string>> = {
-  apply: "restart holdfast to read the file again",
-  plan: '"holdfast check" tells whether the file is right',
   top: 'use "holdfast ls", or "watch holdfast ls"',
   pause: '"holdfast stop" stops a service; its socket stays bound',
   resume: '"holdfast start" starts a service again',

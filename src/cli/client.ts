@@ -1,8 +1,10 @@
 import type {
   Action,
+  ApplyView,
   EventView,
   LogLine,
   Outcome,
+  PlanView,
   ServiceView,
   SocketView,
   SupervisorView,
@@ -32,6 +34,7 @@ const exitCodes: Readonly<Record<string, number>> = {
   "permission-denied": exitCode.notPermitted,
   "no-such-service": exitCode.noSuchService,
   "bad-request": exitCode.usage,
+  "invalid-configuration": exitCode.invalidConfiguration,
 };
 
 /** Speaks to one supervisor over its control socket. Every method throws a `Failure` whose message is for people. */
@@ -44,6 +47,23 @@ export class ControlClient {
 
   supervisor(): Promise<SupervisorView> {
     return this.#get<SupervisorView>("/v1/supervisor");
+  }
+
+  plan(): Promise<PlanView> {
+    return this.#get<PlanView>("/v1/plan");
+  }
+
+  /** Not repeated when the connection is lost, as with `act`. @param plan the one that was shown */
+  async apply(plan: string, timeoutMs?: number): Promise<ApplyView | "timed-out"> {
+    try {
+      return await this.#ask<ApplyView>("POST", "/v1/apply", { body: { plan }, timeoutMs });
+    } catch (error) {
+      if (error instanceof TransportError && error.code === "ETIMEDOUT" && timeoutMs !== undefined) return "timed-out";
+      if (!isConnectionLost(error)) throw this.#explained(error);
+      const message =
+        'the supervisor ended before it answered; the next one completes the apply or undoes it ("holdfast plan" tells which)';
+      throw new Failure(exitCode.unreachable, message, { cause: error });
+    }
   }
 
   async services(): Promise<readonly ServiceView[]> {

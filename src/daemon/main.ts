@@ -37,6 +37,11 @@ async function main(): Promise<void> {
     );
     exit(EXIT_USAGE);
   }
+  // Only the first supervisor and `apply` read the file; zod and the parsers cost the others nothing.
+  const load = async () => {
+    const { loadConfig, renderProblem } = await import("./config/index.js");
+    return { result: loadConfig(path, { env: process.env, uid: process.getuid?.() ?? 0 }), renderProblem };
+  };
   const supervisor = new Supervisor({
     channel,
     keeperPid: process.ppid,
@@ -44,13 +49,19 @@ async function main(): Promise<void> {
     version: packageVersion(),
     exit,
     loadConfig: async (refuse) => {
-      // Only the first supervisor reads the file; zod and the parsers cost the others nothing.
-      const { loadConfig, renderProblem } = await import("./config/index.js");
-      const result = loadConfig(path, { env: process.env, uid: process.getuid?.() ?? 0 });
+      const { result, renderProblem } = await load();
       if (result.ok) return result.config;
       for (const problem of result.problems)
         process.stderr.write(`${renderProblem(problem, result.sources, { color: process.stderr.isTTY })}\n`);
       return refuse(EXIT_CONFIGURATION);
+    },
+    readConfig: async () => {
+      const { result, renderProblem } = await load();
+      // Without the lines of the files: who may operate is not always who may read them.
+      const texts = (problems: typeof result.warnings) =>
+        problems.map((problem) => renderProblem(problem, new Map(), { color: false }));
+      if (result.ok) return { ok: true, config: result.config, warnings: texts(result.warnings) };
+      return { ok: false, problems: texts(result.problems) };
     },
   });
   await supervisor.run();

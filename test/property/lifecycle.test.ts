@@ -9,6 +9,12 @@ import { BrokenLaw, SupervisorModel } from "./supervisor-model.js";
 type Action =
   | { readonly do: "kernel" | "tell"; readonly pick: number; readonly dieAfter: number | null }
   | { readonly do: "start" | "stop" | "restart" | "restart-hard" | "reset"; readonly dieAfter: number | null }
+  | {
+      readonly do: "configure";
+      readonly start: ServiceConfig["start"];
+      readonly version: string;
+      readonly dieAfter: number | null;
+    }
   | { readonly do: "scale"; readonly size: number; readonly dieAfter: number | null }
   | { readonly do: "pass"; readonly ms: number; readonly late: boolean; readonly dieAfter: number | null }
   | { readonly do: "blocked" | "unblocked" | "crash" };
@@ -21,6 +27,15 @@ const anAction: fc.Arbitrary<Action> = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       do: fc.constantFrom("start", "stop", "restart", "restart", "restart-hard", "reset"),
+      dieAfter,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom("configure"),
+      start: fc.constantFrom("boot", "connection", "manual"),
+      version: fc.constantFrom("1", "2", "3"),
       dieAfter,
     }),
   },
@@ -78,6 +93,10 @@ function play(model: SupervisorModel, action: Action, story: Story): void {
     case "crash":
       story.push(`${model.now}: the supervisor is killed`);
       return model.crash();
+    case "configure":
+      story.push(`${model.now}: ${JSON.stringify(action)} by ${model.askers + 1}`);
+      model.lastConfigured = model.configure({ start: action.start }, action.version, action.dieAfter ?? undefined);
+      return;
     case "blocked":
     case "unblocked":
       story.push(`${model.now}: ${action.do}`);
@@ -136,6 +155,10 @@ function checkRest(model: SupervisorModel): void {
     if (times !== 1) throw new BrokenLaw(`#${start} is acknowledged ${keeper.acknowledged.get(start) ?? 0} times`);
   }
   const workers = workersOf(state);
+  // After an answer "done" nothing but what is in force may run, whatever happened since.
+  if (model.answers.get(model.lastConfigured) === "done" && state.desired === "started") {
+    for (const { worker } of workers) expect(worker.version).toBe(model.version);
+  }
   const known = [...keeper.children.keys(), ...keeper.arms].sort();
   expect(workers.map(({ worker }) => worker.id).sort()).toEqual(known);
   if (state.desired === "stopped") return expect(workers).toEqual([]);

@@ -19,7 +19,10 @@ export class BrokenLaw extends Error {}
 
 export class SupervisorModel {
   readonly keeper = new KeeperModel();
-  readonly policy: ServiceConfig;
+  policy: ServiceConfig;
+  version = "1";
+  /** Who asked for the last other configuration; 0: nobody has. */
+  lastConfigured = 0;
   now = 1_000_000;
   state: ServiceState;
   /** Answers by asker; `lost` = its supervisor died before it could say so. */
@@ -44,6 +47,16 @@ export class SupervisorModel {
     return this.#askers;
   }
 
+  /** Another configuration, and the asker whose answer tells that it is in force everywhere. */
+  configure(change: Partial<ServiceConfig>, version: string, performed?: number): number {
+    const replace = version !== this.version;
+    this.policy = { ...this.policy, ...change };
+    this.version = version;
+    const asker = this.nextAsker();
+    this.step({ type: "configure", asker, replace }, performed);
+    return asker;
+  }
+
   nextAsker(): number {
     this.#askers += 1;
     return this.#askers;
@@ -53,7 +66,7 @@ export class SupervisorModel {
   step(event: ServiceEvent, performed?: number): void {
     const before = this.state;
     if (event.type === "worker" && event.event.type === "exited") this.#exitTold.add(event.worker);
-    const moment = { at: this.now, policy: this.policy, random: this.#nextRandom() };
+    const moment = { at: this.now, policy: this.policy, version: this.version, random: this.#nextRandom() };
     const frozen = JSON.stringify(before);
     const step = stepService(before, event, moment);
     if (JSON.stringify(before) !== frozen) throw new BrokenLaw("a step changes the state that it was given");

@@ -138,6 +138,39 @@ export interface Outcome {
   readonly durationMs: number;
 }
 
+/** What `apply` would change, or has changed. A key is named, its value is not: it may be a secret. */
+export interface PlannedChange {
+  readonly subject: "socket" | "service" | "supervisor" | "files";
+  readonly name: string;
+  readonly change: "add" | "change" | "remove";
+  /** How gently; of a change only. `live`: nothing that runs is touched. `rebind` and `restart` cannot be applied. */
+  readonly how?: "live" | "rolling" | "rebind" | "restart";
+  /** As in the file; `socket.NAME` for what a service has from its socket. */
+  readonly keys: readonly string[];
+  readonly message: string;
+}
+
+export interface PlanView {
+  /** Of this change from what is in force to what the files say now. */
+  readonly id: string;
+  readonly files: readonly string[];
+  /** Empty: the files say what is in force. */
+  readonly changes: readonly PlannedChange[];
+  /** What is doubtful in the files, one text each. */
+  readonly warnings: readonly string[];
+}
+
+/** What became of an `apply`. `failed`: nothing was touched. `rolled-back`: a worker failed, and everything is as before. */
+export interface ApplyView {
+  readonly result: "done" | "unchanged" | "failed" | "rolled-back";
+  readonly message: string;
+  readonly changes: readonly PlannedChange[];
+  /** Where a service has failed: which one, and why. */
+  readonly service?: string;
+  readonly failure?: FailureView;
+  readonly durationMs: number;
+}
+
 export type WaitFor = "ready" | "stopped" | "running";
 
 /** What the control interface needs from the runtime. A name that does not exist is answered with undefined. */
@@ -146,6 +179,13 @@ export interface Operations {
   services(): readonly ServiceView[];
   service(name: string): ServiceView | undefined;
   sockets(): readonly SocketView[];
+  /** Reads the supervisor's own configuration files. Rejects with `invalid-configuration`. */
+  plan(): Promise<PlanView>;
+  /**
+   * Reads them and puts them in force, all or nothing. Resolves when that is complete or undone. Rejects with `invalid-configuration`,
+   * `apply-in-progress`, and `plan-changed` if by now it is another plan than the one of that id.
+   */
+  apply(plan: string | undefined): Promise<ApplyView>;
   /** Resolves when the action is complete (ready, stopped, …), failed, or superseded by a later command; never rejects for an expected outcome. */
   act(service: string, action: Action): Promise<Outcome> | undefined;
   /** `signal` ends the wait early (its asker has gone); what it then resolves to is not looked at. */

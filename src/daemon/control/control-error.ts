@@ -11,6 +11,9 @@ export type ControlErrorCode =
   | "body-too-large"
   | "headers-too-large"
   | "too-many-connections"
+  | "invalid-configuration"
+  | "apply-in-progress"
+  | "plan-changed"
   | "internal-error";
 
 const statuses = {
@@ -20,6 +23,9 @@ const statuses = {
   "no-such-service": 404,
   "method-not-allowed": 405,
   "request-timeout": 408,
+  "apply-in-progress": 409,
+  "plan-changed": 409,
+  "invalid-configuration": 422,
   "body-too-large": 413,
   "headers-too-large": 431,
   "too-many-connections": 503,

@@ -133,6 +133,32 @@ export const routes: readonly Route[] = [
   }),
   route({
     method: "get",
+    path: "/v1/plan",
+    operationId: "getPlan",
+    summary: "What an apply would change: the configuration files as they are now, beside what is in force",
+    response: schemas.planView,
+    handle: ({ operations }) => operations.plan(),
+  }),
+  route({
+    method: "post",
+    path: "/v1/apply",
+    operationId: "apply",
+    summary: "Put the configuration files in force, all or nothing; the answer comes when that is complete or undone",
+    body: z.strictObject({ plan: z.string().exactOptional() }),
+    response: schemas.applyView,
+    handle: async (context, { body }) => {
+      const { peer } = context;
+      context.log({
+        level: "info",
+        event: "control-action",
+        message: `uid ${peer.uid} (pid ${peer.pid}) asked for apply`,
+        data: { action: "apply", uid: peer.uid, pid: peer.pid },
+      });
+      return context.operations.apply(body.plan);
+    },
+  }),
+  route({
+    method: "get",
     path: "/v1/openapi.json",
     operationId: "getOpenApi",
     summary: "This document",

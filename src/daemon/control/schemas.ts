@@ -2,10 +2,13 @@ import { constants } from "node:os";
 import * as z from "zod";
 import type {
   Action,
+  ApplyView,
   EventView,
   FailureView,
   LogLine,
   Outcome,
+  PlannedChange,
+  PlanView,
   ServiceView,
   SocketView,
   SupervisorView,
@@ -127,6 +130,31 @@ export const outcome = view<Outcome>("Outcome")({
   service: z.string(),
   result: z.enum(["done", "unchanged", "failed", "rolled-back", "superseded", "not-running", "timed-out"]),
   message: z.string(),
+  failure: failureView.exactOptional(),
+  durationMs: z.number().nonnegative(),
+});
+
+export const plannedChange = view<PlannedChange>("PlannedChange")({
+  subject: z.enum(["socket", "service", "supervisor", "files"]),
+  name: z.string(),
+  change: z.enum(["add", "change", "remove"]),
+  how: z.enum(["live", "rolling", "rebind", "restart"]).exactOptional(),
+  keys: z.array(z.string()),
+  message: z.string(),
+});
+
+export const planView = view<PlanView>("Plan")({
+  id: z.string(),
+  files: z.array(z.string()),
+  changes: z.array(plannedChange),
+  warnings: z.array(z.string()),
+});
+
+export const applyView = view<ApplyView>("Apply")({
+  result: z.enum(["done", "unchanged", "failed", "rolled-back"]),
+  message: z.string(),
+  changes: z.array(plannedChange),
+  service: z.string().exactOptional(),
   failure: failureView.exactOptional(),
   durationMs: z.number().nonnegative(),
 });

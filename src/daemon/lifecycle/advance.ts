@@ -59,7 +59,7 @@ function replace(turn: Turn, instance: Instance): void {
   const { slot, current, successor } = instance;
   if (current === undefined) return turn.setInstance(unhindered(instance)); // `startInstance` does the rest.
   if (current.state.phase !== "ready" || successor !== undefined || turn.slotIsTaken(slot)) return;
-  const step = spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy);
+  const step = turn.marked(spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy));
   turn.setInstance({ ...unhindered(instance), successor: step.worker });
   turn.take(step);
 }
@@ -69,7 +69,7 @@ function startInstance(turn: Turn, slot: number): void {
   if (instance === undefined || instance.current !== undefined || instance.halted) return;
   if (!instance.called || turn.slotIsTaken(slot)) return;
   if (instance.wait !== undefined && turn.at < instance.wait.until) return;
-  const step = spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy);
+  const step = turn.marked(spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy));
   const history = recordStart(instance.history, turn.at, turn.policy.restart);
   turn.setInstance({ ...without(instance, "wait"), current: step.worker, history });
   turn.take(step);
@@ -83,7 +83,7 @@ function armIfIdle(turn: Turn): void {
   if (turn.at < triggersFree(triggers)) return;
   const first = instances[0];
   if (first === undefined) return;
-  const step = armWorker(turn.nextWorkerId(), first.slot);
+  const step = turn.marked(armWorker(turn.nextWorkerId(), first.slot));
   turn.setInstance({ ...first, current: step.worker });
   turn.take(step);
   turn.report({ type: "armed", slot: first.slot, worker: step.worker.id });

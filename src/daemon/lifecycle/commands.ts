@@ -15,7 +15,10 @@ export function commandService(turn: Turn, command: Command): void {
       if (turn.state.desired === "stopped") return start(turn, command.asker);
       return command.hard ? restartHard(turn, command.asker) : restart(turn, command.asker);
     case "scale":
+      if (command.configured !== undefined) turn.set({ configured: command.configured });
       return scale(turn, command.asker, command.size);
+    case "configure":
+      return configure(turn, command.asker, command.replace);
     case "reset":
       turn.eachInstance(unhindered);
       turn.clear("triggers");
@@ -87,6 +90,38 @@ function scale(turn: Turn, asker: number, size: number): void {
   turn.set({ size, instances: [...kept, ...added] });
   if (desired === "started") return turn.set({ job: { kind: "scale", askers: [asker], since: turn.at } });
   turn.answer([asker], "done"); // A stop in progress goes on, and the next start has the new size.
+}
+
+/**
+ * Another configuration is in force. What runs with the one before is replaced, the successor first, and what waits with it is made anew; an
+ * instance that nothing runs in is tried again at once, because what it failed with may have been what has changed.
+ */
+function configure(turn: Turn, asker: number, replace: boolean): void {
+  if (turn.state.desired === "stopped") return turn.answer([asker], "done");
+  const isStale = turn.workers().some(({ worker, role }) => role !== "retiring" && turn.isStale(worker));
+  // Without an activation to wait for, nothing else would ever call an instance that waits for one.
+  if (!turn.onDemand) turn.eachInstance((instance) => ({ ...instance, called: true }));
+  // And with one, no instance is halted for good.
+  else turn.eachInstance((instance) => (instance.halted ? { ...instance, halted: false, called: false } : instance));
+  for (const { current, successor } of turn.state.instances) {
+    if (successor !== undefined && turn.isStale(successor)) turn.retire(successor, false);
+    if (current?.state.phase !== "armed" && current?.state.phase !== "disarming") continue;
+    if (turn.isStale(current)) turn.retire(current, false);
+    else if (!turn.onDemand) turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
+  }
+  if (!isStale && !replace) return turn.answer([asker], "done");
+  turn.endJob("superseded");
+  const pending = turn.state.instances.filter((instance) =>
+    instance.current === undefined ? replace && hindered(instance) : turn.isStale(instance.current),
+  );
+  turn.set({
+    job: { kind: "restart", askers: [asker], since: turn.at },
+    rollout: { pending: pending.map(({ slot }) => slot) },
+  });
+}
+
+function hindered({ halted, wait }: Instance): boolean {
+  return halted || wait !== undefined;
 }
 
 function retireAll(turn: Turn, which: (worker: NonNullable<Instance["current"]>) => boolean): void {

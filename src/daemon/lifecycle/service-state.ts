@@ -23,6 +23,8 @@ export interface ServiceState {
   readonly lastFailure?: Failure;
   /** Activations since `since`, to bound a worker that ends without taking the connection that started it. */
   readonly triggers?: Triggers;
+  /** The number of workers in the configuration that last gave `size`; missing: no `apply` has changed it. */
+  readonly configured?: number;
 }
 
 export interface Triggers {
@@ -79,7 +81,13 @@ export type ServiceEvent =
   | { readonly type: "start"; readonly asker: number }
   | { readonly type: "stop"; readonly asker: number }
   | { readonly type: "restart"; readonly asker: number; readonly hard: boolean }
-  | { readonly type: "scale"; readonly asker: number; readonly size: number }
+  /** `configured`: the size comes from a configuration that says so many. */
+  | { readonly type: "scale"; readonly asker: number; readonly size: number; readonly configured?: number }
+  /**
+   * Policy and version of the moment are other ones from now on. `replace`: what a worker is started with has changed as well. Workers of
+   * another version than that of the moment make room either way, as in a rolling restart.
+   */
+  | { readonly type: "configure"; readonly asker: number; readonly replace: boolean }
   | { readonly type: "reset"; readonly asker: number }
   | { readonly type: "deadline" }
   /** `lines`: what it wrote last; with `gone` and `start-failed`. */
@@ -135,6 +143,8 @@ export interface ServiceStep {
 export interface Moment {
   readonly at: Monotonic;
   readonly policy: ServiceConfig;
+  /** What workers that start now are marked with. */
+  readonly version?: string;
   /** Uniform in [0, 1). */
   readonly random: number;
 }

@@ -49,6 +49,7 @@ function absorb(turn: Turn, event: ServiceEvent): void {
     case "stop":
     case "restart":
     case "scale":
+    case "configure":
     case "reset":
       return commandService(turn, event);
     case "worker":

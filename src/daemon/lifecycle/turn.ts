@@ -80,6 +80,17 @@ export class Turn {
     return workersOf(this.#state);
   }
 
+  /** The first step of a new worker, which carries the version of this moment. */
+  marked(step: WorkerStep): WorkerStep {
+    const { version } = this.moment;
+    return version === undefined ? step : { ...step, worker: { ...step.worker, version } };
+  }
+
+  /** Whether a worker was started with something else than what is in force now. */
+  isStale(worker: Worker | undefined): boolean {
+    return worker?.version !== undefined && worker.version !== this.moment.version;
+  }
+
   nextWorkerId(): number {
     const id = this.#state.nextWorker;
     this.set({ nextWorker: id + 1 });

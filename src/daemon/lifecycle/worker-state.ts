@@ -20,6 +20,8 @@ export interface Worker {
   readonly announced?: true;
   /** Nobody could see whether it waits for its sockets, so it was given time instead. */
   readonly unobserved?: true;
+  /** What it was started with: a mark that is equal for equal configurations. Missing: it is not known. */
+  readonly version?: string;
 }
 
 export type WorkerState =

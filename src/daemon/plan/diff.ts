@@ -3,10 +3,10 @@
  *
  *   live      nothing that runs is touched
  *   rolling   the workers are replaced, successor ready first
- *   rebind    a socket is bound anew; its queue is lost
- *   restart   the workers stop before new ones start
+ *   rebind    a socket has to be bound anew; its queue is lost
+ *   restart   what runs has to stop before it can start again
  */
-import type { Config, ServiceConfig, SocketConfig, SupervisorConfig } from "../config/config.js";
+import type { Address, Config, ServiceConfig, SocketConfig, SupervisorConfig } from "../config/config.js";
 
 export type Gentleness = "live" | "rolling" | "rebind" | "restart";
 
@@ -35,11 +35,12 @@ export type Change =
     }
   | { readonly kind: "change-files"; readonly files: readonly string[] };
 
-/** What a worker does not see needs no new worker. */
+/** What a worker does not see needs no new worker. (Of `ready` it sees one thing: whether it is given READY_FD.) */
 const LIVE_SERVICE_KEYS: ReadonlySet<string> = new Set(["workers", "start", "restart", "stop", "reload", "ready"]);
-/** Changed on the bound descriptor by listen(2), chmod(2), chown(2), or only read at the end. */
-const LIVE_SOCKET_KEYS: ReadonlySet<string> = new Set(["backlog", "mode", "user", "group", "symlinks", "removeOnStop"]);
-const RESTART_SUPERVISOR_KEYS: ReadonlySet<string> = new Set(["control"]);
+/** Where the operator finds the supervisor, and how its output is written: both are settled when it starts. */
+function needsRestart(before: SupervisorConfig, after: SupervisorConfig): boolean {
+  return before.control !== after.control || before.log.format !== after.log.format;
+}
 
 /** The changes that lead from `current` to `desired`; empty if they are equal. Order of keys in records does not count. */
 export function diff(current: Config, desired: Config): readonly Change[] {
@@ -55,7 +56,7 @@ export function diff(current: Config, desired: Config): readonly Change[] {
           kind: "change-socket",
           socket,
           keys,
-          how: keys.every((key) => LIVE_SOCKET_KEYS.has(key)) ? "live" : "rebind",
+          how: howSocket(before, socket),
         });
     }
   }
@@ -63,25 +64,65 @@ export function diff(current: Config, desired: Config): readonly Change[] {
     const before = own(current.services, name);
     if (before === undefined) changes.push({ kind: "add-service", service });
     else {
-      const keys = changedKeys(before, service);
-      if (keys.length > 0)
+      const sockets = service.sockets.flatMap((socket) => socketHow(changes, socket));
+      const ownKeys = changedKeys(before, service);
+      const keys = [...ownKeys, ...sockets.map(({ name }) => `socket.${name}`)];
+      if (keys.length > 0) {
+        const rolls = sockets.length > 0 || !equal(startedWith(before), startedWith(service));
+        const restarts = sockets.some(({ how }) => how === "rebind");
         changes.push({
           kind: "change-service",
           service,
           keys,
-          how: keys.every((key) => LIVE_SERVICE_KEYS.has(key)) ? "live" : "rolling",
+          how: restarts ? "restart" : rolls ? "rolling" : "live",
         });
+      }
     }
   }
   // A socket goes last: until then a service that uses it may still be there.
   for (const name of missingIn(desired.sockets, current.sockets)) changes.push({ kind: "remove-socket", name });
   const keys = changedKeys(current.supervisor, desired.supervisor);
   if (keys.length > 0) {
-    const how = keys.some((key) => RESTART_SUPERVISOR_KEYS.has(key)) ? "restart" : "live";
+    const how = needsRestart(current.supervisor, desired.supervisor) ? "restart" : "live";
     changes.push({ kind: "change-supervisor", supervisor: desired.supervisor, keys, how });
   }
   if (!equal(current.files, desired.files)) changes.push({ kind: "change-files", files: desired.files });
   return changes;
+}
+
+/** The part of a service that its workers are started with: where two are equal, a worker of the one is a worker of the other. */
+export function startedWith(service: ServiceConfig): Readonly<Record<string, unknown>> {
+  const part = Object.entries(service).filter(([key]) => !LIVE_SERVICE_KEYS.has(key));
+  return { ...Object.fromEntries(part), readyFd: service.ready.when === "newline" };
+}
+
+/** Deep equality of addresses; how they were written does not count. */
+export function sameAddress(a: Address, b: Address): boolean {
+  return equal(a, b);
+}
+
+/**
+ * What listen(2), chmod(2) and chown(2) change on a bound socket is live. Another list of addresses reaches workers when they start, so these
+ * are replaced; each address that is on both lists keeps its socket. Options are set before bind(2).
+ */
+function howSocket(before: SocketConfig, after: SocketConfig): Gentleness {
+  const stays = after.listen.some((address) => before.listen.some((other) => sameAddress(address, other)));
+  if (stays && !equal(boundWith(before), boundWith(after))) return "rebind";
+  return equal(before.listen, after.listen) ? "live" : "rolling";
+}
+
+function boundWith({ options }: SocketConfig): SocketConfig["options"] {
+  const { flushPending: _, ...bound } = options;
+  return bound;
+}
+
+/** The change of a socket, if its workers notice it. */
+function socketHow(changes: readonly Change[], name: string): { readonly name: string; readonly how: Gentleness }[] {
+  return changes.flatMap((change) =>
+    change.kind === "change-socket" && change.socket.name === name && change.how !== "live"
+      ? [{ name, how: change.how }]
+      : [],
+  );
 }
 
 /** The configuration after the changes: `patch(a, diff(a, b))` equals `b`. */

@@ -3,7 +3,7 @@ import type { SocketConfig, SupervisorConfig } from "../config/config.js";
 import { resolveIdentity } from "./identity.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { HeldRecord } from "./keeper/records.js";
-import { openSocket, removeSocketPath } from "./socket-opener.js";
+import { adjustPath, openSocket, removeSocketPath } from "./socket-opener.js";
 
 const KEY = "control";
 /** Commands of scripts come in bursts, and a full queue of a unix socket refuses at once. */
@@ -14,20 +14,18 @@ const BACKLOG = 256;
  * instead of being refused.
  */
 export class ControlSocket {
-  readonly #config: SocketConfig;
+  #config: SocketConfig;
 
-  constructor({ control, controlMode, controlGroup }: SupervisorConfig) {
-    this.#config = {
-      name: KEY,
-      listen: [{ kind: "unix", path: control }],
-      listenText: [`unix://${control}`],
-      backlog: BACKLOG,
-      mode: controlMode,
-      ...(controlGroup === undefined ? {} : { group: controlGroup }),
-      symlinks: [],
-      removeOnStop: true,
-      options: {},
-    };
+  constructor(config: SupervisorConfig) {
+    this.#config = socketOf(config);
+  }
+
+  /** Other rights on the same path. Throws if there is no such group. */
+  adjust(config: SupervisorConfig): void {
+    const before = this.#config;
+    const after = socketOf(config);
+    this.#config = after;
+    adjustPath({ config: before, index: 0 }, { config: after, index: 0 });
   }
 
   /** The listening descriptor, found with the keeper or bound now; the caller's. */
@@ -44,4 +42,18 @@ export class ControlSocket {
   remove(): void {
     removeSocketPath(this.#config, 0);
   }
+}
+
+function socketOf({ control, controlMode, controlGroup }: SupervisorConfig): SocketConfig {
+  return {
+    name: KEY,
+    listen: [{ kind: "unix", path: control }],
+    listenText: [`unix://${control}`],
+    backlog: BACKLOG,
+    mode: controlMode,
+    ...(controlGroup === undefined ? {} : { group: controlGroup }),
+    symlinks: [],
+    removeOnStop: true,
+    options: {},
+  };
 }

@@ -7,6 +7,7 @@ export interface Logger {
   info(message: string, data?: object): void;
   warn(message: string, data?: object): void;
   error(message: string, data?: object): void;
+  setLevel(level: SupervisorConfig["log"]["level"]): void;
 }
 
 /** @param write takes whole lines with their newline */
@@ -30,6 +31,9 @@ export function createLogger(
     info: (message, data) => logger.info(data ?? {}, message),
     warn: (message, data) => logger.warn(data ?? {}, message),
     error: (message, data) => logger.error(data ?? {}, message),
+    setLevel: (level) => {
+      logger.level = level;
+    },
   };
 }
 

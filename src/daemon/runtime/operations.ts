@@ -8,6 +8,8 @@ import type {
   SupervisorView,
   WaitFor,
 } from "../control/api.js";
+import { ControlError } from "../control/control-error.js";
+import type { Applier } from "./applier.js";
 import type { Clock } from "./clock.js";
 import type { EventLog } from "./event-log.js";
 import type { Answered, ServiceRuntime } from "./service-runtime.js";
@@ -23,12 +25,12 @@ export interface OperationsInput {
   /** Everything is being stopped: commands come too late. */
   readonly isEnding: () => boolean;
   /** Unique among all supervisors of one keeper: answers to earlier ones must find nobody. */
-  readonly firstAsker: number;
+  readonly nextAsker: () => number;
+  readonly applier: Applier;
 }
 
 /** What the control interface may ask for, done on the services that run. */
 export function operationsOn(o: OperationsInput): Operations {
-  let asker = o.firstAsker;
   const act = async (service: ServiceRuntime, action: Action): Promise<Outcome> => {
     const startedAt = o.clock.monotonic();
     const outcome = (result: Outcome["result"], message: string, failure?: FailureView): Outcome => ({
@@ -44,15 +46,15 @@ export function operationsOn(o: OperationsInput): Operations {
       return outcome(result, message, answered.failure);
     };
     if (o.isEnding()) return outcome("failed", "holdfast is stopping everything and takes no commands any more");
-    asker += 1;
+    const asker = o.nextAsker();
     switch (action.action) {
       case "start":
       case "restart": {
-        for (const socket of service.config.sockets) {
+        for (const socket of service.setup.sockets) {
           o.sockets.openMissing(socket);
           if (service.state.desired === "stopped" && service.pids().length === 0) o.sockets.flush(socket);
         }
-        const problem = service.config.sockets.map((socket) => o.sockets.problem(socket)).find(Boolean);
+        const problem = service.setup.sockets.map((socket) => o.sockets.problem(socket)).find(Boolean);
         const answer = ask("hard" in action ? { type: "restart", asker, hard: action.hard } : { type: "start", asker });
         if (problem === undefined) return answer;
         return outcome("failed", `${service.config.name} cannot be started: ${problem}`);
@@ -86,6 +88,11 @@ export function operationsOn(o: OperationsInput): Operations {
     services: () => [...o.services.values()].map((service) => service.view()),
     service: (name) => o.services.get(name)?.view(),
     sockets: () => o.sockets.views((socket) => usersOf(o.services, socket)),
+    plan: () => o.applier.plan(),
+    apply: async (plan) => {
+      if (o.isEnding()) throw new ControlError("apply-in-progress", "holdfast is stopping everything");
+      return o.applier.apply(plan);
+    },
     act(name, action) {
       const service = o.services.get(name);
       return service && act(service, action);

@@ -17,6 +17,7 @@ import { eventsOf } from "./child-events.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
+import { type ServiceSetup, versionOf } from "./service-setup.js";
 import { decodeWorkerTag, encodeState, serviceKey, workerKey } from "./service-store.js";
 import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
@@ -43,11 +44,9 @@ export interface Answered {
  * dies anywhere in between leaves a state whose effects either happened or are repeated by `adopt`.
  */
 export class ServiceRuntime {
-  readonly config: ServiceConfig;
   readonly isNew: boolean;
   readonly ring = new LogRing({ maxLines: 2_000, maxBytes: 1024 * 1024 });
   readonly #world: ServiceWorld;
-  readonly #sink: LogSink | undefined;
   readonly #workers: ServiceWorkers;
   readonly #askers = new Map<number, (answered: Answered) => void>();
   readonly #watchers = new Set<() => void>();
@@ -57,23 +56,44 @@ export class ServiceRuntime {
   #written = "";
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  #setup: ServiceSetup;
+  #version: string;
+  /** The newest is for workers that start; those before are closed once their workers are gone. */
+  #sinks: readonly (LogSink | undefined)[];
 
   /** @param state what an earlier supervisor left; undefined: it was never started, and `boot` begins it */
-  constructor(config: ServiceConfig, world: ServiceWorld, state?: ServiceState) {
-    this.config = config;
+  constructor(setup: ServiceSetup, world: ServiceWorld, state?: ServiceState) {
+    const { config } = setup;
+    this.#setup = setup;
+    this.#version = versionOf(setup);
     this.isNew = state === undefined;
     this.#world = world;
     this.#state = state ?? newService(config);
-    this.#sink = world.sinks.open(config.name, config.log);
+    this.#sinks = [world.sinks.open(config.name, config.log)];
     this.#workers = new ServiceWorkers({
-      config,
+      setup: () => this.#setup,
       world,
       ring: this.ring,
-      sink: this.#sink,
+      sink: () => this.#sinks.at(-1),
       find: (worker) => this.#find(worker),
       emit: (worker, event, lines) =>
         this.dispatch({ type: "worker", worker, event, ...(lines.length > 0 ? { lines } : {}) }),
     });
+  }
+
+  get config(): ServiceConfig {
+    return this.#setup.config;
+  }
+
+  get setup(): ServiceSetup {
+    return this.#setup;
+  }
+
+  /** Whether a worker that serves, or is to, was started with something else than what is in force. */
+  get hasStaleWorkers(): boolean {
+    return workersOf(this.#state).some(
+      ({ worker, role }) => role !== "retiring" && worker.version !== undefined && worker.version !== this.#version,
+    );
   }
 
   get state(): ServiceState {
@@ -91,8 +111,8 @@ export class ServiceRuntime {
       state: this.#state,
       clock: this.#world.clock,
       statusOf: (worker) => this.#workers.statusOf(worker),
-      socketProblem: this.config.sockets.map((socket) => this.#world.sockets.problem(socket)).find(Boolean),
-      logDropped: this.#sink?.dropped ?? 0,
+      socketProblem: this.#setup.sockets.map((socket) => this.#world.sockets.problem(socket)).find(Boolean),
+      logDropped: this.#sinks.reduce((sum, sink) => sum + (sink?.dropped ?? 0), 0),
     });
   }
 
@@ -102,6 +122,26 @@ export class ServiceRuntime {
       this.#askers.set(asker, resolve);
       this.dispatch(event);
     });
+  }
+
+  /**
+   * Runs with another setup from now on. Resolves when every worker of another one is gone and the instances are ready again, or with the reason
+   * why not; what waits is made anew, what already fits is not touched.
+   */
+  async configure(setup: ServiceSetup, asker: number): Promise<Answered> {
+    const { log } = this.config;
+    if (JSON.stringify(log) !== JSON.stringify(setup.config.log)) {
+      this.#sinks = [...this.#sinks, this.#world.sinks.open(setup.config.name, setup.config.log)];
+    }
+    const before = this.#version;
+    this.#setup = setup;
+    this.#version = versionOf(setup);
+    this.socketsChanged();
+    // While its sockets cannot be bound nothing can start, and it starts by itself as soon as they are.
+    if (this.#state.blocked && workersOf(this.#state).length === 0) return { answer: "done" };
+    const answered = await this.ask(asker, { type: "configure", asker, replace: before !== this.#version });
+    if (answered.answer === "done") this.#closeOldSinks();
+    return answered;
   }
 
   /** Called after each step, until the returned function is called. */
@@ -197,13 +237,26 @@ export class ServiceRuntime {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#workers.close();
-    await this.#sink?.close();
+    await Promise.all(this.#sinks.map((sink) => sink?.close()));
+  }
+
+  #closeOldSinks(): void {
+    const old = this.#sinks.slice(0, -1);
+    this.#sinks = this.#sinks.slice(-1);
+    for (const sink of old) {
+      sink?.close().catch((error: Error) => this.#world.log.error(`${this.config.name}: ${error.message}`, { error }));
+    }
   }
 
   #step(event: ServiceEvent): void {
     const at = this.#world.clock.monotonic();
     const pids = new Map(workersOf(this.#state).map(({ worker }) => [worker.id, worker.pid]));
-    const step = stepService(this.#state, event, { at, policy: this.config, random: Math.random() });
+    const step = stepService(this.#state, event, {
+      at,
+      policy: this.config,
+      version: this.#version,
+      random: Math.random(),
+    });
     this.#state = step.state;
     for (const { worker } of workersOf(step.state)) pids.set(worker.id, worker.pid ?? pids.get(worker.id));
     if (step.effects.some(({ type }) => !REPEATABLE.has(type))) this.#write();
@@ -272,7 +325,7 @@ export class ServiceRuntime {
   }
 
   #isBound(): boolean {
-    return this.config.sockets.every((socket) => this.#world.sockets.isBound(socket));
+    return this.#setup.sockets.every((socket) => this.#world.sockets.isBound(socket));
   }
 
   #find(id: number): Worker | undefined {

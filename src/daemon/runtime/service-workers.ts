@@ -10,8 +10,10 @@ import { waitsForSocket } from "./listening.js";
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { speaksFor } from "./notify-sender.js";
+import type { ServiceSetup } from "./service-setup.js";
 import { decodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
+import { socketKeys } from "./socket-key.js";
 import { planStart, type StartPlan, StartPlanError } from "./start-plan.js";
 import { signalNumber } from "./words.js";
 import { sortKept, WorkerResources } from "./worker-resources.js";
@@ -33,11 +35,12 @@ const FAILURE_LINES = 10;
 const FAILURE_LINE_CHARACTERS = 400;
 
 export interface WorkersInput {
-  readonly config: ServiceConfig;
+  /** What is in force now. */
+  readonly setup: () => ServiceSetup;
   readonly world: ServiceWorld;
   readonly ring: LogRing;
-  /** undefined: the workers inherit our stdout and stderr. */
-  readonly sink: LogSink | undefined;
+  /** Of a worker that is opened now. undefined: it inherits our stdout and stderr. */
+  readonly sink: () => LogSink | undefined;
   /** The machine's knowledge of a worker. */
   readonly find: (worker: number) => Worker | undefined;
   readonly emit: (worker: number, event: WorkerEvent, lines: readonly string[]) => void;
@@ -52,14 +55,18 @@ export class ServiceWorkers {
     this.#o = input;
   }
 
+  get #config(): ServiceConfig {
+    return this.#o.setup().config;
+  }
+
   perform(effect: WorkerEffect): void {
     const { worker } = effect;
-    const { keeper, sockets } = this.#o.world;
+    const { keeper } = this.#o.world;
     switch (effect.type) {
       case "spawn":
         return this.#start(worker, (plan) => keeper.spawn(plan.request, plan.fds));
       case "arm": {
-        const keys = this.#o.config.sockets.flatMap((socket) => sockets.keys(socket));
+        const keys = this.#o.setup().sockets.flatMap(socketKeys);
         return this.#start(worker, (plan) => keeper.arm(plan.request, plan.fds, keys));
       }
       case "disarm":
@@ -121,7 +128,8 @@ export class ServiceWorkers {
   }
 
   #start(worker: number, ask: (plan: StartPlan) => Promise<void>): void {
-    const { config, world } = this.#o;
+    const { world } = this.#o;
+    const { config, sockets } = this.#o.setup();
     const notify = NotifySocket.bind();
     let plan: StartPlan;
     try {
@@ -131,7 +139,7 @@ export class ServiceWorkers {
         worker,
         invocation: randomBytes(16).toString("hex"),
         notify,
-        sockets: config.sockets.map((name) => ({ name, keys: world.sockets.keys(name) })),
+        sockets: sockets.map((socket) => ({ name: socket.name, keys: socketKeys(socket) })),
         configFile: world.configFile,
         own: world.environment,
       });
@@ -172,7 +180,7 @@ export class ServiceWorkers {
   #observe(worker: number, pauseMs: number): void {
     const found = this.#o.find(worker);
     if (found?.pid === undefined || found.state.phase !== "warming") return;
-    const sockets = this.#o.config.sockets.flatMap((socket) => this.#o.world.sockets.inodes(socket));
+    const sockets = this.#o.setup().sockets.flatMap((socket) => this.#o.world.sockets.inodes(socket));
     const waiting = waitsForSocket(found.pid, sockets);
     if (waiting === "yes") return this.#emit(worker, { type: "announced", by: "listening" });
     if (waiting === "not-permitted") return this.#emit(worker, { type: "unobservable" });
@@ -182,7 +190,7 @@ export class ServiceWorkers {
   #sweep(worker: number, signal: string): void {
     const tree = this.#tree(worker, false);
     if (tree === undefined || tree.isEmpty()) return this.#emit(worker, { type: "gone" });
-    this.#o.world.log.warn(`worker ${worker} of ${this.#o.config.name} left processes behind: ${signal} to them`);
+    this.#o.world.log.warn(`worker ${worker} of ${this.#config.name} left processes behind: ${signal} to them`);
     const number = signalNumber(signal) ?? SIGKILL;
     const swept = number === SIGKILL ? this.#kill(tree) : tree.tell(number);
     swept.then(
@@ -239,7 +247,8 @@ export class ServiceWorkers {
   }
 
   #open(worker: number, key: string, tag: WorkerTag, notify: NotifySocket, pipes: StartPlan["pipes"]): void {
-    const { ring, sink, world } = this.#o;
+    const { ring, world } = this.#o;
+    const sink = this.#o.sink();
     const resources = new WorkerResources({
       key,
       tag,
@@ -257,7 +266,8 @@ export class ServiceWorkers {
   }
 
   #notified(worker: number, message: NotifyMessage): void {
-    const { config, world } = this.#o;
+    const { world } = this.#o;
+    const config = this.#config;
     const resources = this.#resources.get(worker);
     const pid = this.#o.find(worker)?.pid ?? 0; // Not told yet: then only the mark counts.
     const uid = resolveIdentity(config).uid ?? process.getuid?.() ?? 0;
@@ -280,10 +290,10 @@ export class ServiceWorkers {
   }
 
   #complain(message: string, error?: Error): void {
-    this.#o.world.log.error(`${this.#o.config.name}: ${message}`, error === undefined ? {} : { error });
+    this.#o.world.log.error(`${this.#config.name}: ${message}`, error === undefined ? {} : { error });
   }
 
   #key(worker: number): string {
-    return workerKey(this.#o.config.name, this.#o.find(worker)?.slot ?? 0, worker);
+    return workerKey(this.#config.name, this.#o.find(worker)?.slot ?? 0, worker);
   }
 }

@@ -1,6 +1,7 @@
 import { fchmodSync } from "node:fs";
 import { bind, listen, localAddress, type OwnedFd, type SocketAddress, socket } from "../../ancillary/index.js";
 import type { Address, SocketConfig } from "../config/config.js";
+import { resolveIdentity } from "./identity.js";
 import { unixSockets } from "./kernel-sockets.js";
 import { explain } from "./socket-open-error.js";
 import { setOptionsAfterBind, setOptionsBeforeBind } from "./socket-options.js";
@@ -65,6 +66,40 @@ export function openSocket(
       }
     }
     return opened;
+  } catch (error) {
+    throw explain(error, address, text);
+  }
+}
+
+/** One address of a socket's configuration. */
+export interface SocketPlace {
+  readonly config: SocketConfig;
+  readonly index: number;
+}
+
+/** Changes on a bound socket what can be changed there: backlog, owner and mode of the path, symbolic links. Throws as `openSocket`. */
+export function adjustSocket(fd: OwnedFd, before: SocketPlace, after: SocketPlace): void {
+  const { config } = after;
+  const address = config.listen[after.index]!;
+  if (listens(address) && before.config.backlog !== config.backlog) listen(fd, config.backlog);
+  adjustPath(before, after);
+}
+
+/** The part of it that is about the path. */
+export function adjustPath(before: SocketPlace, after: SocketPlace): void {
+  const { config } = after;
+  const address = config.listen[after.index]!;
+  const text = config.listenText[after.index]!;
+  try {
+    if (!hasPath(address)) return;
+    const { uid = process.geteuid?.(), gid = process.getegid?.() } = resolveIdentity(config);
+    const sameOwner = before.config.user === config.user && before.config.group === config.group;
+    if (!sameOwner) setPathOwner(address.path, config.mode, present({ uid, gid }));
+    else if (before.config.mode !== config.mode) setPathOwner(address.path, config.mode, {});
+    if (after.index !== firstPath(config)) return;
+    const gone = before.config.symlinks.filter((link) => !config.symlinks.includes(link));
+    unlinkSymlinks(gone, address.path);
+    linkSymlinks(config.symlinks, address.path, text);
   } catch (error) {
     throw explain(error, address, text);
   }
@@ -158,6 +193,10 @@ function listens(address: Address): boolean {
 
 function hasPath(address: Address): address is Extract<Address, { readonly path: string }> {
   return "path" in address && !address.path.startsWith("@");
+}
+
+function present({ uid, gid }: { uid: number | undefined; gid: number | undefined }): PathOwner {
+  return { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
 }
 
 function firstPath(config: SocketConfig): number {

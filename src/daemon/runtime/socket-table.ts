@@ -8,12 +8,14 @@ import type { HeldRecord } from "./keeper/records.js";
 import type { Inode } from "./listening.js";
 import type { Logger } from "./logger.js";
 import { flushSocket } from "./socket-flush.js";
-import { openSocket, removeSocketPath } from "./socket-opener.js";
+import { canonicalAddress, isAnyPort, socketKeys } from "./socket-key.js";
+import { adjustSocket, openSocket, removeSocketPath } from "./socket-opener.js";
 import { queueLength } from "./socket-queue.js";
 
 interface Entry {
-  readonly config: SocketConfig;
-  readonly index: number;
+  config: SocketConfig;
+  /** Its place in `config.listen`. */
+  index: number;
   readonly key: string;
   /** Our duplicate; the keeper has its own. */
   fd?: OwnedFd;
@@ -30,22 +32,25 @@ interface SocketTag {
 
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 30_000;
-const PREFIX = "socket/";
 
 /**
  * The sockets of the configuration: bound once, held by the keeper, found again by the next supervisor.
  *
  * One that cannot be bound is tried again with growing pauses; the services that need it wait, the others do not notice.
+ * Between `prepare` and `settle` it has those of two configurations.
  */
 export class SocketTable {
-  readonly #entries: Entry[];
+  readonly #entries = new Map<string, Entry>();
   readonly #keeper: Keeper;
   readonly #log: Logger;
   readonly #events: EventLog;
   readonly #changed: (socket: string) => void;
+  #sockets: readonly SocketConfig[];
 
   constructor(o: {
     readonly sockets: readonly SocketConfig[];
+    /** What an earlier supervisor may have bound and is not in force: adopted until `settle`, but never bound. */
+    readonly leaving: readonly SocketConfig[];
     readonly keeper: Keeper;
     readonly log: Logger;
     readonly events: EventLog;
@@ -56,22 +61,15 @@ export class SocketTable {
     this.#log = o.log;
     this.#events = o.events;
     this.#changed = o.changed;
-    this.#entries = o.sockets.flatMap((config) =>
-      config.listen.map((_, index) => ({
-        config,
-        index,
-        key: `${PREFIX}${config.name}/${index}`,
-        address: config.listenText[index] ?? "",
-        retryMs: FIRST_RETRY_MS,
-      })),
-    );
+    this.#sockets = o.sockets;
+    for (const config of [...o.sockets, ...o.leaving]) this.#enter(config);
   }
 
   /** Takes over what an earlier supervisor had bound. */
   async adopt(held: readonly HeldRecord[]): Promise<void> {
     const known = new Map(held.map((record) => [record.key, record]));
     await Promise.all(
-      this.#entries.map(async (entry) => {
+      [...this.#entries.values()].map(async (entry) => {
         const record = known.get(entry.key);
         if (record === undefined) return;
         const [fd] = await this.#keeper.fetch("held", entry.key);
@@ -82,15 +80,65 @@ export class SocketTable {
     );
   }
 
-  /** Binds what is not bound yet. A failure is remembered and tried again later; it is not thrown. */
-  openMissing(socket?: string): void {
-    for (const entry of this.#entries) {
-      if (entry.fd === undefined && (socket === undefined || entry.config.name === socket)) this.#open(entry);
+  /** Binds what is not bound yet, of one socket or of all that are in force. A failure is remembered and tried again later; it is not thrown. */
+  openMissing(socket?: SocketConfig): void {
+    for (const config of socket === undefined ? this.#sockets : [socket]) {
+      for (const entry of this.#of(config)) if (entry.fd === undefined) this.#open(entry);
+    }
+  }
+
+  /**
+   * Makes the sockets usable beside those that are there: binds new addresses, takes an address over from another name, changes what can
+   * be changed on a bound socket. All or nothing: if anything fails it is undone before the error is thrown.
+   */
+  async prepare(sockets: readonly SocketConfig[]): Promise<{ undo(): void }> {
+    const before = this.#sockets;
+    const adjusted: { entry: Entry; config: SocketConfig; index: number }[] = [];
+    const undo = (): void => {
+      for (const { entry, config, index } of adjusted.reverse()) this.#adjust(entry, config, index);
+      this.settle(before);
+    };
+    try {
+      for (const config of sockets) {
+        for (const [index, key] of socketKeys(config).entries()) {
+          const entry = this.#entries.get(key);
+          if (entry === undefined) await this.#bind(this.#takenOver(this.#enterOne(config, index, key), sockets));
+          else if (entry.config !== config) {
+            adjusted.push({ entry, config: entry.config, index: entry.index });
+            this.#adjust(entry, config, index);
+          }
+        }
+      }
+      return { undo };
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
+  /** From now on these are the sockets; all others are closed, and their paths removed. */
+  settle(sockets: readonly SocketConfig[]): void {
+    this.#sockets = sockets;
+    const keep = new Set(sockets.flatMap(socketKeys));
+    const gone = [...this.#entries.values()].filter(({ key }) => !keep.has(key));
+    for (const { key } of gone) this.#entries.delete(key);
+    const addresses = new Set([...this.#entries.values()].map(addressOf));
+    for (const entry of gone) {
+      clearTimeout(entry.retry);
+      if (entry.fd === undefined) continue;
+      // The path of a socket that has only changed its name is somebody's still.
+      if (entry.config.removeOnStop && !addresses.has(addressOf(entry)))
+        removeSocketPath(entry.config, entry.index, entry.fd);
+      entry.fd.close();
+      this.#keeper.release(entry.key).catch((error: Error) => {
+        this.#log.error(`the keeper did not release ${entry.address}: ${error.message}`, { error });
+      });
+      this.#log.debug(`socket ${entry.config.name} has left ${entry.address}`);
     }
   }
 
   /** Before a stopped service starts again: throws away what waited, where `flush_pending` asks for it. */
-  flush(socket: string): void {
+  flush(socket: SocketConfig): void {
     for (const { config, fd, index, address } of this.#of(socket)) {
       if (fd === undefined || config.options.flushPending !== true) continue;
       const count = flushSocket(fd, config.listen[index]!.kind);
@@ -98,47 +146,44 @@ export class SocketTable {
     }
   }
 
-  /** The keeper's keys of a socket, in the order of its `listen`. */
-  keys(socket: string): readonly string[] {
-    return this.#of(socket).map(({ key }) => key);
-  }
-
   /** What the socket's descriptors are, for those who look for them in other processes. */
-  inodes(socket: string): readonly Inode[] {
+  inodes(socket: SocketConfig): readonly Inode[] {
     return this.#of(socket).flatMap(({ fd }) => (fd === undefined ? [] : [fd.identity()]));
   }
 
   /** Why the socket cannot be used now; undefined if all of it is bound. */
-  problem(socket: string): string | undefined {
+  problem(socket: SocketConfig): string | undefined {
     return this.#of(socket).find(({ error }) => error !== undefined)?.error;
   }
 
-  isBound(socket: string): boolean {
+  isBound(socket: SocketConfig): boolean {
     return this.#of(socket).every(({ fd }) => fd !== undefined);
   }
 
   /** One view for each address; `services` says who uses a socket. */
   views(services: (socket: string) => readonly string[]): SocketView[] {
-    return this.#entries.map(({ config, index, fd, address, error }) => {
-      const { kind } = config.listen[index]!;
-      const queued = fd === undefined ? undefined : queueLength(fd);
-      const listens = kind === "tcp" || kind === "unix" || kind === "unix-seqpacket";
-      return {
-        name: config.name,
-        address,
-        kind,
-        bound: fd !== undefined,
-        services: services(config.name),
-        ...(error === undefined ? {} : { error }),
-        ...(queued === undefined ? {} : { queued }),
-        ...(listens ? { backlog: config.backlog } : {}),
-      };
-    });
+    return this.#sockets
+      .flatMap((socket) => this.#of(socket))
+      .map(({ config, index, fd, address, error }) => {
+        const { kind } = config.listen[index]!;
+        const queued = fd === undefined ? undefined : queueLength(fd);
+        const listens = kind === "tcp" || kind === "unix" || kind === "unix-seqpacket";
+        return {
+          name: config.name,
+          address,
+          kind,
+          bound: fd !== undefined,
+          services: services(config.name),
+          ...(error === undefined ? {} : { error }),
+          ...(queued === undefined ? {} : { queued }),
+          ...(listens ? { backlog: config.backlog } : {}),
+        };
+      });
   }
 
   /** Closes our duplicates and, at the end of everything, removes the paths that are to be removed. */
   close(removePaths: boolean): void {
-    for (const entry of this.#entries) {
+    for (const entry of this.#entries.values()) {
       clearTimeout(entry.retry);
       if (entry.fd === undefined) continue;
       if (removePaths && entry.config.removeOnStop) removeSocketPath(entry.config, entry.index, entry.fd);
@@ -146,8 +191,53 @@ export class SocketTable {
     }
   }
 
-  #of(socket: string): readonly Entry[] {
-    return this.#entries.filter(({ config }) => config.name === socket);
+  #of(socket: SocketConfig): readonly Entry[] {
+    return socketKeys(socket).flatMap((key) => this.#entries.get(key) ?? []);
+  }
+
+  #enter(config: SocketConfig): void {
+    for (const [index, key] of socketKeys(config).entries()) {
+      if (!this.#entries.has(key)) this.#enterOne(config, index, key);
+    }
+  }
+
+  #enterOne(config: SocketConfig, index: number, key: string): Entry {
+    const entry: Entry = { config, index, key, address: config.listenText[index] ?? "", retryMs: FIRST_RETRY_MS };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  /** An address that another name gives up keeps its socket: the entry gets a duplicate. */
+  #takenOver(entry: Entry, wanted: readonly SocketConfig[]): Entry {
+    const stays = new Set(wanted.flatMap(socketKeys));
+    if (isAnyPort(entry.config.listen[entry.index]!)) return entry;
+    const other = [...this.#entries.values()].find(
+      (one) => one !== entry && one.fd !== undefined && !stays.has(one.key) && addressOf(one) === addressOf(entry),
+    );
+    if (other?.fd === undefined) return entry;
+    entry.fd = other.fd.duplicate();
+    entry.address = other.address;
+    adjustSocket(entry.fd, other, entry);
+    return entry;
+  }
+
+  #adjust(entry: Entry, config: SocketConfig, index: number): void {
+    const before = { config: entry.config, index: entry.index };
+    entry.config = config;
+    entry.index = index;
+    if (entry.fd !== undefined) adjustSocket(entry.fd, before, entry);
+  }
+
+  /** Binds it, unless it is already, and has the keeper hold it. Throws SocketOpenError. */
+  async #bind(entry: Entry): Promise<void> {
+    if (entry.fd === undefined) {
+      const opened = openSocket(entry.config, entry.index, resolveIdentity(entry.config));
+      entry.fd = opened.fd;
+      entry.address = opened.address;
+    }
+    const tag: SocketTag = { v: 1, address: entry.address };
+    await this.#keeper.hold(entry.key, Buffer.from(JSON.stringify(tag)), [entry.fd], true);
+    this.#log.debug(`socket ${entry.config.name} is bound to ${entry.address}`);
   }
 
   #open(entry: Entry): void {
@@ -177,4 +267,8 @@ export class SocketTable {
     }
     this.#changed(config.name);
   }
+}
+
+function addressOf({ config, index }: Pick<Entry, "config" | "index">): string {
+  return canonicalAddress(config.listen[index]!);
 }

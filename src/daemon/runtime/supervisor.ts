@@ -3,7 +3,8 @@ import type { OwnedFd } from "../../ancillary/index.js";
 import type { Config } from "../config/config.js";
 import type { SupervisorView } from "../control/api.js";
 import type { ControlServer } from "../control/server.js";
-import { readAppliedConfig, writeAppliedConfig } from "./applied-config.js";
+import { type Leaving, nothingLeaves, readAppliedConfig, writeAppliedConfig } from "./applied-config.js";
+import { Applier, type ReadConfig } from "./applier.js";
 import { systemClock } from "./clock.js";
 import { ControlSocket } from "./control-socket.js";
 import { EventLog } from "./event-log.js";
@@ -14,7 +15,8 @@ import { LogSinks } from "./logs/log-sinks.js";
 import { openOutputStream } from "./logs/output-stream.js";
 import { SupervisorOutput } from "./logs/supervisor-output.js";
 import { operationsOn } from "./operations.js";
-import { ServiceRuntime } from "./service-runtime.js";
+import { type Answered, ServiceRuntime } from "./service-runtime.js";
+import { setupOf } from "./service-setup.js";
 import { decodeState, decodeWorkerTag, serviceKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
 import { SocketTable } from "./socket-table.js";
@@ -38,6 +40,8 @@ export interface SupervisorInput {
   readonly keeperPid: number;
   /** Reads the configuration when no earlier supervisor has left one; it ends the process itself if that fails. */
   readonly loadConfig: (refuse: (exitCode: number) => Promise<never>) => Promise<Config>;
+  /** Reads the same files again, for `plan` and `apply`. */
+  readonly readConfig: () => Promise<ReadConfig>;
   readonly environment: NodeJS.ProcessEnv;
   readonly version: string;
   readonly exit: (code: number) => never;
@@ -65,6 +69,9 @@ export class Supervisor {
   #sockets!: SocketTable;
   #controlSocket!: ControlSocket;
   #control: ControlServer | undefined;
+  #applier!: Applier;
+  #lastAsker = 0;
+  #heartbeat: NodeJS.Timeout | undefined;
   #adoptedInMs: number | undefined;
   /** What holdfast exits with once it has stopped; undefined: nobody has asked for the end. */
   #endCode: number | undefined;
@@ -90,10 +97,12 @@ export class Supervisor {
     this.#hello = await keeper.attach();
     const held = await keeper.listHeld();
     const applied = await readAppliedConfig(keeper, held);
-    this.#config = applied ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
+    this.#config = applied?.config ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
+    const leaving = applied?.leaving ?? nothingLeaves;
+    this.#lastAsker = this.#hello.supervisors * 1_000_000;
     this.#openLog();
     this.#beat();
-    if (applied === undefined) await writeAppliedConfig(keeper, this.#config);
+    if (applied === undefined) await writeAppliedConfig(keeper, { config: this.#config, leaving });
 
     this.#controlSocket = new ControlSocket(this.#config.supervisor);
     const control = await this.#controlSocket.open(keeper, held).catch((error: Error) => {
@@ -102,15 +111,18 @@ export class Supervisor {
     });
     this.#sockets = new SocketTable({
       sockets: Object.values(this.#config.sockets),
+      leaving: leaving.sockets,
       keeper,
       log: this.#log,
       events: this.#events,
       changed: (socket) => this.#socketChanged(socket),
     });
     await this.#sockets.adopt(held);
-    await this.#adoptServices(new Map(held.map(({ key, tag }) => [key, tag])));
+    await this.#adoptServices(new Map(held.map(({ key, tag }) => [key, tag])), leaving);
     this.#sockets.openMissing();
     this.#startServices();
+    this.#applier = this.#makeApplier();
+    if (leaving.services.length + leaving.sockets.length > 0) this.#finishApply(leaving);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const event of early) event();
@@ -119,12 +131,19 @@ export class Supervisor {
     this.#announce(applied !== undefined);
   }
 
-  async #adoptServices(notes: ReadonlyMap<string, Buffer>): Promise<void> {
+  async #adoptServices(notes: ReadonlyMap<string, Buffer>, leaving: Leaving): Promise<void> {
     const [children, arms] = await Promise.all([this.#keeper.listChildren(), this.#keeper.listArms()]);
     const world = this.#world();
-    for (const config of Object.values(this.#config.services)) {
+    const { services, sockets } = this.#config;
+    const all = { ...sockets, ...Object.fromEntries(leaving.sockets.map((socket) => [socket.name, socket])) };
+    const setups = [
+      ...Object.values(services).map((config) => setupOf(config, sockets)),
+      ...leaving.services.filter(({ name }) => notes.has(serviceKey(name))).map((config) => setupOf(config, all)),
+    ];
+    for (const setup of setups) {
+      const { config } = setup;
       const note = notes.get(serviceKey(config.name));
-      const service = new ServiceRuntime(config, world, note && decodeState(note));
+      const service = new ServiceRuntime(setup, world, note && decodeState(note));
       this.#services.set(config.name, service);
       await service.adopt(children, arms);
     }
@@ -137,8 +156,58 @@ export class Supervisor {
         continue;
       }
       service.socketsChanged();
-      this.#log.debug(`${name} was taken over`);
+      this.#settle(name, service);
     }
+  }
+
+  /** An apply that was cut off may have left workers, and a size, of a configuration that never came in force. */
+  #settle(name: string, service: ServiceRuntime): void {
+    const report = ({ answer, failure }: Answered): void => {
+      this.#log.info(`${name} is as the configuration in force says: ${failure?.message ?? answer}`);
+    };
+    const { configured } = service.state;
+    const { workers } = service.config;
+    if (service.hasStaleWorkers) {
+      void service.configure(service.setup, this.#nextAsker()).then(report);
+    }
+    if (configured !== undefined && configured !== workers) {
+      const asker = this.#nextAsker();
+      void service.ask(asker, { type: "scale", asker, size: workers, configured: workers }).then(report);
+    }
+    this.#log.debug(`${name} was taken over`);
+  }
+
+  #finishApply(leaving: Leaving): void {
+    this.#applier.finish(leaving).catch((error: Error) => {
+      this.#log.error(`what is not in force could not be removed: ${error.message}`, { error });
+    });
+  }
+
+  #makeApplier(): Applier {
+    return new Applier({
+      keeper: this.#keeper,
+      clock: systemClock,
+      log: this.#log,
+      events: this.#events,
+      services: this.#services,
+      sockets: this.#sockets,
+      inForce: () => this.#config,
+      adjust: ({ supervisor }) => this.#controlSocket.adjust(supervisor),
+      enforce: (config) => {
+        this.#config = config;
+        this.#log.setLevel(config.supervisor.log.level);
+        this.#beat();
+      },
+      read: this.#input.readConfig,
+      makeService: (setup) => new ServiceRuntime(setup, this.#world()),
+      isEnding: () => this.#endCode !== undefined,
+      nextAsker: () => this.#nextAsker(),
+    });
+  }
+
+  #nextAsker(): number {
+    this.#lastAsker += 1;
+    return this.#lastAsker;
   }
 
   /** Last, and loaded last: workers must not wait for what only operators need. */
@@ -147,7 +216,6 @@ export class Supervisor {
       import("../control/server.js"),
       import("../control/authorize.js"),
     ]);
-    const { controlGroup } = this.#config.supervisor;
     this.#control = serveControl({
       operations: operationsOn({
         services: this.#services,
@@ -156,13 +224,15 @@ export class Supervisor {
         clock: systemClock,
         supervisor: () => this.#view(),
         isEnding: () => this.#endCode !== undefined,
-        firstAsker: this.#hello.supervisors * 1_000_000,
+        nextAsker: () => this.#nextAsker(),
+        applier: this.#applier,
       }),
       listenFd: control.release(),
-      authorize: authorizer({
-        ownUid: process.getuid?.() ?? 0,
-        ...(controlGroup === undefined ? {} : { controlGroup }),
-      }),
+      authorize: (peer) => {
+        const { controlGroup } = this.#config.supervisor;
+        const ownUid = process.getuid?.() ?? 0;
+        return authorizer({ ownUid, ...(controlGroup === undefined ? {} : { controlGroup }) })(peer);
+      },
       log: ({ level, event, message, data, cause }) =>
         this.#log[level](message, { event, ...data, ...(cause ? { cause } : {}) }),
     });
@@ -221,6 +291,7 @@ export class Supervisor {
     this.#log.info(`${signalName(signal)}: stopping ${running} ${running === 1 ? "worker" : "workers"}`);
     this.#events.add({ type: "supervisor-stopping", message: `stopping because of ${signalName(signal)}` });
     await Promise.all([...this.#services.values()].map((service) => service.ask(0, { type: "stop", asker: 0 })));
+    await this.#applier.idle(); // Its services were stopped with all others, so it does not go on.
     await this.#leave(this.#endCode);
   }
 
@@ -259,12 +330,12 @@ export class Supervisor {
 
   #beat(): void {
     const { watchdogMs } = this.#config.supervisor;
-    if (watchdogMs === 0) return;
+    clearInterval(this.#heartbeat);
     const beat = (): void => {
       this.#keeper.heartbeat(watchdogMs).catch((error: Error) => this.#log.error(`heartbeat: ${error.message}`));
     };
     beat();
-    setInterval(beat, watchdogMs / HEARTBEATS_PER_WATCHDOG);
+    if (watchdogMs > 0) this.#heartbeat = setInterval(beat, watchdogMs / HEARTBEATS_PER_WATCHDOG);
   }
 
   #announce(adopted: boolean): void {

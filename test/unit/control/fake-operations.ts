@@ -1,9 +1,11 @@
 import type {
   Action,
+  ApplyView,
   EventView,
   LogLine,
   Operations,
   Outcome,
+  PlanView,
   ServiceView,
   SocketView,
   SupervisorView,
@@ -130,6 +132,19 @@ export class FakeOperations implements Operations {
 
   sockets(): readonly SocketView[] {
     return this.socketViews;
+  }
+
+  planView: PlanView = { id: "0123456789abcdef", files: ["/etc/holdfast/holdfast.toml"], changes: [], warnings: [] };
+  applyView: ApplyView = { result: "unchanged", message: "the files say what is in force", changes: [], durationMs: 3 };
+  readonly applied: (string | undefined)[] = [];
+
+  async plan(): Promise<PlanView> {
+    return this.planView;
+  }
+
+  async apply(plan: string | undefined): Promise<ApplyView> {
+    this.applied.push(plan);
+    return this.applyView;
   }
 
   act(service: string, action: Action): Promise<Outcome> | undefined {

@@ -5,7 +5,9 @@
  *   service KEY=VALUE…        a new service; keys as in `serviceWith`
  *   random 0.9                what chance says from here on (0.5 at first, which is no jitter)
  *   @0 boot | blocked | unblocked
- *   @0 A start | stop | restart | restart --hard | scale 3 | reset        the operator A asks
+ *   version 2                 workers that start from here on carry this mark; without the line they carry none
+ *   policy KEY=VALUE…         other keys of the service; with `configure` it learns of both
+ *   @0 A start | stop | restart | restart --hard | scale 3 | reset | configure [--replace]        the operator A asks
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
  *   @0 #1 disarmed | fired    what the keeper said to a disarm: in time, or too late
  *   @0 deadline               must be the very time that the service asked for; `deadline late` and `deadline early` are not
@@ -49,6 +51,7 @@ class Player {
   #state: ServiceState = newService(plainService);
   #shown = "";
   #random = 0.5;
+  #version: string | undefined;
 
   play([first, ...words]: string[]): string[] {
     if (first === "service") {
@@ -56,6 +59,15 @@ class Player {
       this.#state = newService(this.#policy);
       this.#random = 0.5;
       this.#shown = "";
+      this.#version = undefined;
+      return [];
+    }
+    if (first === "policy") {
+      this.#policy = { ...serviceWith(words), workers: this.#policy.workers };
+      return [];
+    }
+    if (first === "version") {
+      this.#version = words[0];
       return [];
     }
     if (first === "random") {
@@ -96,7 +108,12 @@ class Player {
   }
 
   #step(at: number, event: ServiceEvent): string[] {
-    const step: ServiceStep = stepService(this.#state, event, { at, policy: this.#policy, random: this.#random });
+    const step: ServiceStep = stepService(this.#state, event, {
+      at,
+      policy: this.#policy,
+      ...(this.#version === undefined ? {} : { version: this.#version }),
+      random: this.#random,
+    });
     this.#state = step.state;
     return [...step.effects.map(renderEffect), ...step.facts.map((fact) => `report ${renderFact(fact)}`)];
   }
@@ -133,6 +150,8 @@ function parseCommand(asker: number, what: string, rest: string[]): ServiceEvent
       return { type: what, asker, hard: rest[0] === "--hard" };
     case "scale":
       return { type: what, asker, size: Number(rest[0]) };
+    case "configure":
+      return { type: what, asker, replace: rest[0] === "--replace" };
     default:
       throw new Error(`unknown command ${what}`);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Config, ServiceConfig } from "../../../src/daemon/config/config.js";
+import type { Config, ServiceConfig, SocketConfig, SupervisorConfig } from "../../../src/daemon/config/config.js";
 import { type Change, diff } from "../../../src/daemon/plan/diff.js";
 
 const service: ServiceConfig = {
@@ -53,6 +53,14 @@ function withService(change: Partial<ServiceConfig>): Config {
   return { ...config, services: { web: { ...service, ...change } } };
 }
 
+function withSocket(change: Partial<SocketConfig>): Config {
+  return { ...config, sockets: { web: { ...config.sockets.web!, ...change } } };
+}
+
+function withSupervisor(change: Partial<SupervisorConfig>): Config {
+  return { ...config, supervisor: { ...config.supervisor, ...change } };
+}
+
 function howOf(changes: readonly Change[]): unknown[] {
   return changes.map((change) => ("how" in change ? [change.kind, change.how, ...change.keys] : [change.kind]));
 }
@@ -78,8 +86,57 @@ describe("a changed configuration", () => {
     ],
     [
       "the address of a socket",
-      { ...config, sockets: { web: { ...config.sockets.web!, listenText: ["tcp://127.0.0.1:81"] } } },
-      [["change-socket", "rebind", "listenText"]],
+      withSocket({ listen: [{ kind: "tcp", host: "127.0.0.1", port: 81, family: "ipv4" }] }),
+      [
+        ["change-socket", "rolling", "listen"],
+        ["change-service", "rolling", "socket.web"],
+      ],
+    ],
+    [
+      "one more address of a socket",
+      withSocket({ listen: [...config.sockets.web!.listen, { kind: "unix", path: "/web.sock" }] }),
+      [
+        ["change-socket", "rolling", "listen"],
+        ["change-service", "rolling", "socket.web"],
+      ],
+    ],
+    [
+      "how an address is written",
+      withSocket({ listenText: ["tcp://127.0.0.1:08080"] }),
+      [["change-socket", "live", "listenText"]],
+    ],
+    [
+      "an option that is set before bind",
+      withSocket({ options: { receiveBuffer: 65_536 } }),
+      [
+        ["change-socket", "rebind", "options"],
+        ["change-service", "restart", "socket.web"],
+      ],
+    ],
+    [
+      "an option that is no socket option",
+      withSocket({ options: { flushPending: true } }),
+      [["change-socket", "live", "options"]],
+    ],
+    [
+      "whether it is given READY_FD",
+      withService({ ready: { when: "newline", timeoutMs: 30_000, settleMs: 0 } }),
+      [["change-service", "rolling", "ready"]],
+    ],
+    [
+      "for how long it may take to be ready",
+      withService({ ready: { when: "notify", timeoutMs: 1, settleMs: 0 } }),
+      [["change-service", "live", "ready"]],
+    ],
+    [
+      "how much the supervisor logs",
+      withSupervisor({ log: { level: "debug", format: "auto" } }),
+      [["change-supervisor", "live", "log"]],
+    ],
+    [
+      "how the supervisor's log is written",
+      withSupervisor({ log: { level: "info", format: "json" } }),
+      [["change-supervisor", "restart", "log"]],
     ],
     [
       "the control socket",

@@ -1,0 +1,265 @@
+import type { Config, ServiceConfig } from "../config/config.js";
+import type { ApplyView, FailureView, PlanView } from "../control/api.js";
+import { ControlError } from "../control/control-error.js";
+import { type Change, diff } from "../plan/diff.js";
+import { type Leaving, nothingLeaves, writeAppliedConfig } from "./applied-config.js";
+import type { Clock } from "./clock.js";
+import type { EventLog } from "./event-log.js";
+import type { Keeper } from "./keeper/keeper-client.js";
+import type { Logger } from "./logger.js";
+import { plannedChange, planView, refusal } from "./plan-view.js";
+import type { Answered, ServiceRuntime } from "./service-runtime.js";
+import { type ServiceSetup, setupOf } from "./service-setup.js";
+import { serviceKey } from "./service-store.js";
+import type { SocketTable } from "./socket-table.js";
+
+/** What the supervisor's own files say now. Problems and warnings are texts with their places. */
+export type ReadConfig =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+export interface ApplierInput {
+  readonly keeper: Keeper;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: EventLog;
+  readonly services: Map<string, ServiceRuntime>;
+  readonly sockets: SocketTable;
+  readonly inForce: () => Config;
+  /** The supervisor's own part of a configuration. Throws if it cannot be used; what it has done then is undone by another call. */
+  readonly adjust: (config: Config) => void;
+  /** From now on this is what is in force. */
+  readonly enforce: (config: Config) => void;
+  readonly read: () => Promise<ReadConfig>;
+  readonly makeService: (setup: ServiceSetup) => ServiceRuntime;
+  readonly isEnding: () => boolean;
+  readonly nextAsker: () => number;
+}
+
+/** A step of an apply did not lead to what it should: everything before it is undone. */
+class StepFailed extends Error {
+  constructor(
+    readonly service: string,
+    message: string,
+    readonly failure?: FailureView,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * Puts other configurations in force, one at a time, all or nothing.
+ *
+ * What can fail comes first and is undone if anything fails: new sockets, then each changed service, then the new ones. The configuration in the
+ * keeper is replaced after that, and what is gone from it is ended last. At every moment what the keeper holds says what a new
+ * supervisor has to do: before the replacement everything new has to go, after it everything old.
+ */
+export class Applier {
+  readonly #o: ApplierInput;
+  #busy: Promise<unknown> | undefined;
+
+  constructor(input: ApplierInput) {
+    this.#o = input;
+  }
+
+  async plan(): Promise<PlanView> {
+    const { config, warnings } = await this.#read();
+    return planView(this.#o.inForce(), config, warnings);
+  }
+
+  /** @param id the plan that was shown; another one is refused */
+  apply(id: string | undefined): Promise<ApplyView> {
+    if (this.#busy !== undefined) {
+      throw new ControlError(
+        "apply-in-progress",
+        "another apply is under way; when it is complete, look at the plan again",
+      );
+    }
+    return this.#alone(() => this.#apply(id));
+  }
+
+  /** After a crash: ends what is not of the configuration in force. */
+  finish(leaving: Leaving): Promise<void> {
+    return this.#alone(() => this.#leave(this.#o.inForce(), leaving));
+  }
+
+  /** Resolves when no apply is under way. */
+  async idle(): Promise<void> {
+    await this.#busy?.catch(() => undefined); // Its own caller is told.
+  }
+
+  #alone<T>(run: () => Promise<T>): Promise<T> {
+    const running = run().finally(() => {
+      this.#busy = undefined;
+    });
+    this.#busy = running;
+    return running;
+  }
+
+  async #read(): Promise<{ readonly config: Config; readonly warnings: readonly string[] }> {
+    const read = await this.#o.read();
+    if (read.ok) return read;
+    const { problems } = read;
+    throw new ControlError("invalid-configuration", problems.join("\n"), { problems });
+  }
+
+  async #apply(id: string | undefined): Promise<ApplyView> {
+    const { clock, events, inForce, log } = this.#o;
+    const startedAt = clock.monotonic();
+    const { config: desired, warnings } = await this.#read();
+    const current = inForce();
+    const plan = planView(current, desired, warnings);
+    if (id !== undefined && id !== plan.id) {
+      throw new ControlError(
+        "plan-changed",
+        "the files or what is in force have changed since the plan was shown; look at it again",
+      );
+    }
+    const view = (result: ApplyView["result"], message: string, failed?: StepFailed): ApplyView => ({
+      result,
+      message,
+      changes: plan.changes,
+      ...(failed === undefined ? {} : { service: failed.service }),
+      ...(failed?.failure === undefined ? {} : { failure: failed.failure }),
+      durationMs: Math.round(clock.monotonic() - startedAt),
+    });
+    if (plan.changes.length === 0) return view("unchanged", "the files say what is in force");
+    const refused = plan.changes.map(refusal).find((reason) => reason !== undefined);
+    if (refused !== undefined) return view("failed", `nothing was changed: ${refused}`);
+    const changes = diff(current, desired);
+    try {
+      await this.#enact(current, desired, changes);
+    } catch (error) {
+      const answer = this.#failed(error as Error, view);
+      log.warn(answer.message, { event: "apply-failed", error });
+      events.add({ type: "apply-failed", message: answer.message });
+      return answer;
+    }
+    const count = `${plan.changes.length} ${plan.changes.length === 1 ? "change" : "changes"}`;
+    const message = `applied: ${count} from ${desired.files.join(", ")}`;
+    log.info(message, { event: "applied" });
+    events.add({
+      type: "applied",
+      message,
+      data: { changes: changes.map((change) => plannedChange(change, current)) },
+    });
+    return view("done", message);
+  }
+
+  #failed(
+    error: Error,
+    view: (result: ApplyView["result"], message: string, failed?: StepFailed) => ApplyView,
+  ): ApplyView {
+    if (!(error instanceof StepFailed)) return view("failed", `nothing was changed: ${error.message}`);
+    return view("rolled-back", `everything is as before, because of ${error.service}: ${error.message}`, error);
+  }
+
+  /** Throws once everything is undone. */
+  async #enact(current: Config, desired: Config, changes: readonly Change[]): Promise<void> {
+    const { keeper, sockets, adjust, enforce } = this.#o;
+    const added = changes.flatMap((change) => (change.kind === "add-service" ? [change.service] : []));
+    const gone = changes.flatMap((change) => (change.kind === "remove-service" ? [change.name] : []));
+    const leaving: Leaving = {
+      services: gone.flatMap((name) => current.services[name] ?? []),
+      sockets: Object.values(current.sockets),
+    };
+    const undo: (() => unknown)[] = [];
+    try {
+      undo.push(() => writeAppliedConfig(keeper, { config: current, leaving: nothingLeaves }));
+      // Written before the first of it is there, so that whoever comes after a crash knows what to remove.
+      await writeAppliedConfig(keeper, {
+        config: current,
+        leaving: { services: added, sockets: Object.values(desired.sockets) },
+      });
+      undo.push(() => adjust(current));
+      adjust(desired);
+      const prepared = await sockets.prepare(Object.values(desired.sockets));
+      undo.push(() => prepared.undo());
+      for (const change of changes) {
+        if (change.kind === "change-service") await this.#change(change.service, desired, undo);
+      }
+      for (const service of added) await this.#add(setupOf(service, desired.sockets), undo);
+      await writeAppliedConfig(keeper, { config: desired, leaving });
+    } catch (error) {
+      for (const step of undo.reverse()) await this.#undo(step);
+      throw error;
+    }
+    enforce(desired);
+    await this.#leave(desired, leaving).catch((error: Error) => {
+      this.#o.log.error(`what is not in force could not be removed: ${error.message}`, { error });
+    });
+  }
+
+  async #change(config: ServiceConfig, desired: Config, undo: (() => unknown)[]): Promise<void> {
+    const service = this.#o.services.get(config.name);
+    if (service === undefined) throw new Error(`${config.name} is in force and does not run`);
+    this.#mayGoOn(config.name);
+    const { setup } = service;
+    const { size } = service.state;
+    undo.push(() => service.configure(setup, this.#o.nextAsker()));
+    this.#mustBe("done", config.name, await service.configure(setupOf(config, desired.sockets), this.#o.nextAsker()));
+    if (config.workers === setup.config.workers) return;
+    undo.push(() => this.#scale(service, size, setup.config.workers));
+    this.#mustBe("done", config.name, await this.#scale(service, config.workers, config.workers));
+  }
+
+  async #scale(service: ServiceRuntime, size: number, configured: number): Promise<Answered> {
+    const asker = this.#o.nextAsker();
+    const asked = service.ask(asker, { type: "scale", asker, size, configured });
+    // While its sockets cannot be bound it does not start; it has that many as soon as they are.
+    return service.state.blocked ? { answer: "done" } : asked;
+  }
+
+  async #add(setup: ServiceSetup, undo: (() => unknown)[]): Promise<void> {
+    const { services, makeService, nextAsker } = this.#o;
+    const { name, start } = setup.config;
+    this.#mayGoOn(name);
+    const service = makeService(setup);
+    services.set(name, service);
+    undo.push(() => this.#remove(service));
+    service.boot();
+    if (start !== "boot" || service.state.blocked) return;
+    const asker = nextAsker();
+    this.#mustBe("done", name, await service.ask(asker, { type: "start", asker }));
+  }
+
+  /** What is not in force ends; nothing of it can fail but by time. */
+  async #leave(inForce: Config, leaving: Leaving): Promise<void> {
+    const { keeper, services, sockets } = this.#o;
+    const going = leaving.services.flatMap(({ name }) => services.get(name) ?? []);
+    await Promise.all(going.map((service) => this.#remove(service)));
+    if (this.#o.isEnding()) return; // The end of everything closes them.
+    sockets.settle(Object.values(inForce.sockets));
+    await writeAppliedConfig(keeper, { config: inForce, leaving: nothingLeaves });
+  }
+
+  /** Stops a service and forgets it. */
+  async #remove(service: ServiceRuntime): Promise<void> {
+    const { keeper, nextAsker, services } = this.#o;
+    const { name } = service.config;
+    const asker = nextAsker();
+    await service.ask(asker, { type: "stop", asker });
+    if (this.#o.isEnding()) return;
+    services.delete(name);
+    await service.close();
+    await keeper.release(serviceKey(name));
+  }
+
+  #mayGoOn(name: string): void {
+    if (this.#o.isEnding()) throw new StepFailed(name, "holdfast is stopping everything");
+  }
+
+  #mustBe(wanted: "done", name: string, { answer, failure }: Answered): void {
+    if (answer === wanted || answer === "unchanged") return;
+    const superseded = answer === "superseded" ? "a later command took its place" : "its worker failed";
+    throw new StepFailed(name, failure?.message ?? superseded, failure);
+  }
+
+  async #undo(step: () => unknown): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#o.log.error(`what was applied could not be undone: ${(error as Error).message}`, { error });
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/** A plan as the operator sees it. No module but this one words changes. */
+import { createHash } from "node:crypto";
+import type { Config, SocketConfig } from "../config/config.js";
+import type { PlannedChange, PlanView } from "../control/api.js";
+import { type Change, diff } from "../plan/diff.js";
+import { canonicalAddress } from "./socket-key.js";
+
+export function planView(current: Config, desired: Config, warnings: readonly string[]): PlanView {
+  const id = createHash("sha256")
+    .update(JSON.stringify([current, desired]))
+    .digest("hex")
+    .slice(0, 16);
+  const changes = diff(current, desired).map((change) => plannedChange(change, current));
+  return { id, files: desired.files, changes, warnings };
+}
+
+export function plannedChange(change: Change, current: Config): PlannedChange {
+  switch (change.kind) {
+    case "add-socket":
+      return added("socket", change.socket.name, `is bound to ${change.socket.listenText.join(", ")}`);
+    case "remove-socket":
+      return removed("socket", change.name, "is closed, once nobody uses it");
+    case "change-socket": {
+      const before = current.sockets[change.socket.name];
+      return changed("socket", change.socket.name, change, socketWords(change, before));
+    }
+    case "add-service": {
+      const { name, start } = change.service;
+      const how = { boot: "is started", connection: "waits for its first connection", manual: "waits for a start" };
+      return added("service", name, how[start]);
+    }
+    case "remove-service":
+      return removed("service", change.name, "is stopped");
+    case "change-service":
+      return changed("service", change.service.name, change, serviceWords(change));
+    case "change-supervisor": {
+      const restart = "needs a new start of Holdfast, so it cannot be applied";
+      return changed("supervisor", "supervisor", change, change.how === "restart" ? restart : "takes effect at once");
+    }
+    case "change-files":
+      return changed("files", "files", { keys: [], how: "live" }, `are ${change.files.join(", ")}`);
+  }
+}
+
+/** Why such a change cannot be applied to what runs; undefined: it can. */
+export function refusal(change: PlannedChange): string | undefined {
+  const stays = change.how !== "restart" && change.how !== "rebind";
+  if (stays || change.subject === "service") return undefined; // A service is as its sockets are, and those are named.
+  return `${change.subject === "socket" ? `socket ${change.name}` : "the supervisor"}: ${change.keys.join(", ")} ${change.message}`;
+}
+
+function serviceWords({ how, keys }: Extract<Change, { kind: "change-service" }>): string {
+  if (how === "restart") return "uses a socket that would have to be bound anew";
+  if (how === "rolling") return "its workers are replaced, the successor ready first";
+  return keys.includes("workers") ? "workers are added or stopped, the others stay" : "its workers stay";
+}
+
+function socketWords(
+  { how, socket }: Extract<Change, { kind: "change-socket" }>,
+  before: SocketConfig | undefined,
+): string {
+  if (how === "rebind") {
+    return "can only be set when the socket is bound, so it cannot be applied; take the address away and add it again, or start Holdfast again";
+  }
+  if (how === "live") return "changes on the bound socket";
+  const was = (before?.listen ?? []).map(canonicalAddress);
+  const will = socket.listen.map(canonicalAddress);
+  const words = [
+    ...will.filter((address) => !was.includes(address)).map((address) => `${address} is bound`),
+    ...was.filter((address) => !will.includes(address)).map((address) => `${address} is closed`),
+  ];
+  return words.length > 0 ? words.join(", ") : "its addresses change places";
+}
+
+function added(subject: PlannedChange["subject"], name: string, message: string): PlannedChange {
+  return { subject, name, change: "add", keys: [], message };
+}
+
+function removed(subject: PlannedChange["subject"], name: string, message: string): PlannedChange {
+  return { subject, name, change: "remove", keys: [], message };
+}
+
+function changed(
+  subject: PlannedChange["subject"],
+  name: string,
+  { keys, how }: { readonly keys: readonly string[]; readonly how: NonNullable<PlannedChange["how"]> },
+  message: string,
+): PlannedChange {
+  return { subject, name, change: "change", how, keys: [...new Set(keys.map(asWritten))], message };
+}
+
+/** The name of a key in the file. Of the configuration's own, units stand at the end and words are not divided. */
+function asWritten(key: string): string {
+  if (key.startsWith("socket.")) return key;
+  return key.replace(/(Ms|Text)$/, "").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
