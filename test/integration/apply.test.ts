@@ -214,7 +214,9 @@ describe("the addresses of a socket", () => {
     expect(applied).toMatchObject({ code: 1, view: { result: "failed", message: expect.stringMatching(/in use/) } });
     expect([await scene.pid("web"), await scene.pid("api")]).toEqual(before);
     expect(existsSync(join(scene.directory, "new.sock"))).toBe(false);
-    expect(await scene.event("apply-failed", undefined as unknown as string)).toMatchObject({ type: "apply-failed" });
+    expect((await scene.holdfast.get("/v1/events?lines=99")).events).toContainEqual(
+      expect.objectContaining({ type: "apply-failed" }),
+    );
   });
 });
 
@@ -376,6 +378,39 @@ command = ${JSON.stringify(fixture("never-ready"))}`,
     await expect.poll(() => existsSync(join(scene.directory, "extra.sock"))).toBe(false);
     const { services } = await scene.holdfast.get("/v1/services");
     expect(services.map(({ name }: { name: string }) => name)).not.toContain("new");
+  });
+
+  test("that is in force when the supervisor is killed is completed by the next one", async () => {
+    const [web, api, extra] = [await freePort(), await freePort(), await freePort()];
+    const stubborn = `
+[socket.extra]
+listen = ["tcp://${host}:${extra}"]
+[service.stubborn]
+${command("ignores-term")}
+sockets = ["extra"]
+ready = "spawned"
+stop = { timeout = "2s" }
+`;
+    const scene = await start({ config: two(web, api, stubborn) });
+    await Promise.all([scene.ready("web"), scene.ready("stubborn")]);
+    await scene.line("stubborn", /running/);
+    const [going, stays] = [await scene.pid("stubborn"), await scene.pid("api")];
+    await edit(scene, [stubborn, ""]);
+    const from = await scene.now();
+    const applying = scene.holdfast.cli("apply");
+    await scene.event("stopping", "stubborn", from);
+    const supervisor = await scene.supervisorPid();
+    process.kill(supervisor, "SIGKILL");
+    expect(await applying).toMatchObject({ code: 151 });
+    await until("another supervisor", async () => (await scene.holdfast.answers()).pid !== supervisor);
+
+    await expect.poll(() => isRunning(going), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => listeners(process.pid, extra)).toEqual([]);
+    const names = async () =>
+      (await scene.holdfast.get("/v1/services")).services.map(({ name }: { name: string }) => name).sort();
+    await expect.poll(names).toEqual(["api", "web"]);
+    await scene.holdfast.run("plan"); // Exit code 0: the file is in force.
+    expect(await scene.pid("api")).toBe(stays);
   });
 });
 

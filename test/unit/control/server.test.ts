@@ -49,6 +49,27 @@ const get = (path: string) => ask("GET", path);
 const post = (path: string, body: unknown) => ask("POST", path, JSON.stringify(body));
 
 describe("a control server", () => {
+  test("answers with the plan, and applies the plan that was shown", async () => {
+    const { operations } = fixture;
+    const change = {
+      subject: "service",
+      name: "web",
+      change: "change",
+      how: "rolling",
+      keys: ["command"],
+      message: "m",
+    } as const;
+    operations.planView = { ...operations.planView, changes: [change], warnings: ["w"] };
+    operations.applyView = { result: "rolled-back", message: "m", changes: [change], service: "web", durationMs: 1 };
+    expect(schemas.planView.strict().parse((await get("/v1/plan")).json)).toEqual(operations.planView);
+    const { status, json } = await post("/v1/apply", { plan: operations.planView.id });
+    expect(status).toBe(200);
+    expect(schemas.applyView.strict().parse(json)).toEqual(operations.applyView);
+    await post("/v1/apply", {});
+    expect(operations.applied).toEqual([operations.planView.id, undefined]);
+    expect((await post("/v1/apply", { config: "/etc/shadow" })).status).toBe(400);
+  });
+
   test("answers with the views, as its own schemas describe them", async () => {
     const { operations } = fixture;
     operations.serviceViews = [aService("web", { phase: "backoff", lastFailure: aFailure(), next: "another start" })];

@@ -68,7 +68,18 @@ function completed(words: readonly string[]): readonly string[] {
     signal: ["x", "HUP"],
   };
   const [name = ""] = given;
-  const takesNames = !["run", "check", "ls", "events", "sockets", "-c", "--help", "--version"].includes(name);
+  const takesNames = ![
+    "run",
+    "check",
+    "plan",
+    "apply",
+    "ls",
+    "events",
+    "sockets",
+    "-c",
+    "--help",
+    "--version",
+  ].includes(name);
   return [...given, ...(missing[name] ?? (takesNames ? ["x"] : []))];
 }
 
