@@ -131,7 +131,8 @@ export class Applier {
       await this.#enact(current, desired, changes);
     } catch (error) {
       const answer = this.#failed(error as Error, view);
-      log.warn(answer.message, { event: "apply-failed", error });
+      // What became of a service is told already; anything else may need its cause.
+      log.warn(answer.message, { event: "apply-failed", ...(error instanceof StepFailed ? {} : { error }) });
       events.add({ type: "apply-failed", message: answer.message });
       return answer;
     }
@@ -150,7 +151,7 @@ export class Applier {
     error: Error,
     view: (result: ApplyView["result"], message: string, failed?: StepFailed) => ApplyView,
   ): ApplyView {
-    if (!(error instanceof StepFailed)) return view("failed", `nothing was changed: ${error.message}`);
+    if (!(error instanceof StepFailed)) return view("failed", `everything is as before: ${error.message}`);
     return view("rolled-back", `everything is as before, because of ${error.service}: ${error.message}`, error);
   }
 
