@@ -1,6 +1,10 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { FdWatcher } from "./fd-watcher.js";
 import { type ReceiveOptions, type Reception, receive } from "./message.js";
 import type { Fd } from "./owned-fd.js";
+
+/** Messages given in one turn of the event loop, so that a fast sender does not keep everything else waiting. */
+const messagesPerTurn = 64;
 
 /**
  * Every message that comes, until the other side closes. The descriptor stays the caller's and must outlive the loop; leaving the
@@ -13,7 +17,8 @@ export async function* receiveEach(fd: Fd, options: ReceiveOptions = {}): AsyncG
     wake();
   });
   try {
-    for (;;) {
+    for (let count = 1; ; count += 1) {
+      if (count % messagesPerTurn === 0) await nextTurn();
       const message = receive(fd, options);
       if (message === "end") return;
       if (message !== "would-block") {

@@ -10,9 +10,9 @@ export interface SocketCred {
   gid: number;
 }
 
-/** Rust: `SocketCred::new()`, which is all zeroes and cannot be sent. This gives the credentials of this process: what the kernel would attach by itself. */
+/** Rust: `SocketCred::new()`, which is all zeroes and cannot be sent. This gives the credentials of this process: what the kernel would attach by itself, which are the real ids (SO_PEERCRED shows effective ones). */
 export function ownCredentials(): SocketCred {
-  return { pid: process.pid, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+  return { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }
 
 /** What the kernel shows for an id that it does not know or that has no name in this user namespace. */

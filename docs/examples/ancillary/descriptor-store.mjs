@@ -15,6 +15,7 @@ import {
   receiveEach,
   SeqpacketChannel,
   send,
+  setSocketOption,
   socket,
 } from "holdfast/ancillary";
 
@@ -27,6 +28,7 @@ class DescriptorStore {
 
   constructor(address) {
     bind(this.#listener, address);
+    setSocketOption(this.#listener, "SO_PASSCRED", true); // Before anybody connects: what is sent earlier has no credentials.
     listen(this.#listener, 16);
     this.#watcher.watch({ readable: true, writable: false });
   }

@@ -196,6 +196,23 @@ describe("a stream", () => {
     expect(seen).toEqual(["1", "2"]);
     b.close();
   });
+
+  test("leaves other events their turn, however many messages wait", async () => {
+    const [a, b] = socketPair("unix-seqpacket");
+    let turns = 0;
+    const turn = setInterval(() => {
+      turns += 1;
+    }, 0);
+    // One message is sent for each that is taken, so that there is always another one, until somebody else had a turn.
+    send(a, { data: Buffer.from("x") });
+    for await (const _ of receiveEach(b)) {
+      if (turns > 0) break;
+      send(a, { data: Buffer.from("x") });
+    }
+    clearInterval(turn);
+    a.close();
+    b.close();
+  });
 });
 
 describe("records", () => {
