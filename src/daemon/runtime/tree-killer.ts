@@ -1,9 +1,15 @@
 import { constants } from "node:os";
 import { FdWatcher, sendSignal } from "../../ancillary/index.js";
+import { readStat } from "./process-stat.js";
 import { closeMembers, type TreeMember } from "./process-tree.js";
 
 /** Looks for new members while the known ones are stopped; more only happens in a fork bomb, which is then killed in slices. */
 const MAX_FREEZE_LOOKS = 16;
+/**
+ * SIGSTOP does not interrupt a fork that has passed its first check for signals (copy_process in kernel/fork.c), so "stopped" is only true once
+ * the kernel shows it. That takes microseconds; on a machine under load, as long as the process waits for a processor.
+ */
+const FREEZE_TIMEOUT_MS = 100;
 
 export interface TreeKill {
   /** Processes that ended after they were sent SIGKILL here. */
@@ -72,7 +78,9 @@ export class TreeKiller {
         frozen.set(identity, member);
         news++;
       }
-      if (news === 0) break;
+      if (news > 0) continue;
+      // The look that counts is one after everybody has really stopped.
+      if (!awaitStop([...frozen.values()])) break;
     }
     return [...frozen.values()];
   }
@@ -86,6 +94,20 @@ export class TreeKiller {
       throw error;
     }
   }
+}
+
+/** True if somebody had not stopped yet and has now: then another look is due. False also when the time is over: one that may not be signalled never stops. */
+function awaitStop(members: readonly TreeMember[]): boolean {
+  const deadline = performance.now() + FREEZE_TIMEOUT_MS;
+  const runs = ({ pid, startTicks }: TreeMember): boolean => {
+    const stat = readStat(pid);
+    return stat !== undefined && stat.startTicks === startTicks && stat.runnable && !stat.dead;
+  };
+  let waited = false;
+  for (const member of members) {
+    while (runs(member) && performance.now() < deadline) waited = true;
+  }
+  return waited && performance.now() < deadline;
 }
 
 function identityOf(member: TreeMember): string {
