@@ -65,6 +65,7 @@ function replace(turn: Turn, instance: Instance): void {
 }
 
 function startInstance(turn: Turn, slot: number): void {
+  takeSuccessor(turn, slot);
   const instance = turn.instance(slot);
   if (instance === undefined || instance.current !== undefined || instance.halted) return;
   if (!instance.called || turn.slotIsTaken(slot)) return;
@@ -115,4 +116,11 @@ function isSettled(turn: Turn, { current, called, halted }: Instance): boolean {
   if (turn.state.desired === "stopped" || halted) return true;
   if (current === undefined) return !called;
   return current.state.phase === "ready" || current.state.phase === "armed";
+}
+
+/** The predecessor was taken away before its successor was ready (it had crashed, and a later command retired it): the successor is what the instance has. */
+function takeSuccessor(turn: Turn, slot: number): void {
+  const instance = turn.instance(slot);
+  if (instance?.successor === undefined || instance.current !== undefined) return;
+  turn.setInstance({ ...without(instance, "successor"), current: instance.successor });
 }
