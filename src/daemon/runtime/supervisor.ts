@@ -66,6 +66,8 @@ export class Supervisor {
   #config!: Config;
   #log!: Logger;
   #output!: SupervisorOutput;
+  /** One for all services, also those that an apply adds: two writers of one log file would rotate it from under each other. */
+  #sinks!: LogSinks;
   #sockets!: SocketTable;
   #controlSocket!: ControlSocket;
   #control: ControlServer | undefined;
@@ -246,7 +248,7 @@ export class Supervisor {
       log: this.#log,
       events: this.#events,
       sockets: this.#sockets,
-      sinks: new LogSinks(this.#output, ({ message, ...data }) => this.#log.warn(message, data)),
+      sinks: this.#sinks,
       configFile: this.#config.files[0] ?? "/",
       environment: this.#input.environment,
       knownPids: () => new Set([process.pid, ...[...this.#services.values()].flatMap((service) => service.pids())]),
@@ -326,6 +328,7 @@ export class Supervisor {
       onProblem: ({ message }) => process.stderr.write(`holdfast: ${message}\n`),
     });
     this.#log = createLogger(log, format, (line) => this.#output.writeOwn(line));
+    this.#sinks = new LogSinks(this.#output, ({ message, ...data }) => this.#log.warn(message, data));
   }
 
   #beat(): void {
