@@ -70,6 +70,14 @@ Napi::Value remote_address(const Napi::CallbackInfo& info) {
   return outcome(info.Env(), sys::remote_address(fd));
 }
 
+Napi::Value attach_reuseport_filter(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const int fd = arguments.descriptor(0);
+  const iovec program = arguments.bytes(1);
+  if (!arguments.ok()) return {};
+  return outcome(info.Env(), sys::attach_reuseport_filter(fd, program.iov_base, program.iov_len));
+}
+
 Napi::Value set_option(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const int fd = arguments.descriptor(0);
@@ -150,6 +158,8 @@ void export_socket_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("localAddress", Napi::Function::New<local_address>(env, "localAddress"));
   exports.Set("remoteAddress", Napi::Function::New<remote_address>(env, "remoteAddress"));
   exports.Set("setOption", Napi::Function::New<set_option>(env, "setOption"));
+  exports.Set("attachReuseportFilter",
+              Napi::Function::New<attach_reuseport_filter>(env, "attachReuseportFilter"));
   exports.Set("setTextOption", Napi::Function::New<set_text_option>(env, "setTextOption"));
   exports.Set("getOption", Napi::Function::New<get_option>(env, "getOption"));
   exports.Set("peerCredentials", Napi::Function::New<peer_credentials>(env, "peerCredentials"));

@@ -1,8 +1,10 @@
 #include "socket.h"
 
+#include <linux/filter.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "retry.h"
@@ -74,6 +76,17 @@ Result<Done> set_option(int fd, int level, int name, int value) {
 
 Result<Done> set_text_option(int fd, int level, int name, const char* value, size_t size) {
   if (setsockopt(fd, level, name, value, static_cast<socklen_t>(size)) < 0) return failure<Done>(errno, "setsockopt");
+  return done();
+}
+
+Result<Done> attach_reuseport_filter(int fd, const void* program, size_t size) {
+  if (size % sizeof(sock_filter) != 0 || size / sizeof(sock_filter) > BPF_MAXINSNS)
+    return failure<Done>(EINVAL, "setsockopt");
+  std::vector<sock_filter> filter(size / sizeof(sock_filter));
+  memcpy(filter.data(), program, size);
+  const sock_fprog whole = {static_cast<unsigned short>(filter.size()), filter.data()};
+  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &whole, sizeof(whole)) < 0)
+    return failure<Done>(errno, "setsockopt");
   return done();
 }
 

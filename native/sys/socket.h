@@ -34,6 +34,9 @@ Result<Address> remote_address(int fd);
 
 Result<Done> set_option(int fd, int level, int name, int value);
 Result<Done> set_text_option(int fd, int level, int name, const char* value, size_t size);
+/** SO_ATTACH_REUSEPORT_CBPF: whole `struct sock_filter` of 8 bytes each, for the whole group of this socket. EINVAL: no valid program, or no group. */
+Result<Done> attach_reuseport_filter(int fd, const void* program, size_t size);
+
 Result<int> get_option(int fd, int level, int name);
 
 /** SO_PEERCRED. */

@@ -47,7 +47,7 @@ export {
 export type { SocketAddress } from "./socket-address.js";
 export { SocketAncillary } from "./socket-ancillary.js";
 export { ownCredentials, type SocketCred } from "./socket-cred.js";
-export { getSocketOption, type SocketOptionName, setSocketOption } from "./socket-option.js";
+export { attachReuseportFilter, getSocketOption, type SocketOptionName, setSocketOption } from "./socket-option.js";
 export { UnixDatagram } from "./unix-datagram.js";
 export { UnixListener } from "./unix-listener.js";
 export { UnixStream } from "./unix-stream.js";

@@ -76,6 +76,7 @@ export interface Native {
   localAddress(fd: number): NativeAddress;
   remoteAddress(fd: number): NativeAddress;
   setOption(fd: number, level: number, name: number, value: number): void;
+  attachReuseportFilter(fd: number, program: Uint8Array): void;
   setTextOption(fd: number, level: number, name: number, value: string): void;
   getOption(fd: number, level: number, name: number): number;
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };

@@ -78,6 +78,17 @@ export function setSocketOption(fd: Fd, option: SocketOptionName, value: number 
   native.setOption(numberOf(fd), level, name, number | 0);
 }
 
+/**
+ * SO_ATTACH_REUSEPORT_CBPF (socket(7)): from now on this classic BPF program chooses which socket of the group gets a connection or a datagram, by
+ * its place in the group; the one before is replaced in the same moment. A place that does not exist means: by the kernel's own hash.
+ *
+ * @param program whole instructions of 8 bytes, `struct sock_filter` of linux/filter.h, at most 4096
+ * @throws EINVAL for what is no program, or a socket without SO_REUSEPORT
+ */
+export function attachReuseportFilter(fd: Fd, program: Uint8Array): void {
+  native.attachReuseportFilter(numberOf(fd), program);
+}
+
 /** getsockopt(2) for the options whose value is an integer. SO_MARK comes back unsigned. */
 export function getSocketOption(fd: Fd, option: SocketOptionName): number {
   if (option === "SO_BINDTODEVICE") throw new TypeError("SO_BINDTODEVICE has no number");

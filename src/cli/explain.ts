@@ -8,6 +8,7 @@ const phases: Readonly<Record<ServicePhase, string>> = {
   waiting: "waits for work; a worker starts when there is some",
   starting: "is starting",
   ready: "is ready",
+  canary: "is ready, and one worker of the new version is tried beside the others",
   degraded: "is degraded: fewer workers are ready than are wanted",
   restarting: "is being restarted",
   backoff: "failed and waits before it is started again",

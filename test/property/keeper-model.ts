@@ -24,6 +24,8 @@ export interface Child {
   swept: boolean;
   /** The supervisor of now looks whether it waits for its socket. */
   observed: boolean;
+  /** What the supervisor of now was asked about its valve, and has not answered yet; `closed` goes on until it drains no more. */
+  valve: "untouched" | "sought" | "closed" | "opening";
 }
 
 /** Something that can happen now. `what` is for the report of a failure. */
@@ -53,6 +55,8 @@ export class KeeperModel {
   /** How often each start was acknowledged. */
   readonly acknowledged = new Map<number, number>();
   readonly starts = new Set<number>();
+  /** Lanes that the supervisor of now was asked to look into. */
+  readonly looked = new Set<number>();
   #disarmed: { readonly worker: number; readonly inTime: boolean }[] = [];
 
   perform(effect: ServiceEffect, now: number): void {
@@ -79,6 +83,20 @@ export class KeeperModel {
       case "observe":
         this.#child(effect.worker).observed = true;
         return;
+      case "find-valve":
+        this.#child(effect.worker).valve = "sought";
+        return;
+      case "close-valve":
+        this.#child(effect.worker).valve = "closed";
+        return;
+      case "open-valve":
+        this.#child(effect.worker).valve = "opening";
+        return;
+      case "steer":
+        return;
+      case "look-into":
+        this.looked.add(effect.lane);
+        return;
       case "sweep": {
         // After an adoption there may be none of that name.
         const child = this.children.get(effect.worker) ?? this.#lost(effect.worker);
@@ -102,11 +120,13 @@ export class KeeperModel {
 
   /** The supervisor is replaced: what was on its way to it is lost, and all is to be told again. */
   forgetSupervisor(): void {
+    this.looked.clear();
     this.#disarmed = [];
     for (const child of this.children.values()) {
       child.told = child.state === "forking";
       child.swept = false;
       child.observed = false;
+      child.valve = "untouched";
     }
   }
 
@@ -192,6 +212,19 @@ export class KeeperModel {
       tell({ type: "announced", by: "listening" }, () => this.#readyTold.add(worker));
       tell({ type: "unobservable" }, () => change(child, { observed: false }));
     }
+    if (child.valve === "sought") {
+      const answered = () => change(child, { valve: "untouched" });
+      tell({ type: "valve", valve: { kind: "epoll", registrations: [] } }, answered);
+      tell({ type: "valve", valve: { kind: "signal", why: "it waits in accept(2)" } }, answered);
+    }
+    if (child.valve === "closed") {
+      const last = () => change(child, { valve: "untouched" });
+      // The first one is what a fair world says.
+      tell({ type: "connections", inFlight: 0, seen: 2, open: 0 }, last);
+      tell({ type: "connections", inFlight: 0, seen: 2, open: 1 }, last);
+      tell({ type: "connections", inFlight: 2, seen: 2, open: 2 });
+    }
+    if (child.valve === "opening") tell({ type: "reopened" }, () => change(child, { valve: "untouched" }));
     if (child.swept && child.leftovers === "none") tell({ type: "gone" });
     return news;
   }
@@ -215,6 +248,7 @@ export class KeeperModel {
       leftovers: "none",
       swept: false,
       observed: false,
+      valve: "untouched",
     });
   }
 

@@ -15,9 +15,10 @@ type Action =
       readonly version: string;
       readonly dieAfter: number | null;
     }
+  | { readonly do: "canary" | "promote" | "abort" | "idle"; readonly dieAfter: number | null }
   | { readonly do: "scale"; readonly size: number; readonly dieAfter: number | null }
   | { readonly do: "pass"; readonly ms: number; readonly late: boolean; readonly dieAfter: number | null }
-  | { readonly do: "blocked" | "unblocked" | "crash" };
+  | { readonly do: "blocked" | "unblocked" | "crash" | "strand" };
 
 const dieAfter = fc.option(fc.nat(4), { freq: 20 });
 const anAction: fc.Arbitrary<Action> = fc.oneof(
@@ -39,6 +40,10 @@ const anAction: fc.Arbitrary<Action> = fc.oneof(
       dieAfter,
     }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom("canary", "canary", "promote", "abort", "idle", "idle"), dieAfter }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("scale"), size: fc.integer({ min: 1, max: 4 }), dieAfter }) },
   {
     weight: 5,
@@ -51,6 +56,7 @@ const anAction: fc.Arbitrary<Action> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("blocked", "unblocked") }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("crash") }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("strand") }) },
 );
 
 const aPolicy: fc.Arbitrary<ServiceConfig> = fc
@@ -74,6 +80,19 @@ const aPolicy: fc.Arbitrary<ServiceConfig> = fc
       limit: fc.record({ starts: fc.integer({ min: 1, max: 4 }), intervalMs: fc.constantFrom(1, 500, 10_000) }),
       prevent: fc.constantFrom([], [3]),
     }),
+    rollout: fc.constantFrom(
+      { surge: 1, unavailable: 0, pauseMs: 0 },
+      { surge: 1, unavailable: 0, pauseMs: 400 },
+      { surge: 2, unavailable: 0, pauseMs: 0 },
+      { surge: 0, unavailable: 1, pauseMs: 0 },
+      { surge: 1, unavailable: 1, pauseMs: 30 },
+    ),
+    drain: fc.record({
+      when: fc.constantFrom("auto", "auto", "signal"),
+      timeoutMs: fc.constantFrom(0, 100, 3_000),
+      idleMs: fc.constant(200),
+      waitFor: fc.constant("requests"),
+    }),
     stop: fc.record({ signal: fc.constant("SIGTERM"), timeoutMs: fc.constantFrom(1, 200, 2_000) }),
   })
   .map((part) => ({ ...plainService, ...part }) as ServiceConfig);
@@ -83,6 +102,13 @@ type Story = string[];
 
 function play(model: SupervisorModel, action: Action, story: Story): void {
   switch (action.do) {
+    case "strand": {
+      const lane = [...model.keeper.looked][0];
+      if (lane === undefined) return;
+      model.keeper.looked.delete(lane);
+      story.push(`${model.now}: connections wait in lane ${lane}`);
+      return model.step({ type: "stranded", lane });
+    }
     case "kernel":
       return happen(model, model.keeper.anything(model.now), action, story);
     case "tell":
@@ -102,9 +128,11 @@ function play(model: SupervisorModel, action: Action, story: Story): void {
       story.push(`${model.now}: ${action.do}`);
       return model.step({ type: action.do });
     default: {
-      const asker = model.nextAsker();
+      const asker = action.do === "idle" ? 0 : model.nextAsker();
       story.push(`${model.now}: ${JSON.stringify(action)} by ${asker}`);
       const die = action.dieAfter ?? undefined;
+      if (action.do === "idle") return model.step({ type: "idle" }, die);
+      if (action.do === "canary") return model.step({ type: "canary", asker, percent: 5 }, die);
       if (action.do === "scale") return model.step({ type: "scale", asker, size: action.size }, die);
       if (action.do === "restart" || action.do === "restart-hard") {
         return model.step({ type: "restart", asker, hard: action.do === "restart-hard" }, die);
@@ -147,6 +175,9 @@ function checkRest(model: SupervisorModel): void {
   const { state, keeper, policy } = model;
   if (state.job !== undefined || state.rollout !== undefined)
     throw new BrokenLaw(`a ${state.job?.kind} goes on for ever`);
+  const serves = state.instances.some(({ current }) => current?.state.phase === "ready");
+  if (serves && state.desired === "started" && state.stranded !== undefined)
+    throw new BrokenLaw(`nobody comes for what waits in lane ${state.stranded.join(", ")}`);
   for (let asker = 1; asker <= model.askers; asker++) {
     if (!model.answers.has(asker)) throw new BrokenLaw(`asker ${asker} has no answer`);
   }
@@ -189,9 +220,10 @@ describe("a service under any sequence of commands, kernel events, crashes of it
       fc.property(
         aPolicy,
         fc.integer(),
+        fc.boolean(),
         fc.array(anAction, { maxLength: 80, size: "max" }),
-        (policy, seed, actions) => {
-          const model = new SupervisorModel(policy, seed);
+        (policy, seed, steered, actions) => {
+          const model = new SupervisorModel(policy, seed, steered);
           const story: Story = [];
           try {
             for (const action of actions) play(model, action, story);

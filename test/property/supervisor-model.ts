@@ -21,6 +21,7 @@ export class SupervisorModel {
   readonly keeper = new KeeperModel();
   policy: ServiceConfig;
   version = "1";
+  readonly steered: boolean;
   /** Who asked for the last other configuration; 0: nobody has. */
   lastConfigured = 0;
   now = 1_000_000;
@@ -36,8 +37,9 @@ export class SupervisorModel {
   /** When each slot had automatic starts, since the last command that starts the count anew. */
   readonly #automatic = new Map<number, number[]>();
 
-  constructor(policy: ServiceConfig, seed: number) {
+  constructor(policy: ServiceConfig, seed: number, steered = false) {
     this.policy = policy;
+    this.steered = steered;
     this.state = newService(policy);
     this.#random = seed;
     this.step({ type: "boot" });
@@ -66,7 +68,8 @@ export class SupervisorModel {
   step(event: ServiceEvent, performed?: number): void {
     const before = this.state;
     if (event.type === "worker" && event.event.type === "exited") this.#exitTold.add(event.worker);
-    const moment = { at: this.now, policy: this.policy, version: this.version, random: this.#nextRandom() };
+    const { now: at, policy, version, steered } = this;
+    const moment = { at, policy, version, steered, random: this.#nextRandom() };
     const frozen = JSON.stringify(before);
     const step = stepService(before, event, moment);
     if (JSON.stringify(before) !== frozen) throw new BrokenLaw("a step changes the state that it was given");
@@ -123,7 +126,7 @@ export class SupervisorModel {
 
   #perform(effect: ServiceEffect): void {
     if (effect.type === "answer") this.#answer(effect.askers, effect.answer);
-    else this.#checkEffect(effect);
+    else if (effect.type !== "steer" && effect.type !== "look-into") this.#checkEffect(effect);
     this.keeper.perform(effect, this.now);
   }
 
@@ -134,7 +137,7 @@ export class SupervisorModel {
     }
   }
 
-  #checkEffect(effect: Exclude<ServiceEffect, { type: "answer" }>): void {
+  #checkEffect(effect: Exclude<ServiceEffect, { type: "answer" | "steer" | "look-into" }>): void {
     const id = effect.worker;
     if ((effect.type === "signal" || effect.type === "kill-tree") && this.#exitTold.has(id)) {
       throw new BrokenLaw(`#${id} gets a ${effect.type} after its exit`);
@@ -151,8 +154,13 @@ export class SupervisorModel {
     }
     if ("asker" in event) this.#automatic.clear();
     for (const fact of step.facts) if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
+    this.#checkLanes(state);
     for (const effect of effects) {
       switch (effect.type) {
+        case "find-valve":
+        case "close-valve":
+          this.#checkStopSignal(before, event, state, effect.worker);
+          break;
         case "spawn":
           this.#checkStart(state, effect.worker);
           this.#checkLimit(state, effect.worker);
@@ -173,8 +181,32 @@ export class SupervisorModel {
         case "disarm":
         case "acknowledge":
         case "answer":
+        case "observe":
+        case "open-valve":
+        case "steer":
+        case "look-into":
           break;
       }
+    }
+  }
+
+  /** Each worker has a socket of its own, and new connections go where nobody is about to leave. */
+  #checkLanes(state: ServiceState): void {
+    if (!this.steered) return;
+    const workers = workersOf(state).map(({ worker }) => worker);
+    const lanes = workers.map(({ lane }) => lane);
+    if (new Set(lanes).size < lanes.length) throw new BrokenLaw(`two workers have one lane: ${lanes.join(", ")}`);
+    if (state.steering === undefined || state.steering.length === 0) throw new BrokenLaw("new connections go nowhere");
+    const served = state.instances.some(({ current }) => current?.state.phase === "ready");
+    for (const { lane } of state.steering) {
+      const holder = workers.find((worker) => worker.lane === lane);
+      const phase = holder?.state.phase;
+      if (phase === "draining" || phase === "stopping")
+        throw new BrokenLaw(`#${holder?.id} gets new connections and is ${phase}`);
+      if (served && phase !== "ready")
+        throw new BrokenLaw(`lane ${lane} gets new connections, and its worker is ${phase}`);
+      const owner = state.instances.some((instance) => instance.lane === lane || instance.successor?.lane === lane);
+      if (!owner) throw new BrokenLaw(`lane ${lane} gets new connections that no instance will find`);
     }
   }
 
@@ -197,7 +229,7 @@ export class SupervisorModel {
   #checkLimit(state: ServiceState, id: number): void {
     const slot = state.instances.find(({ current }) => current?.id === id)?.slot;
     if (slot === undefined || this.policy.start === "connection") return;
-    if (state.rollout?.active?.slot === slot) return void this.#automatic.delete(slot);
+    if (state.rollout?.active.some((one) => one.slot === slot) === true) return void this.#automatic.delete(slot);
     const { starts, intervalMs } = this.policy.restart.limit;
     const times = [...(this.#automatic.get(slot) ?? []), this.now].filter((time) => time > this.now - intervalMs);
     if (times.length > starts) throw new BrokenLaw(`#${id} is start ${times.length} in ${intervalMs} ms`);
@@ -208,6 +240,10 @@ export class SupervisorModel {
   #checkStopSignal(before: ServiceState, event: ServiceEvent, state: ServiceState, id: number): void {
     const old = before.instances.find(({ current }) => current?.id === id)?.current;
     if (old?.state.phase !== "ready") return;
+    // Where the operator allows it, so many may go before their successors come.
+    if (this.policy.rollout.unavailable > 0 && before.job?.kind === "restart") return;
+    if (this.policy.rollout.unavailable > 0 && state.job?.kind === "restart") return;
+    if (this.policy.start === "connection" && (event.type === "idle" || old.reason === "idle")) return;
     const operatorEndsIt =
       event.type === "stop" ||
       event.type === "scale" ||

@@ -18,6 +18,7 @@ export function coloured(output: Output, colour: Colour, text: string): string {
 const phaseColours: Readonly<Record<string, Colour>> = {
   ready: "green",
   starting: "yellow",
+  canary: "yellow",
   degraded: "yellow",
   restarting: "yellow",
   stopping: "yellow",

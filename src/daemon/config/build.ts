@@ -56,7 +56,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
     checkService(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });
-    starters.claim(config, site);
+    starters.claim(config, site, known);
   }
   if (o.complete && services.length === sections.service.entries.size) warnOfUnused(sockets, services, sections, o);
   return {

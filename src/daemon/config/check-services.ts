@@ -20,6 +20,20 @@ export function checkService(service: ServiceConfig, site: Site): void {
   if (service.start === "connection" && service.sockets.length === 0) {
     site.refuse(["start"], wrong('start = "connection" needs at least one socket in sockets', { code: "conflict" }));
   }
+  if (service.idleStopMs !== undefined && service.start !== "connection" && !site.inherits("idle_stop")) {
+    const hint = 'write start = "connection", so that the next connection starts it again';
+    site.refuse(
+      ["idle_stop"],
+      wrong(`nothing would start it again with start = "${service.start}"`, { code: "conflict", hint }),
+    );
+  }
+  if (service.rollout.surge + service.rollout.unavailable === 0) {
+    const key = site.has("rollout", "surge") ? "surge" : "unavailable";
+    site.refuse(
+      ["rollout", key],
+      wrong("with surge = 0 and unavailable = 0 no worker could ever be replaced", { code: "conflict" }),
+    );
+  }
   if (restart.backoff.maxMs < restart.backoff.initialMs) {
     const key = site.has("restart", "backoff", "max") ? "max" : "initial";
     site.refuse(
@@ -102,9 +116,21 @@ export function checkDescriptors(
 /** What services must agree on. Sharing a socket is fine, as long as it is clear whom a connection starts. */
 export class ServiceClaims {
   readonly #starters = new Map<string, ServiceConfig & { where: string }>();
+  readonly #steered = new Map<string, ServiceConfig & { where: string }>();
   readonly #logs = new Map<string, ServiceConfig & { where: string }>();
 
-  claim(service: ServiceConfig, site: Site): void {
+  claim(service: ServiceConfig, site: Site, sockets: ReadonlyMap<string, SocketConfig>): void {
+    for (const [index, name] of [...new Set(service.sockets)].entries()) {
+      if (sockets.get(name)?.distribution !== "steered") continue;
+      const first = this.#steered.get(name);
+      if (first === undefined) {
+        this.#steered.set(name, { ...service, where: site.whereIs(["sockets", index]) });
+        continue;
+      }
+      const message = `socket ${quote(name)} is steered, and service "${first.name}" has it already (${first.where})`;
+      const hint = "its workers share what comes in: two services need two sockets";
+      site.refuse(["sockets", index], wrong(message, { code: "conflict", hint }));
+    }
     if (service.start === "connection") {
       for (const [index, name] of [...new Set(service.sockets)].entries()) {
         const first = this.#starters.get(name);

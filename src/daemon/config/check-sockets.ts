@@ -49,6 +49,11 @@ export function checkSocketKeys(socket: SocketConfig, site: Site): void {
       site.refuse([key], wrong("an abstract address has no file", { code: "conflict" }));
     }
   }
+  if (socket.distribution === "steered" && socket.listen.some(({ kind }) => !INTERNET.includes(kind))) {
+    const message = `"steered" is for ${listWords(INTERNET)}, and the socket is ${listWords([...kinds])}`;
+    const hint = "put the other addresses into a socket of their own";
+    site.refuse(["distribution"], wrong(message, { code: "conflict", hint }));
+  }
   const files = socket.listen.filter(hasFile).length;
   if (socket.symlinks.length > 0 && files > 1) {
     site.refuse(

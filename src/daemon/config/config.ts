@@ -44,6 +44,8 @@ export interface SocketConfig {
   /** As written, one for each `listen`, e.g. `tcp://127.0.0.1:8080`; used in messages and views. */
   readonly listenText: readonly string[];
   readonly backlog: number;
+  /** `steered`: every worker has a socket of its own at each address, and the kernel chooses among those that are ready. TCP and UDP only. */
+  readonly distribution: "shared" | "steered";
   /** Unix sockets and fifos only. Permission bits. */
   readonly mode: number;
   readonly user?: string;
@@ -106,6 +108,10 @@ export interface ServiceConfig {
   readonly noNewPrivileges: boolean;
   readonly ready: ReadyPolicy;
   readonly restart: RestartPolicy;
+  readonly rollout: RolloutPolicy;
+  /** With `start = "connection"`: no connection has been open for so long, so its workers end until the next one. Undefined: they stay. */
+  readonly idleStopMs?: number;
+  readonly drain: DrainPolicy;
   readonly stop: { readonly signal: string; readonly timeoutMs: number };
   readonly reload?: { readonly signal: string };
   readonly log: LogConfig;
@@ -137,6 +143,27 @@ export interface RestartPolicy {
   readonly limit: { readonly starts: number; readonly intervalMs: number };
   /** Exit codes after which no automatic restart happens. */
   readonly prevent: readonly number[];
+}
+
+export interface DrainPolicy {
+  /** `auto`: a worker that retires gets no new connections and finishes those in flight before its stop signal. `signal`: the signal at once. */
+  readonly when: "auto" | "signal";
+  /** What is in flight after so long is cut; 0 = as `signal`. */
+  readonly timeoutMs: number;
+  /** A connection on which the worker spoke last, and nobody since for so long, is not in flight. */
+  readonly idleMs: number;
+  /** `connections`: each one counts until it is closed, for what talks rarely (websockets). */
+  readonly waitFor: "requests" | "connections";
+}
+
+/** How many instances a rolling restart has in hand at the same time; at least one in all. */
+export interface RolloutPolicy {
+  /** So many successors beside what they replace. */
+  readonly surge: number;
+  /** So many workers retire before their successors start. */
+  readonly unavailable: number;
+  /** Between one instance and the next. */
+  readonly pauseMs: number;
 }
 
 export type LogConfig =

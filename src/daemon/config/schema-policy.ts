@@ -106,6 +106,43 @@ export const readySchema = annotate(
   { shorthand: "when" },
 );
 
+export const drainSchema = annotate(
+  z.strictObject({
+    when: withDefault(choice(["auto", "signal"]), "auto", {
+      is: "What a worker that is to end gets first. `auto`: no new connections, and time for those in flight; where nothing can keep new ones from it (`status` says why), as `signal`. `signal`: its stop signal at once.",
+      example: '"signal"',
+    }),
+    timeout: withDefault(duration(), "30s", {
+      is: 'What is in flight after so long is cut by the stop signal. `"0s"`: as `signal`.',
+      example: '"5min"',
+    }),
+    idle: withDefault(duration(), "200ms", {
+      is: "A connection on which the worker spoke last, and nobody since for so long, is not in flight: a kept-alive one between two requests.",
+      example: '"1s"',
+    }),
+    wait_for: withDefault(choice(["requests", "connections"]), "requests", {
+      is: "`requests`: what is in flight. `connections`: whatever is open, also if it is silent, as a websocket may be.",
+      example: '"connections"',
+    }),
+  }),
+  { shorthand: "when" },
+);
+
+export const rolloutSchema = z.strictObject({
+  surge: withDefault(integer(0, 256), 1, {
+    is: "So many successors at the same time start beside the workers that they replace.",
+    example: "2",
+  }),
+  unavailable: withDefault(integer(0, 256), 0, {
+    is: "So many workers at the same time may end before their successors start, for what cannot run twice or has no memory for it.",
+    example: "1",
+  }),
+  pause: withDefault(duration(), "0s", {
+    is: "Between an instance that is replaced and the next one.",
+    example: '"10s"',
+  }),
+});
+
 export const stopSchema = annotate(
   z.strictObject({
     signal: withDefault(signal({ refuse: ["SIGSTOP"] }), "SIGTERM", {

@@ -1,10 +1,18 @@
 import { z } from "zod";
 import { optional, required, withDefault } from "./key.js";
 import { LATER } from "./later.js";
-import { account, choice, fileMode, flag, integer, leaf, text, wrongType } from "./leaf.js";
+import { account, choice, duration, fileMode, flag, integer, leaf, text, wrongType } from "./leaf.js";
 import { quote, right, wrong } from "./problem.js";
 import { LIMIT_NAMES, parseLimit, parseLimitName } from "./resource-limit.js";
-import { logSchema, readySchema, reloadSchema, restartSchema, stopSchema } from "./schema-policy.js";
+import {
+  drainSchema,
+  logSchema,
+  readySchema,
+  reloadSchema,
+  restartSchema,
+  rolloutSchema,
+  stopSchema,
+} from "./schema-policy.js";
 
 export type CommandInput = { readonly text: string } | { readonly words: readonly string[] };
 
@@ -98,6 +106,11 @@ export const serviceSchema = z.strictObject({
     is: "`boot`: with the supervisor. `connection`: with the first connection or datagram on one of its sockets. `manual`: with `holdfast start`.",
     example: '"connection"',
   }),
+  idle_stop: optional(duration({ positive: true }), {
+    is: 'With `start = "connection"`: once no connection has been open for so long its workers end, and the next connection starts one again.',
+    otherwise: "they stay",
+    example: '"10min"',
+  }),
   user: optional(account("user"), {
     is: "Whom the workers run as. Only root may name somebody else.",
     otherwise: "the supervisor's user",
@@ -166,6 +179,19 @@ export const serviceSchema = z.strictObject({
     restartSchema,
     {},
     { is: "When a worker is started again. A string stands for `when`.", example: '"on-failure"' },
+  ),
+  rollout: withDefault(
+    rolloutSchema,
+    {},
+    { is: "How many instances a rolling restart has in hand at the same time.", example: "{ surge = 2 }" },
+  ),
+  drain: withDefault(
+    drainSchema,
+    {},
+    {
+      is: "What a worker may finish before it is stopped. A string stands for `when`.",
+      example: '{ timeout = "5min" }',
+    },
   ),
   stop: withDefault(
     stopSchema,

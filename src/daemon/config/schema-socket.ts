@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ADDRESS_PATTERN, parseAddress } from "./address.js";
 import { optional, required, withDefault } from "./key.js";
-import { account, duration, fileMode, flag, integer, leaf, size, text, wrongType } from "./leaf.js";
+import { account, choice, duration, fileMode, flag, integer, leaf, size, text, wrongType } from "./leaf.js";
 import { quote, right, wrong } from "./problem.js";
 
 /** The address and the text it was read from, which messages and views show. */
@@ -47,6 +47,10 @@ export const socketSchema = z.strictObject({
   backlog: withDefault(integer(1, 2 ** 31 - 1), 4096, {
     is: "How many connections may wait to be accepted; the kernel lowers it to `net.core.somaxconn`. Not for udp, unix-dgram and fifo.",
     example: "4096",
+  }),
+  distribution: withDefault(choice(["shared", "steered"]), "shared", {
+    is: "`shared`: all workers have the same socket, and whoever is first takes a connection. `steered`: each worker has one of its own at each address (SO_REUSEPORT), and the kernel chooses among the workers that are ready; so a worker that retires gets nothing new, whatever program it is. For tcp and udp, and one service.",
+    example: '"steered"',
   }),
   mode: withDefault(fileMode(0o777), "0660", {
     is: "Permission bits of a unix socket's file or of a fifo, in octal, whatever the umask is.",

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { commandLine } from "./command-line.js";
-import type { LogConfig, ReadyPolicy, RestartPolicy, ServiceConfig } from "./config.js";
+import type { DrainPolicy, LogConfig, ReadyPolicy, RestartPolicy, ServiceConfig } from "./config.js";
 import { wrong } from "./problem.js";
 import type { ServiceInput } from "./schema-service.js";
 import type { Site } from "./site.js";
@@ -32,6 +32,9 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     noNewPrivileges: input.no_new_privileges,
     ready: readyPolicy(input),
     restart: restartPolicy(input),
+    rollout: { surge: input.rollout.surge, unavailable: input.rollout.unavailable, pauseMs: input.rollout.pause },
+    ...(input.idle_stop === undefined ? {} : { idleStopMs: input.idle_stop }),
+    drain: drainPolicy(input),
     stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
     ...(input.reload === undefined ? {} : { reload: { signal: input.reload.signal } }),
     log: logConfig(input, o.base),
@@ -49,6 +52,10 @@ function readyPolicy({ ready, sockets }: ServiceInput): ReadyPolicy {
   // By the word that was written: `spawned` asks for no more than a start; with `auto` a new version that ends at once must not replace a good one.
   const settleMs = ready.settle ?? (ready.when === "auto" || ready.when === "listening" ? SETTLE_MS : 0);
   return { when, timeoutMs: ready.timeout, settleMs };
+}
+
+function drainPolicy({ drain }: ServiceInput): DrainPolicy {
+  return { when: drain.when, timeoutMs: drain.timeout, idleMs: drain.idle, waitFor: drain.wait_for };
 }
 
 function restartPolicy({ restart }: ServiceInput): RestartPolicy {

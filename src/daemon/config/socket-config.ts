@@ -16,6 +16,7 @@ export function socketConfig(name: string, input: SocketInput, o: { site: Site; 
     listen,
     listenText: input.listen.map(({ text }) => text),
     backlog: input.backlog,
+    distribution: input.distribution,
     mode: input.mode,
     ...(input.user === undefined ? {} : { user: input.user }),
     ...(input.group === undefined ? {} : { group: input.group }),

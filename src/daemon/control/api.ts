@@ -20,13 +20,14 @@ export interface SupervisorView {
   readonly counters: Readonly<Record<string, number>>;
 }
 
-/** `blocked`: a socket of it cannot be bound. `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
+/** `canary`: ready, and one worker of the new version is tried beside them. `blocked`: a socket of it cannot be bound. `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
 export type ServicePhase =
   | "stopped"
   | "waiting"
   | "starting"
   | "ready"
   | "degraded"
+  | "canary"
   | "restarting"
   | "backoff"
   | "limited"
@@ -61,12 +62,60 @@ export interface WorkerView {
   /** Never reused within a service. */
   readonly id: number;
   readonly pid?: number;
-  readonly phase: "starting" | "ready" | "stopping" | "killing" | "exited";
+  readonly phase: "starting" | "ready" | "draining" | "stopping" | "killing" | "exited";
   readonly role: "current" | "successor" | "retiring";
   readonly startedAt?: string;
   readonly readyAt?: string;
   /** STATUS= of sd_notify. */
   readonly statusText?: string;
+  /** What keeps new connections from it when it retires, in words; undefined: it is not looked at, because it has no socket or does not drain. */
+  readonly valve?: string;
+  /** Of one that drains: its connections in flight. */
+  readonly inFlight?: number;
+}
+
+/** What a restart has done, and what the kernel counted meanwhile. */
+export interface ReceiptView {
+  readonly service: string;
+  readonly started: readonly StartedView[];
+  readonly retired: readonly RetiredView[];
+  readonly sockets: readonly SocketReceiptView[];
+  /** The longest time without a ready worker, in milliseconds; 0 = there was always one. */
+  readonly longestUnreadyMs: number;
+  /** ListenDrops and ListenOverflows of the whole network namespace meanwhile (/proc/net/netstat). */
+  readonly listenDrops: number;
+  readonly listenOverflows: number;
+}
+
+export interface StartedView {
+  readonly instance: string;
+  readonly worker: number;
+  readonly readyMs: number;
+}
+
+export interface RetiredView {
+  readonly instance: string;
+  readonly worker: number;
+  /** `none`: it got its stop signal at once. `signal`: as well, because nothing could keep new connections from it, and `why` says why. */
+  readonly valve: "epoll" | "steered" | "handoff" | "signal" | "none";
+  readonly why?: string;
+  readonly drainMs: number;
+  /** Connections in flight that were finished, and those that its stop signal cut. */
+  readonly drained: number;
+  readonly cut: number;
+  /** SIGKILL was needed. */
+  readonly forced: boolean;
+  /** How it ended, in words. */
+  readonly end: string;
+}
+
+export interface SocketReceiptView {
+  readonly name: string;
+  readonly address: string;
+  /** The most connections that were seen waiting (a look each 50 ms). */
+  readonly highestQueue: number;
+  /** What the kernel has dropped at this socket meanwhile. */
+  readonly drops: number;
 }
 
 /** The last failure of a service, complete enough to explain it without a look elsewhere. */
@@ -96,6 +145,8 @@ export interface SocketView {
   /** Connections that wait now; undefined where the kernel does not tell. */
   readonly queued?: number;
   readonly backlog?: number;
+  /** Of a steered socket: how many sockets its group has. */
+  readonly lanes?: number;
 }
 
 /** One line of `logs`. */
@@ -124,6 +175,8 @@ export interface EventView {
 }
 
 export type Action =
+  | { readonly action: "canary"; readonly percent: number }
+  | { readonly action: "promote" | "abort" }
   | { readonly action: "start" | "stop" | "reload" | "reset" }
   | { readonly action: "restart"; readonly hard: boolean }
   | { readonly action: "scale"; readonly workers: number }
@@ -135,6 +188,8 @@ export interface Outcome {
   readonly result: "done" | "unchanged" | "failed" | "rolled-back" | "superseded" | "not-running" | "timed-out";
   readonly message: string;
   readonly failure?: FailureView;
+  /** Of a restart. */
+  readonly receipt?: ReceiptView;
   readonly durationMs: number;
 }
 
@@ -168,6 +223,8 @@ export interface ApplyView {
   /** Where a service has failed: which one, and why. */
   readonly service?: string;
   readonly failure?: FailureView;
+  /** One for each service whose workers were replaced. */
+  readonly receipts: readonly ReceiptView[];
   readonly durationMs: number;
 }
 

@@ -9,8 +9,12 @@ import type {
   Outcome,
   PlannedChange,
   PlanView,
+  ReceiptView,
+  RetiredView,
   ServiceView,
+  SocketReceiptView,
   SocketView,
+  StartedView,
   SupervisorView,
   WaitFor,
   WorkerView,
@@ -58,11 +62,13 @@ export const workerView = view<WorkerView>("Worker")({
   instance: z.string(),
   id: count,
   pid: z.int().positive().exactOptional(),
-  phase: z.enum(["starting", "ready", "stopping", "killing", "exited"]),
+  phase: z.enum(["starting", "ready", "draining", "stopping", "killing", "exited"]),
   role: z.enum(["current", "successor", "retiring"]),
   startedAt: at.exactOptional(),
   readyAt: at.exactOptional(),
   statusText: z.string().exactOptional(),
+  valve: z.string().exactOptional(),
+  inFlight: count.exactOptional(),
 });
 
 export const serviceView = view<ServiceView>("Service")({
@@ -73,6 +79,7 @@ export const serviceView = view<ServiceView>("Service")({
     "starting",
     "ready",
     "degraded",
+    "canary",
     "restarting",
     "backoff",
     "limited",
@@ -104,6 +111,7 @@ export const socketView = view<SocketView>("Socket")({
   services: z.array(z.string()),
   queued: count.exactOptional(),
   backlog: count.exactOptional(),
+  lanes: count.exactOptional(),
 });
 
 export const logLine = view<LogLine>("LogLine")({
@@ -126,11 +134,45 @@ export const eventView = view<EventView>("Event")({
   data: z.record(z.string(), z.unknown()).exactOptional(),
 });
 
+const milliseconds = z.number().nonnegative();
+
+const startedView = view<StartedView>("Started")({ instance: z.string(), worker: count, readyMs: milliseconds });
+
+const retiredView = view<RetiredView>("Retired")({
+  instance: z.string(),
+  worker: count,
+  valve: z.enum(["epoll", "steered", "handoff", "signal", "none"]),
+  why: z.string().exactOptional(),
+  drainMs: milliseconds,
+  drained: count,
+  cut: count,
+  forced: z.boolean(),
+  end: z.string(),
+});
+
+const socketReceiptView = view<SocketReceiptView>("SocketReceipt")({
+  name: z.string(),
+  address: z.string(),
+  highestQueue: count,
+  drops: count,
+});
+
+export const receiptView = view<ReceiptView>("Receipt")({
+  service: z.string(),
+  started: z.array(startedView),
+  retired: z.array(retiredView),
+  sockets: z.array(socketReceiptView),
+  longestUnreadyMs: milliseconds,
+  listenDrops: count,
+  listenOverflows: count,
+});
+
 export const outcome = view<Outcome>("Outcome")({
   service: z.string(),
   result: z.enum(["done", "unchanged", "failed", "rolled-back", "superseded", "not-running", "timed-out"]),
   message: z.string(),
   failure: failureView.exactOptional(),
+  receipt: receiptView.exactOptional(),
   durationMs: z.number().nonnegative(),
 });
 
@@ -156,6 +198,7 @@ export const applyView = view<ApplyView>("Apply")({
   changes: z.array(plannedChange),
   service: z.string().exactOptional(),
   failure: failureView.exactOptional(),
+  receipts: z.array(receiptView),
   durationMs: z.number().nonnegative(),
 });
 
@@ -167,6 +210,8 @@ export const action = z
   .discriminatedUnion("action", [
     z.strictObject({ action: z.enum(["start", "stop", "reload", "reset"]) }),
     z.strictObject({ action: z.literal("restart"), hard: z.boolean().default(false) }),
+    z.strictObject({ action: z.literal("canary"), percent: z.int().min(1).max(99) }),
+    z.strictObject({ action: z.enum(["promote", "abort"]) }),
     z.strictObject({ action: z.literal("scale"), workers: z.int().min(1).max(256) }),
     z.strictObject({ action: z.literal("signal"), signal: signalName }),
   ])

@@ -28,7 +28,13 @@ export function resumeWorker(
         ? { effects: [{ type: "observe", worker: id }], events: [] }
         : nothing;
     case "ready":
-      return keeper.child ? nothing : { effects: [], events: lost };
+      if (!keeper.child) return { effects: [], events: lost };
+      return worker.drain === undefined ? nothing : { effects: [{ type: "open-valve", worker: id }], events: [] };
+    case "draining": {
+      if (!keeper.child) return { effects: [], events: lost };
+      const type = worker.drain?.valve === undefined ? "find-valve" : "close-valve";
+      return { effects: [{ type, worker: id }], events: [] };
+    }
     case "stopping":
       if (!keeper.child) return { effects: [], events: lost };
       return keeper.wasSignalled

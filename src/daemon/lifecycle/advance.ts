@@ -1,7 +1,10 @@
 import { recordStart } from "./restart-policy.js";
-import { type Instance, triggersFree, unhindered, without } from "./service-state.js";
+import { type Instance, type Replacement, type Rollout, triggersFree, unhindered, without } from "./service-state.js";
 import type { Turn } from "./turn.js";
-import { armWorker, spawnWorker } from "./worker.js";
+import { armWorker, spawnWorker, type Worker } from "./worker.js";
+
+/** Workers of one instance that finish what they have, beside the one that serves. */
+const MOST_DRAINING = 2;
 
 /** Compares what is wanted with what is there, and asks for the difference. Calling it twice asks for nothing more. */
 export function advance(turn: Turn): void {
@@ -11,30 +14,70 @@ export function advance(turn: Turn): void {
     armIfIdle(turn);
   }
   finishJob(turn);
+  rescue(turn);
+  turn.steer();
 }
 
-/** Moves a rolling restart on: is the instance in hand done, and which one is next? */
+/** Connections wait where nobody comes: an instance that serves gets a successor there. A command in progress may bring one by itself. */
+function rescue(turn: Turn): void {
+  const { stranded = [], rollout, job, instances, desired, blocked } = turn.state;
+  const [lane] = stranded;
+  if (lane === undefined || rollout !== undefined || job !== undefined || desired === "stopped" || blocked) return;
+  const serving = instances.find(
+    ({ current, successor }) => current?.state.phase === "ready" && successor === undefined,
+  );
+  if (serving?.current === undefined) return;
+  turn.set({ rollout: { pending: [], active: [{ slot: serving.slot, old: serving.current.id, first: "successor" }] } });
+  turn.report({ type: "stranded", slot: serving.slot, lane });
+  roll(turn);
+}
+
+/** Moves a rolling restart on: what is replaced, and what comes next? */
 function roll(turn: Turn): void {
   for (;;) {
     const { rollout } = turn.state;
     if (rollout === undefined) return;
-    const { active, pending } = rollout;
-    if (active === undefined) {
-      const [slot, ...rest] = pending;
-      if (slot === undefined) return turn.clear("rollout");
-      const old = makeReplaceable(turn, slot);
-      turn.set({ rollout: { pending: rest, active: { slot, old } } });
+    const replaced = rollout.active.filter((one) => isReplaced(turn, one));
+    if (replaced.length > 0) {
+      const active = rollout.active.filter((one) => !replaced.includes(one));
+      const { pauseMs } = turn.policy.rollout;
+      const pause = pauseMs > 0 && rollout.pending.length > 0 ? { pauseUntil: turn.at + pauseMs } : {};
+      turn.set({ rollout: { pending: rollout.pending, active, ...pause } });
       continue;
     }
-    const instance = turn.instance(active.slot);
-    if (instance !== undefined && !isReplaced(turn, instance, active.old)) return replace(turn, instance);
-    turn.set({ rollout: { pending } });
+    if (rollout.active.length + rollout.pending.length === 0) return turn.clear("rollout");
+    if (!takeNext(turn, rollout)) break;
+  }
+  for (const { slot } of turn.state.rollout?.active ?? []) {
+    const instance = turn.instance(slot);
+    if (instance !== undefined) replace(turn, instance);
   }
 }
 
-function isReplaced(turn: Turn, instance: Instance, old: number): boolean {
+/** Takes the next instance in hand, if there is room for one more and no pause. */
+function takeNext(turn: Turn, { pending, active, pauseUntil }: Rollout): boolean {
+  if (pauseUntil !== undefined && turn.at < pauseUntil) return false;
+  const [slot, ...rest] = pending;
+  const { surge, unavailable } = turn.policy.rollout;
+  const room = (first: Replacement["first"], most: number): boolean =>
+    active.filter((one) => one.first === first).length < most;
+  const first = room("successor", surge) ? "successor" : room("stop", unavailable) ? "stop" : undefined;
+  if (slot === undefined || first === undefined) {
+    // The pause is over, and nothing may remind of it.
+    if (pauseUntil !== undefined) turn.set({ rollout: { pending, active } });
+    return false;
+  }
+  const old = makeReplaceable(turn, slot, first);
+  turn.set({ rollout: { pending: rest, active: [...active, { slot, old, first }] } });
+  return true;
+}
+
+function isReplaced(turn: Turn, { slot, old }: Replacement): boolean {
+  const instance = turn.instance(slot);
+  if (instance === undefined) return true;
   const { current, successor } = instance;
   if (runsNothing(turn, instance)) return true;
+  if (turn.state.canary?.slot === slot && successor?.state.phase === "ready") return true;
   return successor === undefined && current?.state.phase === "ready" && current.id !== old;
 }
 
@@ -45,11 +88,11 @@ function runsNothing(turn: Turn, { current, called }: Instance): boolean {
 }
 
 /** A worker that is not ready serves nobody: it makes room at once instead of being waited for. */
-function makeReplaceable(turn: Turn, slot: number): number {
+function makeReplaceable(turn: Turn, slot: number, first: Replacement["first"]): number {
   const instance = turn.instance(slot);
   const current = instance?.current;
   if (instance === undefined || current === undefined || runsNothing(turn, instance)) return 0;
-  if (current.state.phase === "ready") return current.id;
+  if (current.state.phase === "ready" && first === "successor") return current.id;
   turn.retire(current, false);
   return 0;
 }
@@ -59,6 +102,8 @@ function replace(turn: Turn, instance: Instance): void {
   const { slot, current, successor } = instance;
   if (current === undefined) return turn.setInstance(unhindered(instance)); // `startInstance` does the rest.
   if (current.state.phase !== "ready" || successor !== undefined || turn.slotIsTaken(slot)) return;
+  // Predecessors that drain for long are not ended for that, and do not pile up either: this one waits.
+  if (turn.state.retiring.filter((worker) => worker.slot === slot).length >= MOST_DRAINING) return;
   const step = turn.marked(spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy));
   turn.setInstance({ ...unhindered(instance), successor: step.worker });
   turn.take(step);
@@ -72,7 +117,7 @@ function startInstance(turn: Turn, slot: number): void {
   if (instance.wait !== undefined && turn.at < instance.wait.until) return;
   const step = turn.marked(spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy));
   const history = recordStart(instance.history, turn.at, turn.policy.restart);
-  turn.setInstance({ ...without(instance, "wait"), current: step.worker, history });
+  turn.setInstance({ ...without(instance, "wait"), ...laneOf(step.worker), current: step.worker, history });
   turn.take(step);
 }
 
@@ -85,7 +130,7 @@ function armIfIdle(turn: Turn): void {
   const first = instances[0];
   if (first === undefined) return;
   const step = turn.marked(armWorker(turn.nextWorkerId(), first.slot));
-  turn.setInstance({ ...first, current: step.worker });
+  turn.setInstance({ ...first, ...laneOf(step.worker), current: step.worker });
   turn.take(step);
   turn.report({ type: "armed", slot: first.slot, worker: step.worker.id });
 }
@@ -103,13 +148,24 @@ function finishJob(turn: Turn): void {
     case "scale":
     case "restart-hard":
       if (retiring.length > 0 || !turn.state.instances.every((instance) => isSettled(turn, instance))) return;
-      if (job.kind === "restart-hard") turn.report({ type: "restarted" });
+      if (job.kind === "restart-hard") turn.report({ type: "restarted", receipt: job.receipt });
       return turn.endJob("done");
     case "restart":
       if (rollout !== undefined || retiring.length > 0) return;
-      turn.report({ type: "restarted" });
+      turn.report({ type: "restarted", receipt: job.receipt });
       return turn.endJob("done");
+    case "canary":
+      if (rollout === undefined) turn.endJob("done");
+      return;
+    case "abort":
+      if (retiring.length === 0) turn.endJob("done");
+      return;
   }
+}
+
+/** The instance keeps its worker's lane: the next one finds there what waits. */
+export function laneOf({ lane }: Worker): { readonly lane?: number } {
+  return lane === undefined ? {} : { lane };
 }
 
 function isSettled(turn: Turn, { current, called, halted }: Instance): boolean {
@@ -122,5 +178,5 @@ function isSettled(turn: Turn, { current, called, halted }: Instance): boolean {
 function takeSuccessor(turn: Turn, slot: number): void {
   const instance = turn.instance(slot);
   if (instance?.successor === undefined || instance.current !== undefined) return;
-  turn.setInstance({ ...without(instance, "successor"), current: instance.successor });
+  turn.setInstance({ ...without(instance, "successor"), ...laneOf(instance.successor), current: instance.successor });
 }

@@ -1,6 +1,7 @@
+import { handOver } from "./handover.js";
 import { type Instance, newInstance, range, type ServiceEvent, unhindered } from "./service-state.js";
 import type { Turn } from "./turn.js";
-import { stepWorker } from "./worker.js";
+import { stepWorker, type Worker } from "./worker.js";
 
 type Command = Extract<ServiceEvent, { asker: number }>;
 
@@ -10,7 +11,7 @@ export function commandService(turn: Turn, command: Command): void {
     case "start":
       return start(turn, command.asker);
     case "stop":
-      return stop(turn, command.asker);
+      return stop(turn, command.asker, command.withinMs);
     case "restart":
       if (turn.state.desired === "stopped") return start(turn, command.asker);
       return command.hard ? restartHard(turn, command.asker) : restart(turn, command.asker);
@@ -19,6 +20,12 @@ export function commandService(turn: Turn, command: Command): void {
       return scale(turn, command.asker, command.size);
     case "configure":
       return configure(turn, command.asker, command.replace);
+    case "canary":
+      return canary(turn, command.asker, command.percent);
+    case "promote":
+      return promoteCanary(turn, command.asker);
+    case "abort":
+      return abortCanary(turn, command.asker);
     case "reset":
       turn.eachInstance(unhindered);
       turn.clear("triggers");
@@ -32,24 +39,28 @@ function start(turn: Turn, asker: number): void {
   if (desired === "started" && allReady) return turn.answer([asker], "unchanged");
   const askers = job?.kind === "start" ? [...job.askers, asker] : [asker];
   if (job?.kind !== "start") turn.endJob("superseded");
-  turn.set({ desired: "started", job: { kind: "start", askers, since: turn.at } });
+  turn.set({ desired: "started" });
+  turn.beginJob("start", askers);
   turn.eachInstance((instance) => ({ ...unhindered(instance), called: true }));
   for (const { current, successor } of turn.state.instances) {
     if (current === undefined || successor !== undefined) continue;
     const { phase } = current.state;
     if (phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
     // It has failed already, before this command: it must not count as the command's own failure.
-    if (phase === "killing" || phase === "sweeping") turn.retire(current, false);
+    if (phase === "killing" || phase === "sweeping" || current.reason === "idle") turn.retire(current, false);
   }
 }
 
-function stop(turn: Turn, asker: number): void {
+function stop(turn: Turn, asker: number, withinMs?: number): void {
   const { job, desired } = turn.state;
   const askers = job?.kind === "stop" ? [...job.askers, asker] : [asker];
   if (desired === "stopped" && job?.kind !== "stop") return turn.answer(askers, "unchanged");
   if (job?.kind !== "stop") turn.endJob("superseded");
-  turn.set({ desired: "stopped", job: { kind: "stop", askers, since: turn.at } });
-  retireAll(turn, () => true);
+  turn.set({ desired: "stopped" });
+  turn.clear("canary");
+  turn.beginJob("stop", askers);
+  retireAll(turn, () => true, withinMs);
+  if (withinMs !== undefined) hurry(turn, withinMs);
   turn.eachInstance((instance) => ({ ...unhindered(instance), called: false }));
 }
 
@@ -57,17 +68,17 @@ function restart(turn: Turn, asker: number): void {
   turn.endJob("superseded");
   // A successor of an earlier restart may be of an older version already: it makes room for a new one.
   for (const { successor } of turn.state.instances) if (successor) turn.retire(successor, false);
-  turn.set({
-    job: { kind: "restart", askers: [asker], since: turn.at },
-    rollout: { pending: turn.state.instances.map(({ slot }) => slot) },
-  });
+  turn.clear("canary");
+  turn.beginJob("restart", [asker]);
+  turn.set({ rollout: { pending: turn.state.instances.map(({ slot }) => slot), active: [] } });
 }
 
 function restartHard(turn: Turn, asker: number): void {
   turn.endJob("superseded");
-  retireAll(turn, ({ state }) => state.phase !== "armed" && state.phase !== "disarming");
+  turn.clear("canary");
+  turn.beginJob("restart-hard", [asker]);
+  retireAll(turn, ({ state }) => state.phase !== "armed" && state.phase !== "disarming", 0);
   turn.eachInstance(unhindered);
-  turn.set({ job: { kind: "restart-hard", askers: [asker], since: turn.at } });
 }
 
 function scale(turn: Turn, asker: number, size: number): void {
@@ -88,7 +99,7 @@ function scale(turn: Turn, asker: number, size: number): void {
     .slice(instances.length)
     .map((slot) => ({ ...newInstance(slot), called }));
   turn.set({ size, instances: [...kept, ...added] });
-  if (desired === "started") return turn.set({ job: { kind: "scale", askers: [asker], since: turn.at } });
+  if (desired === "started") return turn.beginJob("scale", [asker]);
   turn.answer([asker], "done"); // A stop in progress goes on, and the next start has the new size.
 }
 
@@ -103,8 +114,10 @@ function configure(turn: Turn, asker: number, replace: boolean): void {
   if (!turn.onDemand) turn.eachInstance((instance) => ({ ...instance, called: true }));
   // And with one, no instance is halted for good.
   else turn.eachInstance((instance) => (instance.halted ? { ...instance, halted: false, called: false } : instance));
-  for (const { current, successor } of turn.state.instances) {
-    if (successor !== undefined && turn.isStale(successor)) turn.retire(successor, false);
+  const tried = turn.state.canary?.slot;
+  turn.clear("canary");
+  for (const { slot, current, successor } of turn.state.instances) {
+    if (successor !== undefined && (turn.isStale(successor) || slot === tried)) turn.retire(successor, false);
     if (current?.state.phase !== "armed" && current?.state.phase !== "disarming") continue;
     if (turn.isStale(current)) turn.retire(current, false);
     else if (!turn.onDemand) turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
@@ -114,18 +127,64 @@ function configure(turn: Turn, asker: number, replace: boolean): void {
   const pending = turn.state.instances.filter((instance) =>
     instance.current === undefined ? replace && hindered(instance) : turn.isStale(instance.current),
   );
+  turn.beginJob("restart", [asker]);
+  turn.set({ rollout: { pending: pending.map(({ slot }) => slot), active: [] } });
+}
+
+/** One successor beside the first instance's worker, which takes a share of what is new and nothing over. */
+function canary(turn: Turn, asker: number, percent: number): void {
+  const { canary: tried, desired, instances } = turn.state;
+  const [first] = instances;
+  if (desired === "stopped" || first?.current?.state.phase !== "ready") return turn.answer([asker], "not-ready");
+  if (tried !== undefined && first.successor?.state.phase === "ready") {
+    turn.set({ canary: { ...tried, percent } });
+    return turn.answer([asker], "done");
+  }
+  turn.endJob("superseded");
+  for (const { successor } of instances) if (successor) turn.retire(successor, false);
+  turn.beginJob("canary", [asker]);
   turn.set({
-    job: { kind: "restart", askers: [asker], since: turn.at },
-    rollout: { pending: pending.map(({ slot }) => slot) },
+    canary: { slot: first.slot, percent },
+    rollout: { pending: [], active: [{ slot: first.slot, old: first.current.id, first: "successor" }] },
   });
+}
+
+/** The canary takes its instance over, and the others follow as in any rolling restart. */
+function promoteCanary(turn: Turn, asker: number): void {
+  const tried = turn.instance(turn.state.canary?.slot ?? 0);
+  if (tried?.successor?.state.phase !== "ready") return turn.answer([asker], "unchanged");
+  turn.endJob("superseded");
+  turn.clear("canary");
+  turn.beginJob("restart", [asker]);
+  handOver(turn, tried.successor);
+  const pending = turn.state.instances.map(({ slot }) => slot).filter((slot) => slot !== tried.slot);
+  turn.set({ rollout: { pending, active: [] } });
+}
+
+function abortCanary(turn: Turn, asker: number): void {
+  const tried = turn.instance(turn.state.canary?.slot ?? 0)?.successor;
+  if (tried === undefined) return turn.answer([asker], "unchanged");
+  turn.endJob("superseded");
+  turn.clear("canary");
+  turn.beginJob("abort", [asker]);
+  turn.retire(tried, true);
 }
 
 function hindered({ halted, wait }: Instance): boolean {
   return halted || wait !== undefined;
 }
 
-function retireAll(turn: Turn, which: (worker: NonNullable<Instance["current"]>) => boolean): void {
+function retireAll(turn: Turn, which: (worker: Worker) => boolean, withinMs?: number): void {
   for (const { worker, role } of turn.workers()) {
-    if (role !== "retiring" && which(worker)) turn.retire(worker, false);
+    if (role !== "retiring" && which(worker)) turn.retire(worker, false, withinMs);
+  }
+}
+
+/** Those that drain already get no more time than the others. */
+function hurry(turn: Turn, withinMs: number): void {
+  for (const worker of turn.state.retiring) {
+    turn.take(
+      stepWorker(worker, { type: "retire", overlaps: worker.overlaps === true, withinMs }, turn.at, turn.policy),
+    );
   }
 }

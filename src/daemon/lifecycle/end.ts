@@ -15,7 +15,7 @@ export type End =
   | { readonly kind: "disarmed" };
 
 /** Why we ended it; undefined when it ended by itself. */
-export type StopReason = "asked" | "ready-timeout";
+export type StopReason = "asked" | "idle" | "ready-timeout";
 
 export type EndClass = "clean" | "failure" | "abnormal";
 
@@ -45,9 +45,14 @@ export function classify(end: End, reason: StopReason | undefined): EndClass {
   }
 }
 
+/** Whether it ended because we wanted it to: then whatever it ended with is no failure. */
+export function isWanted(reason: StopReason | undefined): boolean {
+  return reason === "asked" || reason === "idle";
+}
+
 /** Whether the policy wants another worker after such an end. What the operator ended stays ended, whatever the policy. */
 export function wantsRestart(policy: RestartPolicy, end: End, reason: StopReason | undefined): boolean {
-  if (reason === "asked") return false;
+  if (isWanted(reason)) return false;
   if (end.kind === "exited" && policy.prevent.includes(end.code)) return false;
   const row = classify(end, reason);
   switch (policy.when) {

@@ -1,6 +1,9 @@
 import type { ServiceConfig } from "../config/config.js";
+import type { Drain } from "./drain.js";
 import type { End, Monotonic, StopReason } from "./end.js";
+import type { Receipt } from "./receipt.js";
 import { freshHistory, type RestartHistory } from "./restart-policy.js";
+import type { Share } from "./steering.js";
 import { type Worker, type WorkerEffect, type WorkerEvent, workerDeadline } from "./worker.js";
 
 /**
@@ -25,6 +28,19 @@ export interface ServiceState {
   readonly triggers?: Triggers;
   /** The number of workers in the configuration that last gave `size`; missing: no `apply` has changed it. */
   readonly configured?: number;
+  /** A worker of the new version that gets a share of the new connections until it is promoted or sent away. */
+  readonly canary?: Canary;
+  /** Which lanes of its steered sockets get new connections; missing: none of them is steered. */
+  readonly steering?: readonly Share[];
+  /** Lanes in which connections wait and that no instance is due to get; missing: there are none. */
+  readonly stranded?: readonly number[];
+}
+
+export interface Canary {
+  /** The successor in this instance is the canary. */
+  readonly slot: number;
+  /** 1 to 99. */
+  readonly percent: number;
 }
 
 export interface Triggers {
@@ -46,21 +62,35 @@ export interface Instance {
   readonly halted: boolean;
   readonly history: RestartHistory;
   readonly restarts: number;
+  /** The lane of the steered sockets that its next worker gets if nobody has it: what waits in there is this instance's. */
+  readonly lane?: number;
 }
 
 /** A command in progress. One at a time: a later one supersedes it. */
 export interface Job {
-  readonly kind: "start" | "stop" | "restart" | "restart-hard" | "scale";
+  readonly kind: "start" | "stop" | "restart" | "restart-hard" | "scale" | "canary" | "abort";
   /** Ids of those who wait for the answer. */
   readonly askers: readonly number[];
   readonly since: Monotonic;
+  /** What has become of workers since then. */
+  readonly receipt: Receipt;
 }
 
-/** A rolling restart: one instance after the other, its successor ready first. */
+/** A rolling restart: `surge` successors at a time beside what they replace, and `unavailable` after it has gone. */
 export interface Rollout {
   readonly pending: readonly number[];
-  /** The instance in hand, and the ready worker that is to be replaced in it (0 = there was none). */
-  readonly active?: { readonly slot: number; readonly old: number };
+  /** The instances in hand. */
+  readonly active: readonly Replacement[];
+  /** The pause after an instance that was replaced. */
+  readonly pauseUntil?: Monotonic;
+}
+
+export interface Replacement {
+  readonly slot: number;
+  /** The ready worker that is to be replaced; 0 = there was none. */
+  readonly old: number;
+  /** Whether the new one is to be ready before the old one is asked to go. */
+  readonly first: "successor" | "stop";
 }
 
 export interface Failure {
@@ -79,7 +109,8 @@ export type ServiceEvent =
   | { readonly type: "blocked" }
   | { readonly type: "unblocked" }
   | { readonly type: "start"; readonly asker: number }
-  | { readonly type: "stop"; readonly asker: number }
+  /** `withinMs`: bounds how long workers may drain. */
+  | { readonly type: "stop"; readonly asker: number; readonly withinMs?: number }
   | { readonly type: "restart"; readonly asker: number; readonly hard: boolean }
   /** `configured`: the size comes from a configuration that says so many. */
   | { readonly type: "scale"; readonly asker: number; readonly size: number; readonly configured?: number }
@@ -89,6 +120,13 @@ export type ServiceEvent =
    */
   | { readonly type: "configure"; readonly asker: number; readonly replace: boolean }
   | { readonly type: "reset"; readonly asker: number }
+  /** One successor gets so many percent of the new connections; `promote` goes on with it, `abort` sends it away. */
+  | { readonly type: "canary"; readonly asker: number; readonly percent: number }
+  | { readonly type: "promote" | "abort"; readonly asker: number }
+  /** No connection of any of its workers has been open for `idle_stop`. */
+  | { readonly type: "idle" }
+  /** Connections wait in a lane that was looked into. */
+  | { readonly type: "stranded"; readonly lane: number }
   | { readonly type: "deadline" }
   /** `lines`: what it wrote last; with `gone` and `start-failed`. */
   | {
@@ -98,7 +136,8 @@ export type ServiceEvent =
       readonly lines?: readonly string[];
     };
 
-export type Answer = "done" | "unchanged" | "failed" | "rolled-back" | "superseded";
+/** `not-ready`: a canary needs a ready worker beside it. */
+export type Answer = "done" | "unchanged" | "failed" | "rolled-back" | "superseded" | "not-ready";
 
 export type ServiceEffect =
   | WorkerEffect
@@ -107,13 +146,34 @@ export type ServiceEffect =
       readonly askers: readonly number[];
       readonly answer: Answer;
       readonly failure?: Failure;
-    };
+      /** Of a restart. */
+      readonly receipt?: Receipt;
+    }
+  /** From now on new connections go to these lanes of its steered sockets, and to no other. */
+  | { readonly type: "steer"; readonly shares: readonly Share[] }
+  /** Its worker is gone and nobody is due to get it: say `stranded` if anything waits in there. */
+  | { readonly type: "look-into"; readonly lane: number };
 
 export type ServiceFact =
   | {
-      readonly type: "armed" | "worker-started" | "worker-ready" | "ready-timeout" | "stopping" | "stop-timeout";
+      readonly type:
+        | "armed"
+        | "worker-started"
+        | "worker-ready"
+        | "ready-timeout"
+        | "draining"
+        | "reopened"
+        | "stop-timeout"
+        | "canary-ready";
       readonly slot: number;
       readonly worker: number;
+    }
+  /** Its drain is over: what became of it, where it had one. */
+  | {
+      readonly type: "stopping" | "drain-timeout";
+      readonly slot: number;
+      readonly worker: number;
+      readonly drain?: Drain;
     }
   | {
       readonly type: "worker-ended";
@@ -131,7 +191,9 @@ export type ServiceFact =
     }
   | { readonly type: "halted"; readonly slot: number; readonly end: End }
   | { readonly type: "rolled-back"; readonly slot: number; readonly worker: number }
-  | { readonly type: "restarted" | "stopped" };
+  | { readonly type: "stranded"; readonly slot: number; readonly lane: number }
+  | { readonly type: "restarted"; readonly receipt: Receipt }
+  | { readonly type: "stopped" };
 
 export interface ServiceStep {
   readonly state: ServiceState;
@@ -145,6 +207,8 @@ export interface Moment {
   readonly policy: ServiceConfig;
   /** What workers that start now are marked with. */
   readonly version?: string;
+  /** One of its sockets is steered, so that each worker needs a lane. */
+  readonly steered?: boolean;
   /** Uniform in [0, 1). */
   readonly random: number;
 }
@@ -211,6 +275,7 @@ export function nextDeadline(state: ServiceState): Monotonic | undefined {
     ...workersOf(state).map(({ worker }) => workerDeadline(worker)),
     ...(wanted ? state.instances.map(({ current, wait }) => (current === undefined ? wait?.until : undefined)) : []),
     ...(wanted && idle && pause > 0 ? [pause] : []),
+    ...(wanted ? [state.rollout?.pauseUntil] : []),
   ].filter((time) => time !== undefined);
   return times.length === 0 ? undefined : Math.min(...times);
 }

@@ -11,9 +11,11 @@
  *     the predecessor retires; if it fails, the predecessor stays and the restart ends as `rolled-back`.
  */
 
-import { advance } from "./advance.js";
+import { advance, laneOf } from "./advance.js";
 import { commandService } from "./commands.js";
-import { classify, wantsRestart } from "./end.js";
+import { classify, isWanted, wantsRestart } from "./end.js";
+import { handOver } from "./handover.js";
+import { withReadiness, withReady, withRetired } from "./receipt.js";
 import { nextStart } from "./restart-policy.js";
 import {
   countTrigger,
@@ -31,6 +33,7 @@ import { stepWorker, type Worker, type WorkerEvent } from "./worker.js";
 export function stepService(state: ServiceState, event: ServiceEvent, moment: Moment): ServiceStep {
   const turn = new Turn(state, moment);
   absorb(turn, event);
+  turn.note((receipt) => withReadiness(receipt, turn.state, turn.at));
   advance(turn);
   return turn.end();
 }
@@ -51,7 +54,14 @@ function absorb(turn: Turn, event: ServiceEvent): void {
     case "scale":
     case "configure":
     case "reset":
+    case "canary":
+    case "promote":
+    case "abort":
       return commandService(turn, event);
+    case "idle":
+      return rest(turn);
+    case "stranded":
+      return turn.strand(event.lane);
     case "worker":
       return workerEvent(turn, event.worker, event.event, event.lines ?? []);
     case "deadline":
@@ -71,40 +81,57 @@ function workerEvent(turn: Turn, id: number, event: WorkerEvent, lines: readonly
     turn.eachInstance((instance) => ({ ...instance, called: true }));
     turn.set({ triggers: countTrigger(turn.state.triggers, turn.at) });
   }
-  if (worker.state.phase === "gone") return ended(turn, worker, found.role, lines);
-  if (worker.state.phase === "ready" && before.state.phase !== "ready" && found.role === "successor") {
-    promote(turn, worker);
+  if (worker.state.phase === "gone") {
+    ended(turn, worker, found.role, lines);
+    return turn.lookInto(worker.lane);
   }
+  if (worker.state.phase !== "ready" || before.state.phase === "ready") return;
+  // Somebody came while it was taken for idle: then the others are wanted as well.
+  if (before.state.phase === "draining") return awake(turn, worker);
+  turn.note((receipt) => withReady(receipt, worker));
+  if (found.role !== "successor") return;
+  if (turn.state.canary?.slot !== worker.slot) return handOver(turn, worker);
+  turn.report({ type: "canary-ready", slot: worker.slot, worker: worker.id });
 }
 
-/** Handover: the successor is ready, so it is the current worker from now on, and the one before retires. */
-function promote(turn: Turn, successor: Worker): void {
-  const instance = turn.instance(successor.slot);
-  if (instance === undefined) return;
-  const predecessor = instance.current;
-  turn.setInstance({
-    ...without(instance, "successor", "current"),
-    current: successor,
-    restarts: instance.restarts + 1,
-  });
-  if (predecessor !== undefined) turn.retire(predecessor, true);
+/** It was taken for idle and was not: all instances are wanted, and what came meanwhile waits in another lane than its own. */
+function awake(turn: Turn, worker: Worker): void {
+  const waiting = turn.instance(worker.slot)?.lane;
+  turn.eachInstance((instance) => ({
+    ...instance,
+    ...(instance.slot === worker.slot ? laneOf(worker) : {}),
+    called: true,
+  }));
+  turn.lookInto(waiting);
+}
+
+/** Nobody has been connected for long: each ready worker ends, unless somebody is by the time its valve is closed. */
+function rest(turn: Turn): void {
+  if (!turn.onDemand || turn.state.job !== undefined) return;
+  for (const { current } of turn.state.instances) {
+    if (current?.state.phase === "ready") turn.take(stepWorker(current, { type: "idle" }, turn.at, turn.policy));
+  }
 }
 
 function ended(turn: Turn, worker: Worker, role: "current" | "successor" | "retiring", lines: readonly string[]): void {
   if (worker.state.phase !== "gone") return;
   const { end } = worker.state;
-  const failed = worker.reason !== "asked" && classify(end, worker.reason) !== "clean";
+  const failed = !isWanted(worker.reason) && classify(end, worker.reason) !== "clean";
   const failure = failureOf(worker, turn.at, lines);
   if (failed) turn.set({ lastFailure: failure });
   switch (role) {
     case "retiring":
+      turn.note((receipt) => withRetired(receipt, worker));
       return turn.set({ retiring: turn.state.retiring.filter(({ id }) => id !== worker.id) });
     case "successor":
       turn.setInstance(without(turn.instance(worker.slot)!, "successor"));
       turn.set({ lastFailure: failure });
       turn.report({ type: "rolled-back", slot: worker.slot, worker: worker.id });
+      if (turn.state.canary?.slot === worker.slot) turn.clear("canary");
       // A later command may have superseded the restart and does not depend on what that had begun.
-      if (turn.state.job?.kind === "restart") turn.endJob("rolled-back", failure);
+      if (turn.state.job?.kind !== "restart" && turn.state.job?.kind !== "canary") return;
+      turn.endJob("rolled-back", failure);
+      for (const { successor } of turn.state.instances) if (successor) turn.retire(successor, false);
       return;
     case "current":
       return currentEnded(turn, worker, failed, failure);
@@ -115,10 +142,14 @@ function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Fail
   const { successor, ...idle } = without(turn.instance(worker.slot)!, "current");
   if (successor !== undefined) {
     // It was on the way already and is now what the instance has.
-    return turn.setInstance({ ...idle, current: successor, restarts: idle.restarts + 1 });
+    return turn.setInstance({ ...idle, ...laneOf(successor), current: successor, restarts: idle.restarts + 1 });
   }
   if (failure.end.kind === "disarmed") return turn.setInstance(idle); // To make room for one that starts now.
-  if (turn.onDemand && !failed) return turn.setInstance({ ...idle, called: false });
+  if (turn.onDemand && !failed) {
+    // Where another instance was kept by a connection, this one is wanted as well.
+    const others = turn.state.instances.some(({ current }) => current?.state.phase === "ready");
+    return turn.setInstance({ ...idle, called: worker.reason === "idle" && others });
+  }
   if (wantsRestart(turn.policy.restart, failure.end, worker.reason)) {
     delayRestart(turn, idle, worker);
   } else if (turn.onDemand) {
@@ -143,7 +174,7 @@ function delayRestart(turn: Turn, idle: Instance, worker: Worker): void {
 /** A rolling restart depends on the instance in hand alone. (During a stop every worker is a retiring one.) */
 function jobWaitsFor(turn: Turn, slot: number): boolean {
   const { job, rollout } = turn.state;
-  return job?.kind !== "restart" || rollout?.active?.slot === slot;
+  return job?.kind !== "restart" || rollout?.active.some((one) => one.slot === slot) === true;
 }
 
 function failureOf(worker: Worker, at: number, lines: readonly string[]): Failure {

@@ -1,9 +1,11 @@
 import type { ServiceConfig } from "../config/config.js";
 import type { Monotonic } from "./end.js";
+import { emptyReceipt, type Receipt, withReadiness } from "./receipt.js";
 import type {
   Answer,
   Failure,
   Instance,
+  Job,
   Moment,
   ServiceEffect,
   ServiceFact,
@@ -11,6 +13,7 @@ import type {
   ServiceStep,
 } from "./service-state.js";
 import { triggersAreOld, without, workersOf } from "./service-state.js";
+import { freeLane, isAbandoned, sharesOf, waitingLane } from "./steering.js";
 import { stepWorker, type Worker, type WorkerFact, type WorkerStep } from "./worker.js";
 
 /**
@@ -49,7 +52,7 @@ export class Turn {
     this.#state = { ...this.#state, ...change };
   }
 
-  clear(...keys: ("job" | "rollout" | "triggers")[]): void {
+  clear(...keys: ("job" | "rollout" | "triggers" | "canary" | "steering" | "stranded")[]): void {
     const copy: { -readonly [K in keyof ServiceState]: ServiceState[K] } = { ...this.#state };
     for (const key of keys) delete copy[key];
     this.#state = copy;
@@ -80,10 +83,33 @@ export class Turn {
     return workersOf(this.#state);
   }
 
-  /** The first step of a new worker, which carries the version of this moment. */
+  /** The first step of a new worker, which carries the version of this moment, and a lane where its sockets are steered. */
   marked(step: WorkerStep): WorkerStep {
-    const { version } = this.moment;
-    return version === undefined ? step : { ...step, worker: { ...step.worker, version } };
+    const { version, steered } = this.moment;
+    const mark = {
+      ...(version === undefined ? {} : { version }),
+      ...(steered === true ? { lane: freeLane(this.#state, step.worker.slot) } : {}),
+    };
+    const { stranded = [] } = this.#state;
+    if (mark.lane !== undefined && stranded.includes(mark.lane))
+      this.#strand(stranded.filter((lane) => lane !== mark.lane));
+    return { ...step, worker: { ...step.worker, ...mark } };
+  }
+
+  /** Something waits in a lane. By now it may have a worker again. */
+  strand(lane: number): void {
+    const { stranded = [] } = this.#state;
+    if (isAbandoned(this.#state, lane) && !stranded.includes(lane)) this.#strand([...stranded, lane]);
+  }
+
+  #strand(lanes: readonly number[]): void {
+    if (lanes.length === 0) this.clear("stranded");
+    else this.set({ stranded: lanes });
+  }
+
+  /** A worker is gone: what waits in its lane is looked for, unless somebody is due to get it. */
+  lookInto(lane: number | undefined): void {
+    if (lane !== undefined && isAbandoned(this.#state, lane)) this.#effects.push({ type: "look-into", lane });
   }
 
   /** Whether a worker was started with something else than what is in force now. */
@@ -113,7 +139,7 @@ export class Turn {
   }
 
   /** Asks a worker to end; from now on it stands among the retiring ones. */
-  retire(worker: Worker, overlaps: boolean): void {
+  retire(worker: Worker, overlaps: boolean, withinMs?: number): void {
     this.eachInstance((instance) => {
       const copy: { -readonly [K in keyof Instance]: Instance[K] } = { ...instance };
       if (copy.current?.id === worker.id) delete copy.current;
@@ -121,7 +147,8 @@ export class Turn {
       return copy;
     });
     this.set({ retiring: [...this.#state.retiring, worker] });
-    this.take(stepWorker(worker, { type: "retire", overlaps }, this.at, this.policy));
+    const bound = withinMs === undefined ? {} : { withinMs };
+    this.take(stepWorker(worker, { type: "retire", overlaps, ...bound }, this.at, this.policy));
   }
 
   /** Whether a worker of the slot is on its way out that must not run beside a new one. */
@@ -129,9 +156,21 @@ export class Turn {
     return this.#state.retiring.some((worker) => worker.slot === slot && worker.overlaps !== true);
   }
 
-  answer(askers: readonly number[], answer: Answer, failure?: Failure): void {
+  answer(askers: readonly number[], answer: Answer, more: { failure?: Failure; receipt?: Receipt } = {}): void {
     if (askers.length === 0) return;
-    this.#effects.push({ type: "answer", askers, answer, ...(failure ? { failure } : {}) });
+    this.#effects.push({ type: "answer", askers, answer, ...more });
+  }
+
+  beginJob(kind: Job["kind"], askers: readonly number[]): void {
+    this.set({ job: { kind, askers, since: this.at, receipt: emptyReceipt } });
+  }
+
+  /** Adds to the receipt of the command in progress, if there is one. */
+  note(add: (receipt: Receipt) => Receipt): void {
+    const { job } = this.#state;
+    if (job === undefined) return;
+    const receipt = add(job.receipt);
+    if (receipt !== job.receipt) this.set({ job: { ...job, receipt } });
   }
 
   /** The command in progress ends with this answer. What it began is not undone here. */
@@ -139,7 +178,27 @@ export class Turn {
     const { job } = this.#state;
     if (job === undefined) return;
     this.clear("job", "rollout");
-    this.answer(job.askers, answer, failure);
+    const restarts = job.kind === "restart" || job.kind === "restart-hard";
+    this.answer(job.askers, answer, {
+      ...(failure === undefined ? {} : { failure }),
+      ...(restarts ? { receipt: withReadiness(job.receipt, this.#state, this.at) } : {}),
+    });
+  }
+
+  /** Sends new connections of steered sockets where they can be served, or wait. */
+  steer(): void {
+    if (this.moment.steered !== true) return this.clear("steering");
+    const waiting = waitingLane(this.#state);
+    if (waiting !== undefined) {
+      this.eachInstance((instance) =>
+        instance.slot === waiting.slot ? { ...instance, lane: waiting.lane } : instance,
+      );
+    }
+    const shares = sharesOf(this.#state);
+    if (shares.length === 0 || JSON.stringify(shares) === JSON.stringify(this.#state.steering)) return;
+    this.set({ steering: shares });
+    // Before a valve is looked for, and before a stop signal: both count on it.
+    this.#effects.unshift({ type: "steer", shares });
   }
 
   report(fact: ServiceFact): void {
@@ -162,8 +221,12 @@ function workerFact(worker: Worker, fact: WorkerFact): ServiceFact {
       const why = reason === undefined ? {} : { reason };
       return { type: "worker-ended", slot, worker: id, end: state.end, ...why, forced: forced === true };
     }
-    case "ready-timeout":
     case "stopping":
+    case "drain-timeout":
+      return { type: fact, slot, worker: id, ...(worker.drain === undefined ? {} : { drain: worker.drain }) };
+    case "ready-timeout":
+    case "draining":
+    case "reopened":
     case "stop-timeout":
       return { type: fact, slot, worker: id };
   }

@@ -1,9 +1,12 @@
 /** The moves that the table in worker.ts is made of: each makes the next state of a worker, its effects and its facts. */
+
+import type { Valve } from "./drain.js";
 import type { End, Monotonic } from "./end.js";
 import type {
   Announcer,
   Worker,
   WorkerEffect,
+  WorkerEvent,
   WorkerFact,
   WorkerPolicy,
   WorkerState,
@@ -111,9 +114,82 @@ export function notReady(worker: Worker): WorkerStep {
   );
 }
 
+/** A ready worker is to end: it drains first, where there is something to keep new connections from it. */
+export function retire(
+  worker: Worker,
+  { overlaps, withinMs = Number.POSITIVE_INFINITY }: { readonly overlaps: boolean; readonly withinMs?: number },
+  at: Monotonic,
+  policy: WorkerPolicy,
+): WorkerStep {
+  return drain(asked(worker, overlaps), Math.min(policy.drain.timeoutMs, withinMs), at, policy);
+}
+
+/** Nobody needs it at the moment: as `retire`, but a connection that comes before its valve is closed keeps it. */
+export function rest(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  return drain({ ...worker, reason: "idle" }, policy.drain.timeoutMs, at, policy);
+}
+
+function drain(worker: Worker, timeoutMs: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  if (policy.drain.when === "signal" || policy.sockets.length === 0 || timeoutMs === 0) return stop(worker, at, policy);
+  const valve = worker.drain?.valve; // It is still to be opened again: its registrations are known.
+  return to(
+    { ...worker, drain: { since: at, seen: 0, inFlight: 0, ...(valve === undefined ? {} : { valve }) } },
+    { phase: "draining", deadline: at + timeoutMs },
+    [{ type: valve === undefined ? "find-valve" : "close-valve", worker: worker.id }],
+    ["draining"],
+  );
+}
+
+/** Asked once more, and perhaps to hurry. */
+export function retireAgain(
+  worker: Worker,
+  event: Extract<WorkerEvent, { type: "retire" }>,
+  deadline: Monotonic,
+  at: Monotonic,
+): WorkerStep {
+  const leaving = asked(worker.reason === "idle" ? { ...worker, reason: "asked" } : worker, event.overlaps);
+  const sooner = Math.min(deadline, at + (event.withinMs ?? Number.POSITIVE_INFINITY));
+  return to(leaving, { phase: "draining", deadline: sooner });
+}
+
+export function valveFound(worker: Worker, valve: Valve, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  if (worker.drain === undefined || worker.drain.valve !== undefined) return same(worker);
+  const known = { ...worker, drain: { ...worker.drain, valve } };
+  if (valve.kind === "signal") return stop(known, at, policy);
+  return { worker: known, effects: [{ type: "close-valve", worker: worker.id }], facts: [] };
+}
+
+export function connections(
+  worker: Worker,
+  { inFlight, seen, open }: Extract<WorkerEvent, { type: "connections" }>,
+  at: Monotonic,
+  policy: WorkerPolicy,
+): WorkerStep {
+  if (worker.drain === undefined) return same(worker);
+  if (worker.reason === "idle" && open > 0) return reopen(worker);
+  // Another supervisor counts from its own first look on.
+  const known = { ...worker, drain: { ...worker.drain, inFlight, seen: Math.max(seen, worker.drain.seen) } };
+  return inFlight === 0 ? stop(known, at, policy) : same(known);
+}
+
+/** Somebody came in the moment it was taken for idle. */
+function reopen(worker: Worker): WorkerStep {
+  const { reason: _, ...awake } = worker;
+  return to(awake, { phase: "ready" }, [{ type: "open-valve", worker: worker.id }], ["reopened"]);
+}
+
+export function reopened(worker: Worker): WorkerStep {
+  const { drain: _, ...open } = worker;
+  return same(open);
+}
+
 export function stop(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   return to(
-    { ...worker, reason: worker.reason ?? "asked" },
+    {
+      ...worker,
+      reason: worker.reason ?? "asked",
+      ...(worker.drain === undefined ? {} : { drain: { ...worker.drain, until: at } }),
+    },
     { phase: "stopping", deadline: at + policy.stop.timeoutMs },
     [{ type: "signal", worker: worker.id, signal: policy.stop.signal }],
     ["stopping"],
@@ -124,13 +200,16 @@ export function stop(worker: Worker, at: Monotonic, policy: WorkerPolicy): Worke
  * What its process leaves behind when it ends by our wish gets the stop signal and the rest of the stop timeout;
  * what a crash leaves behind is killed at once, because the next worker of the instance waits for it.
  */
-export function exited(worker: Worker, end: End, policy: WorkerPolicy): WorkerStep {
+export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   const now = worker.state;
   switch (now.phase) {
-    case "stopping":
-      return to(worker, { phase: "sweeping", end, deadline: now.deadline }, [
+    case "draining": // It knew by itself that it was to end.
+    case "stopping": {
+      const deadline = now.phase === "stopping" ? now.deadline : at + policy.stop.timeoutMs;
+      return to(worker, { phase: "sweeping", end, deadline }, [
         { type: "sweep", worker: worker.id, signal: policy.stop.signal },
       ]);
+    }
     case "armed":
     case "disarming":
     case "starting":

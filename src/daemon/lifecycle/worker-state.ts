@@ -1,4 +1,5 @@
 import type { ServiceConfig } from "../config/config.js";
+import type { Drain, Valve } from "./drain.js";
 import type { End, Monotonic, StopReason } from "./end.js";
 
 /** One process, from the request to start it until no process of its tree is left. Plain data that survives JSON. */
@@ -22,6 +23,10 @@ export interface Worker {
   readonly unobserved?: true;
   /** What it was started with: a mark that is equal for equal configurations. Missing: it is not known. */
   readonly version?: string;
+  /** Which socket of each steered group it has, from 1; missing: none of its sockets is steered. */
+  readonly lane?: number;
+  /** How it was kept from new connections, and what became of those it had. On a ready worker: its valve has to be opened again. */
+  readonly drain?: Drain;
 }
 
 export type WorkerState =
@@ -32,6 +37,8 @@ export type WorkerState =
   /** `settled`, never after `deadline`: it is ready then if it has not said so before. */
   | { readonly phase: "warming"; readonly deadline: Monotonic; readonly settled?: Monotonic }
   | { readonly phase: "ready" }
+  /** It gets no new connection and finishes those it has; `deadline`: what is in flight then is cut. */
+  | { readonly phase: "draining"; readonly deadline: Monotonic }
   | { readonly phase: "stopping"; readonly deadline: Monotonic }
   | { readonly phase: "killing" }
   /** `deadline`: its tree got the stop signal and gets SIGKILL then; without one it has got SIGKILL. */
@@ -47,7 +54,15 @@ export type WorkerEvent =
   /** What the kernel shows of it may not be read. */
   | { readonly type: "unobservable" }
   | { readonly type: "launch" }
-  | { readonly type: "retire"; readonly overlaps: boolean }
+  /** `withinMs`: an end of everything does not wait for the whole `drain.timeout`; 0 = no drain. */
+  | { readonly type: "retire"; readonly overlaps: boolean; readonly withinMs?: number }
+  /** No connection has been open for long enough: it ends unless one comes before its valve is closed. */
+  | { readonly type: "idle" }
+  /** What can keep new connections from it; it is not closed yet. */
+  | { readonly type: "valve"; readonly valve: Valve }
+  /** Its valve is closed: so many of its connections are in flight now, were in flight in all since then, and are open. */
+  | { readonly type: "connections"; readonly inFlight: number; readonly seen: number; readonly open: number }
+  | { readonly type: "reopened" }
   /** The keeper forgot the armed start (`true`), or had already fired it. */
   | { readonly type: "disarmed"; readonly inTime: boolean }
   | { readonly type: "exited"; readonly end: End }
@@ -67,12 +82,27 @@ export type WorkerEffect =
   | { readonly type: "kill-tree"; readonly worker: number }
   /** Look until it waits for one of its sockets or is not warming any more; say `announced`, or `unobservable`. */
   | { readonly type: "observe"; readonly worker: number }
+  /** Find out what keeps new connections from it, and say `valve`. Changes nothing. */
+  | { readonly type: "find-valve"; readonly worker: number }
+  /** Close the valve, then look at its connections while it drains, and say `connections` each time that they have changed. */
+  | { readonly type: "close-valve"; readonly worker: number }
+  /** Undo `close-valve`, and say `reopened`. */
+  | { readonly type: "open-valve"; readonly worker: number }
   /** Its process has ended: send this to what is left of its tree, and say `gone` once a look finds nothing. */
   | { readonly type: "sweep"; readonly worker: number; readonly signal: string }
   /** The keeper may forget it. */
   | { readonly type: "acknowledge"; readonly worker: number };
 
-export type WorkerFact = "started" | "ready" | "ready-timeout" | "stopping" | "stop-timeout" | "ended";
+export type WorkerFact =
+  | "started"
+  | "ready"
+  | "ready-timeout"
+  | "draining"
+  | "drain-timeout"
+  | "reopened"
+  | "stopping"
+  | "stop-timeout"
+  | "ended";
 
 export interface WorkerStep {
   readonly worker: Worker;
@@ -80,4 +110,4 @@ export interface WorkerStep {
   readonly facts: readonly WorkerFact[];
 }
 
-export type WorkerPolicy = Pick<ServiceConfig, "ready" | "stop">;
+export type WorkerPolicy = Pick<ServiceConfig, "ready" | "stop" | "drain" | "sockets">;

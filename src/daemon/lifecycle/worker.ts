@@ -5,13 +5,18 @@
  *   armed, disarming ──started──> warming                            (the keeper fired it first)
  *   starting ──started──> warming ──announced, or settled──> ready   (unobservable: settles instead)
  *   starting, warming ──deadline──> killing                          (ready timeout)
- *   starting, warming, ready ──retire──> stopping ──deadline──> killing
+ *   starting, warming ──retire──> stopping
+ *   ready ──retire, idle──> draining ──nothing in flight, no valve, or deadline──> stopping ──deadline──> killing
+ *   draining for being idle ──a connection came──> ready
  *   disarming to its end ──started──> stopping                       (it fired in spite of that)
  *   all but sweeping, gone ──exited──> sweeping ──gone──> gone
  *   armed, disarming, starting, stopping, killing ──start-failed──> gone
  *
  * In sweeping the process is dead, and what it left behind gets a signal: SIGKILL at once after an end of its own or a
  * ready timeout; the stop signal first, and SIGKILL at the deadline of the stop, after one that was asked for.
+ *
+ * While it drains no new connection reaches it: what can keep them away is found out first (`valve`), so that the state knows how to undo
+ * it, and closed then; the stop signal follows once none of its connections is in flight. Where nothing can, it gets the signal at once.
  *
  * A deadline is a field of the state, not a timer: the runtime asks for the earliest one and sends `deadline` once it
  * has passed, so there is nothing to cancel and a late timer does no harm. A worker counts as ended when the kernel
@@ -22,17 +27,23 @@ import type { Monotonic } from "./end.js";
 import {
   asked,
   chain,
+  connections,
   counts,
   exited,
   heardEarly,
   neverRan,
   notReady,
   ready,
+  reopened,
+  rest,
+  retire,
+  retireAgain,
   same,
   started,
   stop,
   to,
   unobservable,
+  valveFound,
 } from "./worker-moves.js";
 import type { Worker, WorkerEvent, WorkerPolicy, WorkerStep } from "./worker-state.js";
 
@@ -42,7 +53,7 @@ export type * from "./worker-state.js";
 
 export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   const now = worker.state;
-  if (event.type === "exited") return exited(worker, event.end, policy);
+  if (event.type === "exited") return exited(worker, event.end, at, policy);
   switch (now.phase) {
     case "armed":
       switch (event.type) {
@@ -58,6 +69,10 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           ]);
         case "announced":
           return heardEarly(worker, event.by, policy);
+        case "idle":
+        case "valve":
+        case "connections":
+        case "reopened":
         case "disarmed":
         case "unobservable":
         case "gone":
@@ -80,6 +95,10 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return to(asked(worker, event.overlaps), { phase: "disarming", next: "end" });
         case "announced":
           return heardEarly(worker, event.by, policy);
+        case "idle":
+        case "valve":
+        case "connections":
+        case "reopened":
         case "launch":
         case "unobservable":
         case "gone":
@@ -99,6 +118,10 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return at >= now.deadline ? notReady(worker) : same(worker);
         case "announced":
           return heardEarly(worker, event.by, policy);
+        case "idle":
+        case "valve":
+        case "connections":
+        case "reopened":
         case "launch":
         case "disarmed":
         case "unobservable":
@@ -119,6 +142,10 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return at >= now.deadline ? notReady(worker) : same(worker);
         case "started": // Told again after an adoption.
         case "start-failed":
+        case "idle":
+        case "valve":
+        case "connections":
+        case "reopened":
         case "launch":
         case "disarmed":
         case "gone":
@@ -128,15 +155,43 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
     case "ready":
       switch (event.type) {
         case "retire":
-          return stop(asked(worker, event.overlaps), at, policy);
+          return retire(worker, event, at, policy);
+        case "idle":
+          return rest(worker, at, policy);
+        case "reopened":
+          return reopened(worker);
         case "announced": // sd_notify(3) lets a service say READY=1 again after a reload.
         case "started":
         case "start-failed":
         case "launch":
         case "disarmed":
         case "unobservable":
+        case "valve":
+        case "connections":
         case "gone":
         case "deadline":
+          return same(worker);
+      }
+      break;
+    case "draining":
+      switch (event.type) {
+        case "valve":
+          return valveFound(worker, event.valve, at, policy);
+        case "connections":
+          return connections(worker, event, at, policy);
+        case "retire":
+          return retireAgain(worker, event, now.deadline, at);
+        case "deadline":
+          return at >= now.deadline ? chain(stop(worker, at, policy), cut) : same(worker);
+        case "announced":
+        case "started":
+        case "start-failed":
+        case "launch":
+        case "disarmed":
+        case "unobservable":
+        case "idle":
+        case "reopened":
+        case "gone":
           return same(worker);
       }
       break;
@@ -156,6 +211,10 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return same({ ...worker, pid: event.pid, startedAt: event.at });
         case "announced": // Too late: a promise to stop is never taken back.
         case "retire":
+        case "idle":
+        case "valve":
+        case "connections":
+        case "reopened":
         case "launch":
         case "disarmed":
         case "unobservable":
@@ -171,6 +230,10 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return same({ ...worker, pid: event.pid, startedAt: event.at });
         case "announced":
         case "retire":
+        case "idle":
+        case "valve":
+        case "connections":
+        case "reopened":
         case "launch":
         case "disarmed":
         case "unobservable":
@@ -197,6 +260,10 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "start-failed":
         case "announced":
         case "unobservable":
+        case "idle":
+        case "valve":
+        case "connections":
+        case "reopened":
         case "launch":
         case "disarmed":
           return same(worker);
@@ -207,12 +274,18 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
   }
 }
 
+/** What was in flight when its time was over is told as well. */
+function cut(worker: Worker): WorkerStep {
+  return { worker, effects: [], facts: ["drain-timeout"] };
+}
+
 /** The earliest time at which `deadline` must be sent; undefined = none. */
 export function workerDeadline(worker: Worker): Monotonic | undefined {
   switch (worker.state.phase) {
     case "warming":
       return worker.state.settled ?? worker.state.deadline;
     case "starting":
+    case "draining":
     case "stopping":
     case "sweeping":
       return worker.state.deadline;

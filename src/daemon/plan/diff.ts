@@ -36,7 +36,17 @@ export type Change =
   | { readonly kind: "change-files"; readonly files: readonly string[] };
 
 /** What a worker does not see needs no new worker. (Of `ready` it sees one thing: whether it is given READY_FD.) */
-const LIVE_SERVICE_KEYS: ReadonlySet<string> = new Set(["workers", "start", "restart", "stop", "reload", "ready"]);
+const LIVE_SERVICE_KEYS: ReadonlySet<string> = new Set([
+  "workers",
+  "start",
+  "restart",
+  "stop",
+  "reload",
+  "ready",
+  "drain",
+  "rollout",
+  "idleStopMs",
+]);
 /** Where the operator finds the supervisor, and how its output is written: both are settled when it starts. */
 function needsRestart(before: SupervisorConfig, after: SupervisorConfig): boolean {
   return before.control !== after.control || before.log.format !== after.log.format;
@@ -111,9 +121,9 @@ function howSocket(before: SocketConfig, after: SocketConfig): Gentleness {
   return equal(before.listen, after.listen) ? "live" : "rolling";
 }
 
-function boundWith({ options }: SocketConfig): SocketConfig["options"] {
+function boundWith({ options, distribution }: SocketConfig): object {
   const { flushPending: _, ...bound } = options;
-  return bound;
+  return { ...bound, distribution };
 }
 
 /** The change of a socket, if its workers notice it. */

@@ -1,5 +1,5 @@
 import type { Config, ServiceConfig } from "../config/config.js";
-import type { ApplyView, FailureView, PlanView } from "../control/api.js";
+import type { ApplyView, FailureView, PlanView, ReceiptView } from "../control/api.js";
 import { ControlError } from "../control/control-error.js";
 import { type Change, diff } from "../plan/diff.js";
 import { type Leaving, nothingLeaves, writeAppliedConfig } from "./applied-config.js";
@@ -57,6 +57,8 @@ class StepFailed extends Error {
 export class Applier {
   readonly #o: ApplierInput;
   #busy: Promise<unknown> | undefined;
+  /** Of the apply that is under way. */
+  #receipts: ReceiptView[] = [];
 
   constructor(input: ApplierInput) {
     this.#o = input;
@@ -106,6 +108,7 @@ export class Applier {
   async #apply(id: string | undefined): Promise<ApplyView> {
     const { clock, events, inForce, log } = this.#o;
     const startedAt = clock.monotonic();
+    this.#receipts = [];
     const { config: desired, warnings } = await this.#read();
     const current = inForce();
     const plan = planView(current, desired, warnings);
@@ -121,6 +124,7 @@ export class Applier {
       changes: plan.changes,
       ...(failed === undefined ? {} : { service: failed.service }),
       ...(failed?.failure === undefined ? {} : { failure: failed.failure }),
+      receipts: this.#receipts,
       durationMs: Math.round(clock.monotonic() - startedAt),
     });
     if (plan.changes.length === 0) return view("unchanged", "the files say what is in force");
@@ -250,7 +254,8 @@ export class Applier {
     if (this.#o.isEnding()) throw new StepFailed(name, "holdfast is stopping everything");
   }
 
-  #mustBe(wanted: "done", name: string, { answer, failure }: Answered): void {
+  #mustBe(wanted: "done", name: string, { answer, failure, receipt }: Answered): void {
+    if (receipt !== undefined) this.#receipts.push(receipt);
     if (answer === wanted || answer === "unchanged") return;
     const superseded = answer === "superseded" ? "a later command took its place" : "its worker failed";
     throw new StepFailed(name, failure?.message ?? superseded, failure);

@@ -49,6 +49,7 @@ function socketOf({ control, controlMode, controlGroup }: SupervisorConfig): Soc
     name: KEY,
     listen: [{ kind: "unix", path: control }],
     listenText: [`unix://${control}`],
+    distribution: "shared",
     backlog: BACKLOG,
     mode: controlMode,
     ...(controlGroup === undefined ? {} : { group: controlGroup }),

@@ -1,18 +1,10 @@
-import type {
-  Action,
-  FailureView,
-  LogLine,
-  Operations,
-  Outcome,
-  ServiceView,
-  SupervisorView,
-  WaitFor,
-} from "../control/api.js";
+import type { Action, LogLine, Operations, Outcome, ServiceView, SupervisorView, WaitFor } from "../control/api.js";
 import { ControlError } from "../control/control-error.js";
 import type { Applier } from "./applier.js";
 import type { Clock } from "./clock.js";
 import type { EventLog } from "./event-log.js";
 import type { Answered, ServiceRuntime } from "./service-runtime.js";
+import { isSteered } from "./service-setup.js";
 import type { SocketTable } from "./socket-table.js";
 import { signalNumber } from "./words.js";
 
@@ -33,17 +25,22 @@ export interface OperationsInput {
 export function operationsOn(o: OperationsInput): Operations {
   const act = async (service: ServiceRuntime, action: Action): Promise<Outcome> => {
     const startedAt = o.clock.monotonic();
-    const outcome = (result: Outcome["result"], message: string, failure?: FailureView): Outcome => ({
+    const outcome = (
+      result: Outcome["result"],
+      message: string,
+      more: Pick<Outcome, "failure" | "receipt"> = {},
+    ): Outcome => ({
       service: service.config.name,
       result,
       message,
       durationMs: Math.round(o.clock.monotonic() - startedAt),
-      ...(failure === undefined ? {} : { failure }),
+      ...more,
     });
     const ask = async (event: Parameters<ServiceRuntime["ask"]>[1]): Promise<Outcome> => {
       const answered = await service.ask(event.asker, event);
       const { result, message } = worded(service, action, answered);
-      return outcome(result, message, answered.failure);
+      const { answer: _, ...more } = answered;
+      return outcome(result, message, more);
     };
     if (o.isEnding()) return outcome("failed", "holdfast is stopping everything and takes no commands any more");
     const asker = o.nextAsker();
@@ -65,6 +62,12 @@ export function operationsOn(o: OperationsInput): Operations {
         return ask({ type: "scale", asker, size: action.workers });
       case "reset":
         return ask({ type: "reset", asker });
+      case "canary":
+        if (!isSteered(service.setup)) return outcome("failed", notSteered(service.config.name));
+        return ask({ type: "canary", asker, percent: action.percent });
+      case "promote":
+      case "abort":
+        return ask({ type: action.action, asker });
       case "reload":
       case "signal": {
         const name = action.action === "signal" ? action.signal : service.config.reload?.signal;
@@ -111,6 +114,10 @@ export function operationsOn(o: OperationsInput): Operations {
   };
 }
 
+function notSteered(name: string): string {
+  return `only a steered socket can give one worker a share of its connections: none of ${name}'s sockets has distribution = "steered"`;
+}
+
 function usersOf(services: ReadonlyMap<string, ServiceRuntime>, socket: string): string[] {
   return [...services.values()]
     .filter(({ config }) => config.sockets.includes(socket))
@@ -137,6 +144,11 @@ function worded(
       };
     case "superseded":
       return { result: "superseded", message: `a later command took the place of this one` };
+    case "not-ready":
+      return {
+        result: "not-running",
+        message: `${name} has no ready worker that a canary could be tried beside; \`holdfast why ${name}\` tells why`,
+      };
   }
 }
 
@@ -157,6 +169,12 @@ function doneSentence(service: ServiceRuntime, action: Action): string {
       return `${name} has ${view.instances} ${view.instances === 1 ? "instance" : "instances"} (${count})`;
     case "reset":
       return `the failures of ${name} are forgotten`;
+    case "canary":
+      return `one worker of the new version gets ${action.percent} % of the new connections to ${name} (${count})`;
+    case "promote":
+      return `${name} is restarted, the canary first (${count})`;
+    case "abort":
+      return `the canary of ${name} is gone (${count})`;
     case "reload":
     case "signal":
       return `${name} was told`;
@@ -171,6 +189,10 @@ function unchangedSentence(name: string, action: Action): string {
       return `${name} was not running`;
     case "scale":
       return `${name} has that many instances already`;
+    case "promote":
+    case "abort":
+      return `${name} has no canary`;
+    case "canary":
     case "restart":
     case "reset":
     case "reload":

@@ -1,7 +1,7 @@
 import { readlinkSync } from "node:fs";
 import type { Address } from "../config/config.js";
 import { userName } from "./identity.js";
-import { internetSockets, unixSockets } from "./kernel-sockets.js";
+import { type InternetSocket, internetSockets, unixSockets } from "./kernel-sockets.js";
 import { allPids, listProc, readProc } from "./process-stat.js";
 
 /** Who holds an address. `pid` and `command` are missing where /proc of other users may not be read. */
@@ -36,17 +36,27 @@ export function findOwner(address: Address): PortOwner | undefined {
   }
 }
 
-function findInternetSocket(address: {
-  readonly kind: "tcp" | "udp";
-  readonly host: string;
-  readonly port: number;
-  readonly family: "ipv4" | "ipv6";
-}) {
-  const { kind, port } = address;
+type InternetAddress = Extract<Address, { readonly port: number }>;
+
+/** Whether somebody listens on the address, or takes datagrams there; whoever it is. */
+export function isServed(address: InternetAddress): boolean {
+  return serving(address).length > 0;
+}
+
+/** The sockets that share what comes in at this address. */
+export function serving(address: InternetAddress): InternetSocket[] {
+  return colliding(address).filter((socket) => address.kind === "udp" || socket.listening);
+}
+
+function findInternetSocket(address: InternetAddress): InternetSocket | undefined {
+  const all = colliding(address);
+  return all.find((socket) => socket.listening) ?? all[0];
+}
+
+function colliding({ kind, host, port, family }: InternetAddress): InternetSocket[] {
   const all = [...internetSockets(kind), ...internetSockets(`${kind}6`)];
-  const wanted = hostBytes(address.host, address.family);
-  const colliding = all.filter((socket) => socket.port === port && !socket.lingering && collides(socket.host, wanted));
-  return colliding.find((socket) => socket.listening) ?? colliding[0];
+  const wanted = hostBytes(host, family);
+  return all.filter((socket) => socket.port === port && !socket.lingering && collides(socket.host, wanted));
 }
 
 /** Equal, or one of them is a wildcard that covers the other. An IPv6 wildcard covers IPv4 as well unless it is IPv6 only, which is not shown. */

@@ -1,27 +1,30 @@
 import type { ServiceConfig } from "../config/config.js";
-import type { FailureView, ServiceView } from "../control/api.js";
+import type { FailureView, ReceiptView, ServiceView } from "../control/api.js";
 import { stepService } from "../lifecycle/service.js";
 import {
   type Answer,
-  type Failure,
   newService,
   nextDeadline,
+  range,
   type ServiceEffect,
   type ServiceEvent,
   type ServiceFact,
   type ServiceState,
   workersOf,
 } from "../lifecycle/service-state.js";
+import { isAbandoned, type Share } from "../lifecycle/steering.js";
 import { resumeWorker, type Worker } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
-import { type ServiceSetup, versionOf } from "./service-setup.js";
+import { type Counted, receiptView } from "./receipt-view.js";
+import { isSteered, type ServiceSetup, versionOf } from "./service-setup.js";
 import { decodeWorkerTag, encodeState, serviceKey, workerKey } from "./service-store.js";
 import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
 import type { ServiceWorld } from "./service-world.js";
+import { SocketWatch } from "./socket-watch.js";
 import { endStray } from "./stray.js";
 import { factSentence, failureView, signalNumber } from "./words.js";
 
@@ -29,12 +32,22 @@ import { factSentence, failureView, signalNumber } from "./words.js";
  * Effects that change nothing which a new supervisor would not see or do again by itself: a look, a sweep of what is left. They do not wait
  * for the state to be written; that happens once, at the end of the events at hand.
  */
-const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set(["observe", "sweep"]);
+const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set([
+  "observe",
+  "sweep",
+  "find-valve",
+  "steer",
+  "look-into",
+]);
+
+const nothingCounted: Counted = { sockets: [], listenDrops: 0, listenOverflows: 0 };
 
 /** An answer to a command, before it is put into words. */
 export interface Answered {
   readonly answer: Answer;
   readonly failure?: FailureView;
+  /** Of a restart. */
+  readonly receipt?: ReceiptView;
 }
 
 /**
@@ -56,6 +69,8 @@ export class ServiceRuntime {
   #written = "";
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  /** While it is restarted: what the kernel counts at its sockets. */
+  #watch: SocketWatch | undefined;
   #setup: ServiceSetup;
   #version: string;
   /** The newest is for workers that start; those before are closed once their workers are gone. */
@@ -201,8 +216,11 @@ export class ServiceRuntime {
       if (child !== undefined)
         for (const event of eventsOf(child)) events.push({ type: "worker", worker: worker.id, event });
     }
+    this.#steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
     for (const event of events) this.dispatch(event);
+    // What a lane of a worker that is forgotten has left behind is looked for once more.
+    for (const lane of this.#abandonedLanes()) this.#lookInto(lane);
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
     for (const arm of arms) {
       const tag = decodeWorkerTag(arm.tag);
@@ -236,6 +254,7 @@ export class ServiceRuntime {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#watch?.end();
     this.#workers.close();
     await Promise.all(this.#sinks.map((sink) => sink?.close()));
   }
@@ -255,17 +274,29 @@ export class ServiceRuntime {
       at,
       policy: this.config,
       version: this.#version,
+      steered: isSteered(this.#setup),
       random: Math.random(),
     });
     this.#state = step.state;
+    const counted = this.#countSockets();
     for (const { worker } of workersOf(step.state)) pids.set(worker.id, worker.pid ?? pids.get(worker.id));
     if (step.effects.some(({ type }) => !REPEATABLE.has(type))) this.#write();
-    for (const effect of step.effects) this.#perform(effect);
+    for (const effect of step.effects) this.#perform(effect, counted);
     // Words come last: a worker that is started again does not wait for them.
     const lines = event.type === "worker" ? (event.lines ?? []) : [];
     for (const fact of step.facts) {
-      this.#report(fact, { now: at, lines, pid: "worker" in fact ? pids.get(fact.worker) : undefined });
+      this.#report(fact, { now: at, lines, pid: "worker" in fact ? pids.get(fact.worker) : undefined, counted });
     }
+  }
+
+  /** Begins to count with a restart, and ends with it: then it tells what was counted. */
+  #countSockets(): Counted {
+    const kind = this.#state.job?.kind;
+    const restarts = kind === "restart" || kind === "restart-hard";
+    if (restarts) this.#watch ??= new SocketWatch(() => this.#world.sockets.look(this.#setup.sockets));
+    const counted = restarts ? undefined : this.#watch?.end();
+    if (!restarts) this.#watch = undefined;
+    return counted ?? nothingCounted;
   }
 
   #write(): void {
@@ -287,7 +318,7 @@ export class ServiceRuntime {
     this.#timer = setTimeout(() => this.dispatch({ type: "deadline" }), wait);
   }
 
-  #perform(effect: ServiceEffect): void {
+  #perform(effect: ServiceEffect, counted: Counted = nothingCounted): void {
     switch (effect.type) {
       case "spawn":
       case "arm":
@@ -295,26 +326,44 @@ export class ServiceRuntime {
       case "signal":
       case "kill-tree":
       case "observe":
+      case "find-valve":
+      case "close-valve":
+      case "open-valve":
       case "sweep":
       case "acknowledge":
         return this.#workers.perform(effect);
+      case "steer":
+        return this.#steer(effect.shares);
+      case "look-into":
+        return this.#lookInto(effect.lane);
       case "answer":
-        for (const asker of effect.askers) this.#answer(asker, effect.answer, effect.failure);
+        for (const asker of effect.askers) this.#answer(asker, effect, counted);
     }
   }
 
-  #answer(asker: number, answer: Answer, failure: Failure | undefined): void {
+  #answer(
+    asker: number,
+    { answer, failure, receipt }: Extract<ServiceEffect, { type: "answer" }>,
+    counted: Counted,
+  ): void {
     const resolve = this.#askers.get(asker);
     if (resolve === undefined) return; // It was asked of an earlier supervisor.
     this.#askers.delete(asker);
     const view = failure && failureView(this.config, failure, this.#world.clock);
-    resolve({ answer, ...(view === undefined ? {} : { failure: view }) });
+    resolve({
+      answer,
+      ...(view === undefined ? {} : { failure: view }),
+      ...(receipt === undefined ? {} : { receipt: receiptView(this.config.name, receipt, counted) }),
+    });
   }
 
-  #report(fact: ServiceFact, more: Parameters<typeof factSentence>[2]): void {
+  #report(fact: ServiceFact, more: Parameters<typeof factSentence>[2] & { readonly counted: Counted }): void {
     const { message, level } = factSentence(this.config.name, fact, more);
     const { pid } = more;
-    const { type, ...rest } = fact;
+    const { type, ...rest } =
+      fact.type === "restarted"
+        ? { ...fact, receipt: receiptView(this.config.name, fact.receipt, more.counted) }
+        : fact;
     const where = {
       service: this.config.name,
       ...("slot" in fact ? { instance: `${this.config.name}/${fact.slot}` } : {}),
@@ -322,6 +371,21 @@ export class ServiceRuntime {
     };
     this.#world.log[level](message, { event: type, ...where, ...(pid === undefined ? {} : { pid }) });
     this.#world.events.add({ type, message, ...where, data: { ...rest, ...(pid === undefined ? {} : { pid }) } });
+  }
+
+  #steer(shares: readonly Share[]): void {
+    for (const socket of this.#setup.sockets) this.#world.sockets.steer(socket, shares);
+  }
+
+  #lookInto(lane: number): void {
+    if (this.#setup.sockets.some((socket) => this.#world.sockets.waitsIn(socket, lane))) {
+      this.dispatch({ type: "stranded", lane });
+    }
+  }
+
+  #abandonedLanes(): number[] {
+    const most = Math.max(0, ...this.#setup.sockets.map((socket) => this.#world.sockets.lanes(socket)));
+    return range(most).filter((lane) => isAbandoned(this.#state, lane));
   }
 
   #isBound(): boolean {

@@ -13,6 +13,11 @@ export function setupOf(config: ServiceConfig, sockets: Config["sockets"]): Serv
   return { config, sockets: config.sockets.flatMap((name) => sockets[name] ?? []) };
 }
 
+/** Each worker needs a lane: one of its sockets is steered. */
+export function isSteered({ sockets }: ServiceSetup): boolean {
+  return sockets.some(({ distribution }) => distribution === "steered");
+}
+
 /** The mark of workers that are started with this: equal for equal configurations, whatever the order of keys in their files. */
 export function versionOf({ config, sockets }: ServiceSetup): string {
   const seen = { ...startedWith(config), listen: sockets.map(({ name, listen }) => [name, listen]) };

@@ -73,6 +73,7 @@ function workerPhase({ state }: Worker): WorkerView["phase"] {
     case "warming":
       return "starting";
     case "ready":
+    case "draining":
     case "stopping":
     case "killing":
       return state.phase;
@@ -83,14 +84,17 @@ function workerPhase({ state }: Worker): WorkerView["phase"] {
 }
 
 export function servicePhase(state: ServiceState): ServicePhase {
-  const { instances, retiring, desired } = state;
+  const { instances, retiring, desired, canary } = state;
   if (desired === "stopped") return retiring.length > 0 ? "stopping" : "stopped";
   if (state.job?.kind === "restart" || state.job?.kind === "restart-hard") return "restarting";
   const ready = instances.filter(({ current }) => current?.state.phase === "ready").length;
-  if (ready === instances.length) return "ready";
+  if (ready === instances.length) return canary === undefined ? "ready" : "canary";
   if (ready > 0) return "degraded";
   if (state.blocked) return "blocked";
-  if (instances.some(({ current }) => current !== undefined && current.state.phase !== "armed")) return "starting";
+  const running = instances.flatMap(({ current }) =>
+    current === undefined || current.state.phase === "armed" ? [] : [current],
+  );
+  if (running.length > 0) return running.every(({ reason }) => reason === "idle") ? "waiting" : "starting";
   if (instances.some(({ wait }) => wait?.why === "start-limit")) return "limited";
   if (instances.some(({ wait }) => wait !== undefined)) return "backoff";
   if (instances.some(({ halted }) => halted)) return state.lastFailure === undefined ? "stopped" : "failed";
@@ -119,6 +123,8 @@ function nextInWords(input: ViewInput, phase: ServicePhase): string | undefined 
       return "restart.when says that it is not started again; `holdfast start` does";
     case "stopping":
       return `SIGKILL to what is left in ${left}`;
+    case "canary":
+      return `one worker of the new version gets ${state.canary?.percent} % of the new connections; \`holdfast rollout ${input.config.name} --promote\` goes on with it, \`--abort\` sends it away`;
     case "stopped":
     case "starting":
     case "ready":

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type NotifyMessage, NotifySocket } from "../../ancillary/index.js";
-import type { ServiceConfig } from "../config/config.js";
+import type { ServiceConfig, SocketConfig } from "../config/config.js";
 import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
 import { resolveIdentity } from "./identity.js";
@@ -13,7 +13,6 @@ import { speaksFor } from "./notify-sender.js";
 import type { ServiceSetup } from "./service-setup.js";
 import { decodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
-import { socketKeys } from "./socket-key.js";
 import { planStart, type StartPlan, StartPlanError } from "./start-plan.js";
 import { signalNumber } from "./words.js";
 import { sortKept, WorkerResources } from "./worker-resources.js";
@@ -66,8 +65,15 @@ export class ServiceWorkers {
       case "spawn":
         return this.#start(worker, (plan) => keeper.spawn(plan.request, plan.fds));
       case "arm": {
-        const keys = this.#o.setup().sockets.flatMap(socketKeys);
-        return this.#start(worker, (plan) => keeper.arm(plan.request, plan.fds, keys));
+        const { sockets } = this.#o.setup();
+        const lane = this.#o.find(worker)?.lane;
+        return this.#start(worker, (plan) => {
+          return keeper.arm(
+            plan.request,
+            plan.fds,
+            sockets.flatMap((socket) => this.#o.world.sockets.keys(socket, lane)),
+          );
+        });
       }
       case "disarm":
         return this.#disarm(worker);
@@ -139,7 +145,7 @@ export class ServiceWorkers {
         worker,
         invocation: randomBytes(16).toString("hex"),
         notify,
-        sockets: sockets.map((socket) => ({ name: socket.name, keys: socketKeys(socket) })),
+        sockets: sockets.map((socket) => ({ name: socket.name, keys: this.#keysOf(socket, worker) })),
         configFile: world.configFile,
         own: world.environment,
       });
@@ -156,6 +162,15 @@ export class ServiceWorkers {
       if (error instanceof KeeperError && error.errno === EEXIST) return;
       this.#neverAsked(worker, error instanceof KeeperError ? error.errno : 0, error.message);
     });
+  }
+
+  /** A lane that cannot be opened is a reason why the worker cannot be started. */
+  #keysOf(socket: SocketConfig, worker: number): readonly string[] {
+    try {
+      return this.#o.world.sockets.keys(socket, this.#o.find(worker)?.lane);
+    } catch (error) {
+      throw new StartPlanError((error as Error).message, 0, { cause: error });
+    }
   }
 
   #neverAsked(worker: number, errno: number, message: string): void {
@@ -180,7 +195,7 @@ export class ServiceWorkers {
   #observe(worker: number, pauseMs: number): void {
     const found = this.#o.find(worker);
     if (found?.pid === undefined || found.state.phase !== "warming") return;
-    const sockets = this.#o.setup().sockets.flatMap((socket) => this.#o.world.sockets.inodes(socket));
+    const sockets = this.#o.setup().sockets.flatMap((socket) => this.#o.world.sockets.inodes(socket, found.lane));
     const waiting = waitsForSocket(found.pid, sockets);
     if (waiting === "yes") return this.#emit(worker, { type: "announced", by: "listening" });
     if (waiting === "not-permitted") return this.#emit(worker, { type: "unobservable" });

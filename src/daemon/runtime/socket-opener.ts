@@ -3,7 +3,8 @@ import { bind, listen, localAddress, type OwnedFd, type SocketAddress, socket } 
 import type { Address, SocketConfig } from "../config/config.js";
 import { resolveIdentity } from "./identity.js";
 import { unixSockets } from "./kernel-sockets.js";
-import { explain } from "./socket-open-error.js";
+import { isServed } from "./port-owner.js";
+import { explain, inUse } from "./socket-open-error.js";
 import { setOptionsAfterBind, setOptionsBeforeBind } from "./socket-options.js";
 import {
   assertPathFits,
@@ -71,6 +72,21 @@ export function openSocket(
   }
 }
 
+/**
+ * One more socket for an address that is steered, which joins the group of those that are bound to it. `bound`: one of them, so that a port that
+ * the kernel chose is the same for all. Throws SocketOpenError.
+ */
+export function openLane({ config, index }: SocketPlace, bound: OwnedFd): OwnedFd {
+  const address = config.listen[index]!;
+  const text = config.listenText[index]!;
+  try {
+    if (address.kind !== "tcp" && address.kind !== "udp") throw new TypeError(`${text} cannot be steered`);
+    return make(config, address, localAddress(bound));
+  } catch (error) {
+    throw explain(error, address, text);
+  }
+}
+
 /** One address of a socket's configuration. */
 export interface SocketPlace {
   readonly config: SocketConfig;
@@ -128,6 +144,8 @@ function open(
       return { fd: openFifoPath(address.path, config.mode, identity, text), address: text };
     case "tcp":
     case "udp": {
+      // Another process of our user could be in the group, and would get a share that nobody knows of: SO_REUSEPORT hides what is in use.
+      if (config.distribution === "steered" && address.port !== 0 && isServed(address)) throw inUse(address, text);
       const fd = make(config, address, { kind: address.family, host: address.host, port: address.port });
       const { port } = localAddress(fd) as Extract<SocketAddress, { port: number }>;
       const host = address.family === "ipv6" ? `[${address.host}]` : address.host;
@@ -171,7 +189,8 @@ function make(
   const fd = socket(address.kind, where.kind);
   let bound = false;
   try {
-    setOptionsBeforeBind(fd, address, config.options);
+    const steered = config.distribution === "steered";
+    setOptionsBeforeBind(fd, address, steered ? { ...config.options, reusePort: true } : config.options);
     // The mode of a socket's file is that of the socket's inode less the umask (net/unix/af_unix.c, unix_bind_bsd): nobody gets in until it is set.
     if (afterBind !== undefined) fchmodSync(fd.borrow().number, 0);
     bind(fd, where);

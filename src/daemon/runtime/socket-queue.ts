@@ -18,3 +18,14 @@ export function queueLengths(): ReadonlyMap<bigint, number> {
 export function queueLength(fd: OwnedFd): number | undefined {
   return queueLengths().get(fd.identity().ino);
 }
+
+/** What waits in a socket, and what the kernel has dropped there so far. */
+export interface QueueLook {
+  /** Connections; bytes of a datagram socket. */
+  readonly queued: number;
+  readonly drops: number;
+}
+
+export function queueLook(fd: OwnedFd): QueueLook {
+  return { queued: queueLength(fd) ?? 0, drops: 0 };
+}

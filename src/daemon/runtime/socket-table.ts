@@ -1,16 +1,19 @@
-import type { OwnedFd } from "../../ancillary/index.js";
-import type { SocketConfig } from "../config/config.js";
+import { type OwnedFd, pollReadable } from "../../ancillary/index.js";
+import type { Address, SocketConfig } from "../config/config.js";
 import type { SocketView } from "../control/api.js";
+import type { Share } from "../lifecycle/steering.js";
 import type { EventLog } from "./event-log.js";
 import { resolveIdentity } from "./identity.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { HeldRecord } from "./keeper/records.js";
 import type { Inode } from "./listening.js";
 import type { Logger } from "./logger.js";
+import { findOwner, ownerInWords, serving } from "./port-owner.js";
 import { flushSocket } from "./socket-flush.js";
 import { canonicalAddress, isAnyPort, socketKeys } from "./socket-key.js";
-import { adjustSocket, openSocket, removeSocketPath } from "./socket-opener.js";
-import { queueLength } from "./socket-queue.js";
+import { adjustSocket, openLane, openSocket, removeSocketPath } from "./socket-opener.js";
+import { type QueueLook, queueLength, queueLook } from "./socket-queue.js";
+import { laneKey, SocketLanes } from "./steering/socket-lanes.js";
 
 interface Entry {
   config: SocketConfig;
@@ -19,6 +22,8 @@ interface Entry {
   readonly key: string;
   /** Our duplicate; the keeper has its own. */
   fd?: OwnedFd;
+  /** Of a steered socket that is bound. */
+  lanes?: SocketLanes;
   address: string;
   error?: string;
   retryMs: number;
@@ -28,6 +33,14 @@ interface Entry {
 interface SocketTag {
   readonly v: 1;
   readonly address: string;
+}
+
+/** What waits at an address now, and what the kernel has dropped there so far. */
+export interface SocketLook {
+  readonly name: string;
+  readonly address: string;
+  readonly queued: number;
+  readonly drops: number;
 }
 
 const FIRST_RETRY_MS = 1_000;
@@ -45,6 +58,8 @@ export class SocketTable {
   readonly #log: Logger;
   readonly #events: EventLog;
   readonly #changed: (socket: string) => void;
+  /** What was asked for last, by the name of the steered socket. */
+  readonly #shares = new Map<string, readonly Share[]>();
   #sockets: readonly SocketConfig[];
 
   constructor(o: {
@@ -76,6 +91,11 @@ export class SocketTable {
         if (fd === undefined) return;
         entry.fd = fd;
         entry.address = (JSON.parse(record.tag.toString()) as SocketTag).address;
+        const others: OwnedFd[] = [];
+        for (let lane = 2; known.has(laneKey(entry.key, lane)); lane += 1) {
+          others.push(...(await this.#keeper.fetch("held", laneKey(entry.key, lane))));
+        }
+        this.#makeLanes(entry, others);
       }),
     );
   }
@@ -129,10 +149,15 @@ export class SocketTable {
       // The path of a socket that has only changed its name is somebody's still.
       if (entry.config.removeOnStop && !addresses.has(addressOf(entry)))
         removeSocketPath(entry.config, entry.index, entry.fd);
+      // The last lane first, so that none moves into the place of another.
+      const keys = [entry.key, ...(entry.lanes?.otherKeys() ?? [])].reverse();
+      entry.lanes?.close();
       entry.fd.close();
-      this.#keeper.release(entry.key).catch((error: Error) => {
-        this.#log.error(`the keeper did not release ${entry.address}: ${error.message}`, { error });
-      });
+      for (const key of keys) {
+        this.#keeper.release(key).catch((error: Error) => {
+          this.#log.error(`the keeper did not release ${entry.address}: ${error.message}`, { error });
+        });
+      }
       this.#log.debug(`socket ${entry.config.name} has left ${entry.address}`);
     }
   }
@@ -146,9 +171,49 @@ export class SocketTable {
     }
   }
 
-  /** What the socket's descriptors are, for those who look for them in other processes. */
-  inodes(socket: SocketConfig): readonly Inode[] {
-    return this.#of(socket).flatMap(({ fd }) => (fd === undefined ? [] : [fd.identity()]));
+  /** What the socket's descriptors are, for those who look for them in other processes; of a steered one those of a lane. */
+  inodes(socket: SocketConfig, lane?: number): readonly Inode[] {
+    return this.#of(socket).flatMap(
+      ({ fd, lanes }) => lanes?.inodes(lane) ?? (fd === undefined ? [] : [fd.identity()]),
+    );
+  }
+
+  /** The keeper's keys of the descriptors that a worker gets, in their order. A lane that is not there yet is opened. Throws SocketOpenError. */
+  keys(socket: SocketConfig, lane?: number): readonly string[] {
+    if (lane === undefined || socket.distribution === "shared") return socketKeys(socket);
+    return this.#of(socket).map(({ key, lanes }) => lanes?.key(lane) ?? key);
+  }
+
+  /** Which lanes of a steered socket get what comes in from now on; of one that cannot be bound yet, once it is. */
+  steer(socket: SocketConfig, shares: readonly Share[]): void {
+    if (socket.distribution === "shared") return;
+    this.#shares.set(socket.name, shares);
+    for (const entry of this.#of(socket)) this.#steerEntry(entry);
+  }
+
+  /** How many lanes it has; 0 = it is not steered, or not bound. */
+  lanes(socket: SocketConfig): number {
+    return Math.max(0, ...this.#of(socket).map(({ lanes }) => lanes?.count ?? 0));
+  }
+
+  /** Whether something waits in a lane. */
+  waitsIn(socket: SocketConfig, lane: number): boolean {
+    return this.#of(socket).some(({ lanes }) => {
+      const fd = lanes?.fd(lane);
+      return fd !== undefined && pollReadable(fd);
+    });
+  }
+
+  /** What waits and what was dropped, at each address. */
+  look(sockets: readonly SocketConfig[]): readonly SocketLook[] {
+    return sockets.flatMap((socket) =>
+      this.#of(socket).map((entry) => {
+        const looks = entryFds(entry).map((fd) => queueLook(fd));
+        const sum = (of: (look: QueueLook) => number): number => looks.reduce((total, look) => total + of(look), 0);
+        const { config, address } = entry;
+        return { name: config.name, address, queued: sum(({ queued }) => queued), drops: sum(({ drops }) => drops) };
+      }),
+    );
   }
 
   /** Why the socket cannot be used now; undefined if all of it is bound. */
@@ -164,9 +229,11 @@ export class SocketTable {
   views(services: (socket: string) => readonly string[]): SocketView[] {
     return this.#sockets
       .flatMap((socket) => this.#of(socket))
-      .map(({ config, index, fd, address, error }) => {
+      .map((entry) => {
+        const { config, index, fd, address, error, lanes } = entry;
         const { kind } = config.listen[index]!;
-        const queued = fd === undefined ? undefined : queueLength(fd);
+        const lengths = entryFds(entry).map((lane) => queueLength(lane));
+        const queued = lengths.reduce((sum, length) => (length === undefined ? sum : (sum ?? 0) + length), undefined);
         const listens = kind === "tcp" || kind === "unix" || kind === "unix-seqpacket";
         return {
           name: config.name,
@@ -177,6 +244,7 @@ export class SocketTable {
           ...(error === undefined ? {} : { error }),
           ...(queued === undefined ? {} : { queued }),
           ...(listens ? { backlog: config.backlog } : {}),
+          ...(lanes === undefined ? {} : { lanes: lanes.count }),
         };
       });
   }
@@ -187,6 +255,7 @@ export class SocketTable {
       clearTimeout(entry.retry);
       if (entry.fd === undefined) continue;
       if (removePaths && entry.config.removeOnStop) removeSocketPath(entry.config, entry.index, entry.fd);
+      entry.lanes?.close();
       entry.fd.close();
     }
   }
@@ -218,14 +287,63 @@ export class SocketTable {
     entry.fd = other.fd.duplicate();
     entry.address = other.address;
     adjustSocket(entry.fd, other, entry);
+    this.#makeLanes(
+      entry,
+      other.lanes
+        ?.all()
+        .slice(1)
+        .map((fd) => fd.duplicate()) ?? [],
+    );
+    for (const [index, fd] of (entry.lanes?.all() ?? []).entries())
+      this.#holdLane(entry, laneKey(entry.key, index + 1), fd);
     return entry;
+  }
+
+  #makeLanes(entry: Entry, others: readonly OwnedFd[]): void {
+    const { fd } = entry;
+    if (fd === undefined || entry.config.distribution === "shared") return;
+    const open = (): OwnedFd => openLane(entry, fd);
+    const hold = (key: string, lane: OwnedFd): void => this.#holdLane(entry, key, lane);
+    entry.lanes = new SocketLanes({ open, hold, key: entry.key }, [fd, ...others]);
+    this.#steerEntry(entry);
+  }
+
+  #holdLane(entry: Entry, key: string, fd: OwnedFd): void {
+    const tag: SocketTag = { v: 1, address: entry.address };
+    this.#keeper.hold(key, Buffer.from(JSON.stringify(tag)), [fd], true).catch((error: Error) => {
+      this.#log.error(`the keeper does not hold ${entry.address}: ${error.message}`, { error });
+    });
+  }
+
+  #steerEntry({ lanes, config, index, address }: Entry): void {
+    const shares = this.#shares.get(config.name);
+    if (lanes === undefined || shares === undefined) return;
+    try {
+      lanes.steer(shares);
+    } catch (error) {
+      const { message } = error as Error;
+      this.#log.error(`${address} cannot be steered: ${message}`, { error });
+      this.#events.add({ type: "socket-failed", message, data: { socket: config.name } });
+    }
+    this.#lookForStrangers(config.listen[index]!, lanes, address);
+  }
+
+  /** SO_REUSEPORT lets any process of our user into the group, where it gets connections that it may know nothing of. */
+  #lookForStrangers(address: Address, lanes: SocketLanes, text: string): void {
+    if (!("port" in address) || address.port === 0) return;
+    const ours = new Set(lanes.inodes(undefined).map(({ ino }) => ino));
+    const strangers = serving(address).filter(({ inode }) => !ours.has(inode));
+    if (strangers.length === 0) return;
+    const message = `${text} is shared with a socket that is not ours (${ownerInWords(findOwner(address))}): it takes connections from the workers; end that process`;
+    this.#log.error(message);
+    this.#events.add({ type: "socket-shared", message });
   }
 
   #adjust(entry: Entry, config: SocketConfig, index: number): void {
     const before = { config: entry.config, index: entry.index };
     entry.config = config;
     entry.index = index;
-    if (entry.fd !== undefined) adjustSocket(entry.fd, before, entry);
+    for (const fd of entryFds(entry)) adjustSocket(fd, before, entry);
   }
 
   /** Binds it, unless it is already, and has the keeper hold it. Throws SocketOpenError. */
@@ -234,6 +352,7 @@ export class SocketTable {
       const opened = openSocket(entry.config, entry.index, resolveIdentity(entry.config));
       entry.fd = opened.fd;
       entry.address = opened.address;
+      this.#makeLanes(entry, []);
     }
     const tag: SocketTag = { v: 1, address: entry.address };
     await this.#keeper.hold(entry.key, Buffer.from(JSON.stringify(tag)), [entry.fd], true);
@@ -248,6 +367,7 @@ export class SocketTable {
       entry.fd = opened.fd;
       entry.address = opened.address;
       entry.retryMs = FIRST_RETRY_MS;
+      this.#makeLanes(entry, []);
       const level = entry.error === undefined ? "debug" : "info";
       delete entry.error;
       const tag: SocketTag = { v: 1, address: opened.address };
@@ -267,6 +387,11 @@ export class SocketTable {
     }
     this.#changed(config.name);
   }
+}
+
+/** One, or one for each lane. */
+function entryFds({ fd, lanes }: Entry): readonly OwnedFd[] {
+  return lanes?.all() ?? (fd === undefined ? [] : [fd]);
 }
 
 function addressOf({ config, index }: Pick<Entry, "config" | "index">): string {

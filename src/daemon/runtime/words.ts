@@ -3,7 +3,8 @@ import { constants } from "node:os";
 import { getSystemErrorMap } from "node:util";
 import type { ServiceConfig } from "../config/config.js";
 import type { FailureView } from "../control/api.js";
-import type { End } from "../lifecycle/end.js";
+import type { Drain } from "../lifecycle/drain.js";
+import { type End, isWanted } from "../lifecycle/end.js";
 import type { Failure, ServiceFact } from "../lifecycle/service-state.js";
 import type { Clock } from "./clock.js";
 
@@ -108,6 +109,13 @@ function failureSentence(service: ServiceConfig, failure: Failure): string {
   return `${who} ${describeEnd(end)}`;
 }
 
+function drained(drain: Drain | undefined): string {
+  if (drain?.valve === undefined) return "";
+  if (drain.valve.kind === "signal") return ` (nothing can keep new connections from it: ${drain.valve.why})`;
+  if (drain.seen === 0) return " (nothing was in flight)";
+  return ` (${drain.seen - drain.inFlight} of ${drain.seen} in flight were finished)`;
+}
+
 export function failureView(service: ServiceConfig, failure: Failure, clock: Clock): FailureView {
   const { end } = failure;
   return {
@@ -146,14 +154,28 @@ export function factSentence(
       return { message: `${who} is ready${pid}`, level: "info" };
     case "ready-timeout":
       return { message: `${who}${pid} is not ready in time: SIGKILL to its whole tree`, level: "warn" };
+    case "draining":
+      return { message: `${who}${pid} gets no new connections from now on`, level: "debug" };
+    case "drain-timeout": {
+      const count = fact.drain?.inFlight ?? 0;
+      const cut = count === 1 ? "1 connection is" : `${count} connections are`;
+      return { message: `${who}${pid} did not finish in time: ${cut} cut by its stop signal`, level: "warn" };
+    }
+    case "reopened":
+      return {
+        message: `${who}${pid} stays: somebody has connected in the moment it was taken for idle`,
+        level: "debug",
+      };
     case "stopping":
-      return { message: `${who}${pid} is asked to stop`, level: "debug" };
+      return { message: `${who}${pid} is asked to stop${drained(fact.drain)}`, level: "debug" };
+    case "canary-ready":
+      return { message: `${who}${pid} is ready, as a canary`, level: "info" };
     case "stop-timeout":
       return { message: `${who}${pid} ignored the stop signal: SIGKILL to its whole tree`, level: "warn" };
     case "worker-ended": {
       const reason = prepareReason(fact.end, more.lines);
       if (reason !== undefined) return { message: `${who} could not be started: ${reason}`, level: "warn" };
-      const expected = fact.reason === "asked" || fact.end.kind === "disarmed";
+      const expected = isWanted(fact.reason) || fact.end.kind === "disarmed";
       return {
         message: `${who}${pid} ${describeEnd(fact.end)}${expected && fact.end.kind !== "disarmed" ? ", as asked" : ""}`,
         level: expected ? (fact.end.kind === "disarmed" ? "debug" : "info") : "warn",
@@ -172,6 +194,11 @@ export function factSentence(
       };
     case "rolled-back":
       return { message: `${who}: the new worker failed, the one before goes on`, level: "warn" };
+    case "stranded":
+      return {
+        message: `${who} gets a successor for the connections that an earlier worker has left waiting in lane ${fact.lane}`,
+        level: "warn",
+      };
     case "restarted":
       return { message: `${service} was restarted`, level: "info" };
     case "stopped":

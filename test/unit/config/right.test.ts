@@ -67,6 +67,8 @@ describe("a minimal file", () => {
             limit: { starts: 10, intervalMs: 60_000 },
             prevent: [],
           },
+          rollout: { surge: 1, unavailable: 0, pauseMs: 0 },
+          drain: { when: "auto", timeoutMs: 30_000, idleMs: 200, waitFor: "requests" },
           stop: { signal: "SIGTERM", timeoutMs: 20_000 },
           log: { to: "supervisor" },
         },
@@ -95,6 +97,7 @@ describe("a file with every key", () => {
       ],
       listenText: ["tcp://*:8080", "tcp://[::1]:0", "udp://0.0.0.0:53", "unix://./run/mixed.sock", "unix://@mixed"],
       backlog: 128,
+      distribution: "shared",
       mode: 0o666,
       user: "www",
       group: "33",
@@ -120,6 +123,7 @@ describe("a file with every key", () => {
         flushPending: true,
       },
     });
+    expect(config.sockets.steered).toMatchObject({ distribution: "steered", backlog: 4096 });
     expect(config.sockets.rest?.listen).toEqual([
       { kind: "unix-dgram", path: "/run/a" },
       { kind: "unix-seqpacket", path: "/run/b" },
@@ -141,7 +145,7 @@ describe("a file with every key", () => {
     expect(config.services.web).toEqual({
       name: "web",
       command: ["node", "my server.js", "--port", "80", "a b", "$HOME"],
-      sockets: ["rest", "mixed"],
+      sockets: ["rest", "mixed", "steered"],
       workers: 4,
       start: "connection",
       user: "www",
@@ -174,6 +178,9 @@ describe("a file with every key", () => {
         limit: { starts: 3, intervalMs: 10_000 },
         prevent: [1],
       },
+      rollout: { surge: 2, unavailable: 1, pauseMs: 5_000 },
+      idleStopMs: 600_000,
+      drain: { when: "auto", timeoutMs: 300_000, idleMs: 1_000, waitFor: "connections" },
       stop: { signal: "SIGINT", timeoutMs: 0 },
       reload: { signal: "SIGHUP" },
       log: { to: "file", path: "/etc/holdfast/log/web.log", rotate: { sizeBytes: 2 ** 20, keep: 5 } },

@@ -135,7 +135,13 @@ export class FakeOperations implements Operations {
   }
 
   planView: PlanView = { id: "0123456789abcdef", files: ["/etc/holdfast/holdfast.toml"], changes: [], warnings: [] };
-  applyView: ApplyView = { result: "unchanged", message: "the files say what is in force", changes: [], durationMs: 3 };
+  applyView: ApplyView = {
+    result: "unchanged",
+    message: "the files say what is in force",
+    changes: [],
+    receipts: [],
+    durationMs: 3,
+  };
   readonly applied: (string | undefined)[] = [];
 
   async plan(): Promise<PlanView> {

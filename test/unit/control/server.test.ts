@@ -60,7 +60,14 @@ describe("a control server", () => {
       message: "m",
     } as const;
     operations.planView = { ...operations.planView, changes: [change], warnings: ["w"] };
-    operations.applyView = { result: "rolled-back", message: "m", changes: [change], service: "web", durationMs: 1 };
+    operations.applyView = {
+      result: "rolled-back",
+      message: "m",
+      changes: [change],
+      service: "web",
+      receipts: [],
+      durationMs: 1,
+    };
     expect(schemas.planView.strict().parse((await get("/v1/plan")).json)).toEqual(operations.planView);
     const { status, json } = await post("/v1/apply", { plan: operations.planView.id });
     expect(status).toBe(200);

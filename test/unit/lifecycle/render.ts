@@ -1,5 +1,6 @@
 import { constants } from "node:os";
 import type { End } from "../../../src/daemon/lifecycle/end.js";
+import type { Receipt } from "../../../src/daemon/lifecycle/receipt.js";
 import {
   type Instance,
   nextDeadline,
@@ -15,11 +16,18 @@ export function renderEffect(effect: ServiceEffect): string {
       const askers = effect.askers.map((asker) => String.fromCharCode(asker)).join(",");
       const { failure } = effect;
       const why = failure === undefined ? "" : `: #${failure.worker} ${failure.code}, ${renderEnd(failure.end)}`;
-      return `answer ${askers} ${effect.answer}${why}`;
+      return `answer ${askers} ${effect.answer}${why}${effect.receipt === undefined ? "" : renderReceipt(effect.receipt)}`;
     }
     case "signal":
     case "sweep":
       return `${effect.type} #${effect.worker} ${effect.signal}`;
+    case "look-into":
+      return `look-into ${effect.lane}`;
+    case "steer":
+      return `steer ${effect.shares.map(({ lane, weight }) => `${lane}:${weight}`).join(" ")}`;
+    case "find-valve":
+    case "close-valve":
+    case "open-valve":
     case "spawn":
     case "arm":
     case "disarm":
@@ -30,6 +38,16 @@ export function renderEffect(effect: ServiceEffect): string {
   }
 }
 
+/** Only what is out of the ordinary: workers that were not drained, and no time without a ready worker, go without saying. */
+function renderReceipt({ retired, longestUnreadyMs }: Receipt): string {
+  const drains = retired.flatMap(({ worker, valve, drainMs, drained, cut }) =>
+    valve === undefined ? [] : [`#${worker} ${valve} ${drainMs} ms, ${drained} drained, ${cut} cut`],
+  );
+  return [...drains, ...(longestUnreadyMs > 0 ? [`unready for ${longestUnreadyMs} ms`] : [])]
+    .map((text) => `; ${text}`)
+    .join("");
+}
+
 export function renderFact(fact: ServiceFact): string {
   switch (fact.type) {
     case "worker-ended": {
@@ -38,6 +56,8 @@ export function renderFact(fact: ServiceFact): string {
       );
       return `worker-ended ${fact.slot}/#${fact.worker} ${renderEnd(fact.end)}${marks.join("")}`;
     }
+    case "stranded":
+      return `stranded in lane ${fact.lane}, for ${fact.slot}`;
     case "start-delayed":
       return `start-delayed ${fact.slot} until ${fact.until}, ${fact.why}`;
     case "halted":
@@ -45,6 +65,13 @@ export function renderFact(fact: ServiceFact): string {
     case "restarted":
     case "stopped":
       return fact.type;
+    case "stopping":
+    case "drain-timeout": {
+      const { drain } = fact;
+      const more =
+        drain?.valve === undefined ? "" : `, ${drain.valve.kind}: ${drain.seen} seen, ${drain.inFlight} in flight`;
+      return `${fact.type} ${fact.slot}/#${fact.worker}${more}`;
+    }
     default:
       return `${fact.type} ${fact.slot}/#${fact.worker}`;
   }
@@ -71,6 +98,7 @@ export function renderState(state: ServiceState): string {
     ...(state.blocked ? ["blocked"] : []),
     state.instances.map((instance) => renderInstance(instance, state.desired)).join("; "),
     ...state.retiring.map((worker) => `leaving ${renderWorker(worker)}`),
+    ...(state.canary ? [`canary ${state.canary.slot} ${state.canary.percent} %`] : []),
     ...(state.job ? [`job ${state.job.kind}`] : []),
     ...(due === undefined ? [] : [`deadline ${due}`]),
   ].join(" | ");
@@ -88,7 +116,7 @@ function renderInstance(instance: Instance, desired: "started" | "stopped"): str
 }
 
 function renderWorker(worker: Worker): string {
-  return `#${worker.id} ${worker.state.phase}`;
+  return `#${worker.id}${worker.lane === undefined ? "" : ` in lane ${worker.lane}`} ${worker.state.phase}`;
 }
 
 function nameOf(names: object, value: number): string {

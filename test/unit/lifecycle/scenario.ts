@@ -7,6 +7,12 @@
  *   @0 boot | blocked | unblocked
  *   version 2                 workers that start from here on carry this mark; without the line they carry none
  *   policy KEY=VALUE…         other keys of the service; with `configure` it learns of both
+ *   steered yes               its sockets are steered
+ *   @0 idle                   nobody has been connected for long
+ *   @0 stranded 2             connections wait in that lane
+ *   @0 A stop within 5000
+ *   @0 A canary 5 | promote | abort
+ *   @0 #1 valve epoll | valve steered | valve signal | connections IN-FLIGHT SEEN OPEN | reopened
  *   @0 A start | stop | restart | restart --hard | scale 3 | reset | configure [--replace]        the operator A asks
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
  *   @0 #1 disarmed | fired    what the keeper said to a disarm: in time, or too late
@@ -16,6 +22,7 @@
  * The answer is: effects as they stand, facts after `report`, and after `->` the state if it is another one than before.
  */
 import { constants } from "node:os";
+import type { Valve } from "../../../src/daemon/lifecycle/drain.js";
 import { stepService } from "../../../src/daemon/lifecycle/service.js";
 import {
   newService,
@@ -52,6 +59,7 @@ class Player {
   #shown = "";
   #random = 0.5;
   #version: string | undefined;
+  #steered = false;
 
   play([first, ...words]: string[]): string[] {
     if (first === "service") {
@@ -60,6 +68,11 @@ class Player {
       this.#random = 0.5;
       this.#shown = "";
       this.#version = undefined;
+      this.#steered = false;
+      return [];
+    }
+    if (first === "steered") {
+      this.#steered = words[0] === "yes";
       return [];
     }
     if (first === "policy") {
@@ -112,6 +125,7 @@ class Player {
       at,
       policy: this.#policy,
       ...(this.#version === undefined ? {} : { version: this.#version }),
+      steered: this.#steered,
       random: this.#random,
     });
     this.#state = step.state;
@@ -135,17 +149,24 @@ function parseEvent(at: number, words: string[]): ServiceEvent {
       event: parseWorkerEvent(at, Number(who!.slice(1)), what!, rest),
     };
   }
+  if (who === "stranded") return { type: who, lane: Number(what) };
   if (/^[A-Z]$/.test(who!)) return parseCommand(who!.charCodeAt(0), what!, rest);
-  if (who === "boot" || who === "blocked" || who === "unblocked" || who === "deadline") return { type: who };
+  if (who === "boot" || who === "blocked" || who === "unblocked" || who === "deadline" || who === "idle")
+    return { type: who };
   throw new Error(`unknown event ${words.join(" ")}`);
 }
 
 function parseCommand(asker: number, what: string, rest: string[]): ServiceEvent {
   switch (what) {
-    case "start":
     case "stop":
+      return { type: what, asker, ...(rest[0] === "within" ? { withinMs: Number(rest[1]) } : {}) };
+    case "start":
     case "reset":
+    case "promote":
+    case "abort":
       return { type: what, asker };
+    case "canary":
+      return { type: what, asker, percent: Number(rest[0]) };
     case "restart":
       return { type: what, asker, hard: rest[0] === "--hard" };
     case "scale":
@@ -183,10 +204,31 @@ function parseWorkerEvent(at: number, worker: number, what: string, rest: string
       return { type: "disarmed", inTime: false };
     case "gone":
       return { type: "gone" };
+    case "reopened":
+      return { type: "reopened" };
+    case "valve":
+      return { type: "valve", valve: parseValve(rest[0]!) };
+    case "connections": {
+      const [inFlight, seen, open] = rest.map(Number);
+      return { type: "connections", inFlight: inFlight!, seen: seen!, open: open! };
+    }
     case "exited":
       return { type: "exited", end: parseEnd(rest[0]!) };
     default:
       throw new Error(`unknown worker event ${what}`);
+  }
+}
+
+function parseValve(kind: string): Valve {
+  switch (kind) {
+    case "epoll":
+      return { kind, registrations: [] };
+    case "steered":
+      return { kind };
+    case "signal":
+      return { kind, why: "it waits in accept(2)" };
+    default:
+      throw new Error(`unknown valve ${kind}`);
   }
 }
 

@@ -20,6 +20,8 @@ export const plainService: ServiceConfig = {
     limit: { starts: 10, intervalMs: 60_000 },
     prevent: [],
   },
+  rollout: { surge: 1, unavailable: 0, pauseMs: 0 },
+  drain: { when: "signal", timeoutMs: 30_000, idleMs: 200, waitFor: "requests" },
   stop: { signal: "SIGTERM", timeoutMs: 20_000 },
   log: { to: "supervisor" },
 };
@@ -50,6 +52,6 @@ export function serviceWith(words: readonly string[]): ServiceConfig {
 }
 
 function plainValue(text: string, before: unknown): unknown {
-  if (Array.isArray(before)) return text.split(",").map(Number);
+  if (Array.isArray(before)) return text === "" ? [] : text.split(",").map(Number);
   return typeof before === "number" ? Number(text) : text;
 }

@@ -21,6 +21,8 @@ const service: ServiceConfig = {
     limit: { starts: 10, intervalMs: 60_000 },
     prevent: [],
   },
+  rollout: { surge: 1, unavailable: 0, pauseMs: 0 },
+  drain: { when: "auto", timeoutMs: 30_000, idleMs: 200, waitFor: "requests" },
   stop: { signal: "SIGTERM", timeoutMs: 20_000 },
   log: { to: "supervisor" },
 };
@@ -40,6 +42,7 @@ const config: Config = {
       listen: [{ kind: "tcp", host: "127.0.0.1", port: 8080, family: "ipv4" }],
       listenText: ["tcp://127.0.0.1:8080"],
       backlog: 4096,
+      distribution: "shared",
       mode: 0o666,
       symlinks: [],
       removeOnStop: false,

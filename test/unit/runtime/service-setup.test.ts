@@ -8,6 +8,7 @@ const socket: SocketConfig = {
   listen: [{ kind: "unix", path: "/a" }],
   listenText: ["unix:///a"],
   backlog: 1,
+  distribution: "shared",
   mode: 0o666,
   symlinks: [],
   removeOnStop: true,

@@ -23,6 +23,8 @@ const config: ServiceConfig = {
     limit: { starts: 10, intervalMs: 60_000 },
     prevent: [],
   },
+  rollout: { surge: 1, unavailable: 0, pauseMs: 0 },
+  drain: { when: "auto", timeoutMs: 30_000, idleMs: 200, waitFor: "requests" },
   stop: { signal: "SIGTERM", timeoutMs: 20_000 },
   log: { to: "supervisor" },
 };

@@ -6,7 +6,17 @@ const tcp = (port: number): Address => ({ kind: "tcp", host: "::1", port, family
 
 function socketWith(...listen: Address[]): SocketConfig {
   const listenText = listen.map(() => "");
-  return { name: "web", listen, listenText, backlog: 1, mode: 0o666, symlinks: [], removeOnStop: true, options: {} };
+  return {
+    name: "web",
+    listen,
+    listenText,
+    backlog: 1,
+    distribution: "shared",
+    mode: 0o666,
+    symlinks: [],
+    removeOnStop: true,
+    options: {},
+  };
 }
 
 describe("the keys of a socket", () => {

@@ -53,6 +53,7 @@ function config(address: Address, text: string, more: Partial<SocketConfig> = {}
     listen: [address],
     listenText: [text],
     backlog: 128,
+    distribution: "shared",
     mode: 0o660,
     symlinks: [],
     removeOnStop: true,
