@@ -47,6 +47,19 @@ export {
 export type { SocketAddress } from "./socket-address.js";
 export { SocketAncillary } from "./socket-ancillary.js";
 export { ownCredentials, type SocketCred } from "./socket-cred.js";
+export {
+  dumpInternetSockets,
+  dumpUnixSockets,
+  findInternetSocket,
+  findUnixSocket,
+  type InternetSocketInfo,
+  type InternetSocketQuery,
+  type InternetSocketTable,
+  openSocketInodes,
+  type SocketState,
+  type UnixSocketInfo,
+  type UnixSocketTable,
+} from "./socket-diag.js";
 export { getSocketOption, type SocketOptionName, setSocketOption } from "./socket-option.js";
 export { UnixDatagram } from "./unix-datagram.js";
 export { UnixListener } from "./unix-listener.js";
