@@ -17,7 +17,7 @@ namespace holdfast::addon {
 namespace {
 
 /** Rows of numbers, one after another, instead of one object for each of ten thousand sockets: src/ancillary/socket-diag.ts has the names. */
-constexpr size_t kInternetColumns = 25;
+constexpr size_t kInternetColumns = 26;
 constexpr size_t kUnixColumns = 8;
 
 void write_halves(double* row, uint64_t number) {
@@ -42,9 +42,10 @@ void write_row(double* row, const sys::InternetLook& look) {
   row[14] = look.last_ack_ms;
   row[15] = static_cast<double>(look.bytes_received);
   row[16] = static_cast<double>(look.bytes_sent);
+  row[17] = look.segments_received;
   for (size_t i = 0; i < 4; i++) {
-    row[17 + i] = look.local[i];
-    row[21 + i] = look.remote[i];
+    row[18 + i] = look.local[i];
+    row[22 + i] = look.remote[i];
   }
 }
 

@@ -37,6 +37,7 @@ void read_tcp_info(const uint8_t* info, size_t size, InternetLook& look) {
   look.bytes_received = number_at<uint64_t>(info, size, offsetof(tcp_info, tcpi_bytes_received));
   look.bytes_sent = number_at<uint64_t>(info, size, offsetof(tcp_info, tcpi_bytes_sent)) -
                     number_at<uint64_t>(info, size, offsetof(tcp_info, tcpi_bytes_retrans));
+  look.segments_received = number_at<uint32_t>(info, size, offsetof(tcp_info, tcpi_data_segs_in));
 }
 
 uint64_t joined(const uint32_t halves[2]) { return (uint64_t{halves[1]} << 32) | halves[0]; }

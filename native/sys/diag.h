@@ -38,6 +38,8 @@ struct InternetLook {
   uint64_t bytes_received = 0;
   /** Once each, whatever was sent again. */
   uint64_t bytes_sent = 0;
+  /** Those with data. */
+  uint32_t segments_received = 0;
 };
 
 struct InternetQuery {

@@ -52,6 +52,8 @@ export interface InternetSocketInfo {
     readonly bytesReceived: number;
     /** What was sent again is not counted again. */
     readonly bytesSent: number;
+    /** How many segments with data came; one that came again is counted again. */
+    readonly segmentsReceived: number;
   };
 }
 
@@ -106,7 +108,7 @@ export class InternetSocketTable {
 
   /** For the border only. */
   constructor(table: Float64Array) {
-    this.#rows = new Rows(table, 25);
+    this.#rows = new Rows(table, 26);
   }
 
   get length(): number {
@@ -124,8 +126,8 @@ export class InternetSocketTable {
     return {
       family,
       state: rows.state(row),
-      local: { host: hostOf(family, rows.words(row, 17)), port: cell(2) },
-      remote: { host: hostOf(family, rows.words(row, 21)), port: cell(3) },
+      local: { host: hostOf(family, rows.words(row, 18)), port: cell(2) },
+      remote: { host: hostOf(family, rows.words(row, 22)), port: cell(3) },
       cookie: rows.cookie(row, 4),
       inode: cell(6),
       uid: cell(7),
@@ -141,6 +143,7 @@ export class InternetSocketTable {
               lastAckMs: cell(14),
               bytesReceived: cell(15),
               bytesSent: cell(16),
+              segmentsReceived: cell(17),
             },
           }),
     };
