@@ -47,7 +47,28 @@ export {
 export type { SocketAddress } from "./socket-address.js";
 export { SocketAncillary } from "./socket-ancillary.js";
 export { ownCredentials, type SocketCred } from "./socket-cred.js";
-export { attachReuseportFilter, getSocketOption, type SocketOptionName, setSocketOption } from "./socket-option.js";
+export {
+  dumpInternetSockets,
+  dumpUnixSockets,
+  findInternetSocket,
+  findUnixSocket,
+  type InternetSocketInfo,
+  type InternetSocketQuery,
+  type InternetSocketTable,
+  openSocketInodes,
+  type SocketState,
+  type UnixSocketInfo,
+  type UnixSocketTable,
+} from "./socket-diag.js";
+export {
+  attachReuseportFilter,
+  getSocketOption,
+  getSocketOption,
+  type SocketOptionName,
+  type SocketOptionName,
+  setSocketOption,
+  setSocketOption,
+} from "./socket-option.js";
 export { UnixDatagram } from "./unix-datagram.js";
 export { UnixListener } from "./unix-listener.js";
 export { UnixStream } from "./unix-stream.js";

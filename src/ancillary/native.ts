@@ -8,6 +8,8 @@ import { AncillaryError } from "./ancillary-error.js";
 export type NativeFamily = 4 | 6 | 0;
 type NativeAddress = { kind: "ipv4" | "ipv6"; host: string; port: number } | { kind: "unix"; path: string };
 
+type NativeEnd = [family: NativeFamily, name: string, port: number];
+
 /** Data of one message. */
 export type NativeData = Uint8Array | readonly Uint8Array[];
 
@@ -83,6 +85,11 @@ export interface Native {
   peerGroups(fd: number): number[];
   peerPidfd(fd: number): number;
   shutdown(fd: number, how: number): void;
+  internetSockets(family: 4 | 6, protocol: number, states: number, ports: readonly number[]): Float64Array;
+  findInternetSocket(protocol: number, ...ends: [...local: NativeEnd, ...remote: NativeEnd]): Float64Array;
+  unixSockets(states: number, names: readonly string[]): { table: Float64Array; names: string[] };
+  findUnixSocket(inode: number): { table: Float64Array; names: string[] };
+  openSocketInodes(pid: number): Float64Array;
   openPidfd(pid: number): number;
   sendSignal(pidfd: number, signal: number): void;
   becomeSubreaper(): void;
