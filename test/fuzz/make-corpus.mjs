@@ -125,7 +125,10 @@ const requests = {
   "shut-down": frame(13, u8(0)),
   quiesce: frame(
     14,
-    list([registration(0, 5, 7, "socket/web/a", 0x19, 7), registration(2, 9, 9, "k", 0x90000019, "0xffffffffffffffff")]),
+    list([
+      registration(0, 5, 7, "socket/web/a", 0x19, 7),
+      registration(2, 9, 9, "k", 0x90000019, "0xffffffffffffffff"),
+    ]),
   ),
   resume: frame(15, list([registration(0, 5, 7, "socket/web/a", 0x40000019, 7)]), 1),
   "most-registrations": frame(14, list(Array.from({ length: 256 }, () => registration(0, 1, 1, "k", 1, 1))), 1),
