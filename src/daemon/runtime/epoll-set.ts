@@ -33,8 +33,8 @@ export function watchedIn(pid: number, files: readonly Inode[]): (Watched & { re
 
 const LINE = /^tfd:\s*(\d+) events:\s*([0-9a-f]+) data:\s*([0-9a-f]+) .*\bino:([0-9a-f]+) sdev:([0-9a-f]+)/gm;
 
-/** One number of a process, whatever it is; nothing if that is no epoll set. */
-function entriesOf(pid: number, epollFd: number) {
+/** What is registered in the epoll set at this number; nothing if something else is there, or nothing. @throws EACCES, EPERM */
+export function entriesOf(pid: number, epollFd: number) {
   const info = readProc(`/proc/${pid}/fdinfo/${epollFd}`) ?? "";
   return [...info.matchAll(LINE)].map(([, fd, events, data, ino, dev]) => ({
     fd: Number(fd),
