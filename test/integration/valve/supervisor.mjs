@@ -64,19 +64,19 @@ const commands = {
     await keeper.hold(KEY, Buffer.alloc(0), [held]);
     return localAddress(held);
   },
-  async spawn({ key, argv, uid }) {
+  async spawn({ key, argv, uid, env = [], directory = "/" }) {
     const input = OwnedFd.adopt(openSync("/dev/null", "r"));
     const start = {
       key,
       tag: Buffer.alloc(0),
       noNewPrivileges: true,
-      addListenPid: false,
+      addListenPid: true,
       ...(uid === undefined ? {} : { uid, gid: uid, groups: [] }),
       limits: [],
-      workingDirectory: "/",
+      workingDirectory: directory,
       path: argv[0],
       argv,
-      env: [`TEST_MARK=${process.env.TEST_MARK}`, "PATH=/usr/local/bin:/usr/bin:/bin"],
+      env: [`TEST_MARK=${process.env.TEST_MARK}`, "PATH=/usr/local/bin:/usr/bin:/bin", ...env],
       map: [
         { target: 0, from: { frame: 0 } },
         { target: 1, from: { frame: 1 } },

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readdirSync, readlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { createConnection, type NetConnectOpts, type Socket } from "node:net";
 import { join } from "node:path";
@@ -26,6 +26,8 @@ export interface Waiting {
 export interface WorkerOptions {
   readonly processes?: number;
   readonly uid?: number;
+  readonly env?: readonly string[];
+  readonly directory?: string;
   /** How many are expected to show that they wait: registrations and threads. */
   readonly waits?: number;
 }
@@ -67,11 +69,11 @@ export class ValveScene {
   /** Starts it and waits until the kernel shows it waiting for the socket. */
   async worker(
     argv: readonly string[],
-    { processes = 1, uid, waits = processes }: WorkerOptions = {},
+    { processes = 1, waits = processes, ...start }: WorkerOptions = {},
   ): Promise<Waiting> {
     this.#workers += 1;
     const key = `web/0/${this.#workers}`;
-    const pid = await this.#tell<number>("spawn", { key, argv, ...(uid === undefined ? {} : { uid }) });
+    const pid = await this.#tell<number>("spawn", { key, argv, ...start });
     return until(`${argv.join(" ")} waits`, async () => {
       const pids = [pid, ...childrenOf(pid)];
       const { registrations, blocking } = await this.find({ key, pids });
@@ -112,7 +114,7 @@ export class ValveScene {
 
   /** The pid of the process that answers a new connection or datagram. */
   async ask(protocol: "line" | "http" = "line"): Promise<number> {
-    if (this.#transport === "udp") return Number(await askUdp((this.#address as { port: number }).port));
+    if (this.#transport === "udp") return Number(await askUdp(this.port));
     return protocol === "http" ? this.hold("http").finish() : this.#line("ask\n").answer;
   }
 
@@ -157,6 +159,18 @@ export class ValveScene {
   async stop(worker: Waiting, status: number): Promise<void> {
     await this.signal(worker, "SIGTERM");
     expect(await this.exited(worker)).toBe(status);
+  }
+
+  /** Of the shared TCP socket. */
+  get port(): number {
+    return (this.#address as { port: number }).port;
+  }
+
+  /** An empty folder that lives as long as the scene. */
+  folder(name: string): string {
+    const path = join(this.#run.directory, name);
+    mkdirSync(path);
+    return path;
   }
 
   close(): void {
