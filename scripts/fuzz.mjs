@@ -21,7 +21,7 @@ const TARGETS = {
   message: { main: "message_fuzzer.c", sources: ["native/keeper/message.c"], longest: 1400 },
   request: {
     main: "request_fuzzer.c",
-    sources: ["native/keeper/frame.c", "native/keeper/request.c", "native/keeper/start.c"],
+    sources: ["frame.c", "registration.c", "request.c", "start.c"].map((name) => `native/keeper/${name}`),
     longest: 4096,
   },
 };

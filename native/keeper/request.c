@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "registration.h"
+
 static void decode_attach(struct reader *r, struct request *request)
 {
 	request->lowest_version = reader_u16(r);
@@ -56,6 +58,18 @@ static void decode_trigger(struct reader *r, struct request *request)
 	request->watched = (struct bytes){r->bytes + from, r->at - from};
 }
 
+static void decode_registrations(struct reader *r, size_t frame_fds, struct request *request)
+{
+	size_t count = reader_u16(r);
+	if (count == 0 || count > REGISTRATIONS_MAX)
+		reader_refuse(r);
+	size_t from = r->at;
+	for (size_t i = 0; i < count && !r->failed; i++)
+		(void)registration_decode(r, frame_fds);
+	request->registration_count = count;
+	request->registrations = (struct bytes){r->bytes + from, r->at - from};
+}
+
 int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct request *request, struct start *start,
 		   uint32_t *place)
 {
@@ -104,6 +118,10 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 		break;
 	case REQUEST_SHUT_DOWN:
 		request->exit_code = reader_u8(r);
+		break;
+	case REQUEST_QUIESCE:
+	case REQUEST_RESUME:
+		decode_registrations(r, frame_fds, request);
 		break;
 	default:
 		return EPROTO;

@@ -23,6 +23,8 @@ enum request_type {
 	REQUEST_ACKNOWLEDGE = 11,
 	REQUEST_HEARTBEAT = 12,
 	REQUEST_SHUT_DOWN = 13,
+	REQUEST_QUIESCE = 14,
+	REQUEST_RESUME = 15,
 };
 
 enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUNT = 3 };
@@ -46,6 +48,8 @@ struct request {
 	struct bytes start;            /* the bytes of `start` that follow its key and tag; decoded in the caller's struct start */
 	enum trigger trigger;
 	struct bytes watched;          /* encoded keys, one after the other; checked, at least one */
+	size_t registration_count;
+	struct bytes registrations;    /* encoded, one after the other; checked, at least one */
 };
 
 /*

@@ -13,6 +13,9 @@
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
@@ -21,6 +24,12 @@
 static inline int sys_pidfd_open(pid_t pid)
 {
 	return (int)syscall(SYS_pidfd_open, pid, 0U);
+}
+
+/* A duplicate of descriptor `number` of that process; close-on-exec by birth. */
+static inline int sys_pidfd_getfd(int pidfd, int number)
+{
+	return (int)syscall(SYS_pidfd_getfd, pidfd, number, 0U);
 }
 
 static inline int sys_pidfd_send_signal(int pidfd, int signal_number)

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +35,8 @@ export class KeeperRun {
     readonly config?: string;
     readonly supervisor?: string;
     readonly keeper?: string[];
+    /** Of the keeper and all that it starts; only root can say so. */
+    readonly uid?: number;
   }) {
     const script = this.#file("supervisor");
     writeFileSync(script, `#!/bin/sh\n${o.script}\n`);
@@ -42,9 +44,11 @@ export class KeeperRun {
     const supervisor = `[supervisor]\ncontrol = "${this.#file("control.sock")}"\n${o.supervisor ?? ""}`;
     const env = `[defaults]\nenv = { TEST_MARK = "${this.#mark.split("=")[1]}" }`;
     writeFileSync(this.#file("holdfast.toml"), `version = 1\n${supervisor}\n${env}\n${o.config ?? ""}`);
+    if (o.uid !== undefined) chownSync(this.directory, o.uid, o.uid);
     const keeper = join(root, "build/Release/holdfast-keeper");
     this.#child = spawn(keeper, [...(o.keeper ?? []), "--", script], {
       cwd: this.directory,
+      ...(o.uid === undefined ? {} : { uid: o.uid, gid: o.uid }),
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...environment, NODE: process.execPath, ROOT: root, TEST_MARK: this.#mark.split("=")[1] },
     });

@@ -104,6 +104,8 @@ const smallStart = Buffer.concat([
   list([]),
   list([]),
 ]);
+const registration = (process, epoll, number, held, events, data) =>
+  Buffer.concat([u16(process), u32(epoll), u32(number), key(held), u16(0), u32(events), u64(data)]);
 const requests = {
   attach: frame(1, Buffer.concat([u16(1), u16(1), u32(0), u8(1)])),
   hold: frame(2, Buffer.concat([key("config"), tag("bytes"), u8(1)])),
@@ -121,6 +123,16 @@ const requests = {
   acknowledge: frame(11, key("web/0/1")),
   heartbeat: frame(12, u32(1000)),
   "shut-down": frame(13, u8(0)),
+  quiesce: frame(
+    14,
+    list([
+      registration(0, 5, 7, "socket/web/a", 0x19, 7),
+      registration(2, 9, 9, "k", 0x90000019, "0xffffffffffffffff"),
+    ]),
+  ),
+  resume: frame(15, list([registration(0, 5, 7, "socket/web/a", 0x40000019, 7)]), 1),
+  "most-registrations": frame(14, list(Array.from({ length: 256 }, () => registration(0, 1, 1, "k", 1, 1))), 1),
+  "no-registration": frame(15, list([])),
   "longest-key": frame(3, key("k".repeat(255))),
   "unknown-type": frame(99, u8(1, 2, 3)),
 };

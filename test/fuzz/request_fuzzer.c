@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../native/keeper/registration.h"
 #include "../../native/keeper/request.h"
 
 static struct start start, again; /* far too large for a stack */
@@ -79,11 +80,26 @@ static void check_kept_start(struct bytes kept, size_t frame_fds)
 	check(again.path == start.path && again.directory == start.directory);
 }
 
+/* They are decoded again, one by one, when they are performed. */
+static void check_registrations(const struct request *request, size_t frame_fds, struct bytes payload)
+{
+	check_within(request->registrations.at, request->registrations.length, payload);
+	check(request->registration_count >= 1 && request->registration_count <= REGISTRATIONS_MAX);
+	struct reader r = reader_over(request->registrations);
+	for (size_t i = 0; i < request->registration_count; i++) {
+		struct registration registration = registration_decode(&r, frame_fds);
+		check(registration.process < frame_fds && registration.epoll >= 0 && registration.number >= 0);
+		check_key(registration.held_key, payload);
+	}
+	check(reader_done(&r));
+}
+
 static void check_request(const struct request *request, size_t frame_fds, struct bytes payload)
 {
 	check_key(request->key, payload);
 	check(request->key.length > 0 || request->type == REQUEST_LIST || request->type == REQUEST_ATTACH ||
-	      request->type == REQUEST_HEARTBEAT || request->type == REQUEST_SHUT_DOWN);
+	      request->type == REQUEST_HEARTBEAT || request->type == REQUEST_SHUT_DOWN || request->type == REQUEST_QUIESCE ||
+	      request->type == REQUEST_RESUME);
 	check(request->tag.length <= TAG_MAX && request->table < TABLE_COUNT && request->mode <= ATTACH_SHADOW);
 	check_within(request->tag.at, request->tag.length, payload);
 	check_within(request->start.at, request->start.length, payload);
@@ -92,6 +108,8 @@ static void check_request(const struct request *request, size_t frame_fds, struc
 		check_start(&start, frame_fds, payload);
 		check_kept_start(request->start, frame_fds);
 	}
+	if (request->type == REQUEST_QUIESCE || request->type == REQUEST_RESUME)
+		check_registrations(request, frame_fds, payload);
 	if (request->type == REQUEST_ARM) {
 		struct reader r = reader_over(request->watched);
 		check(reader_has_more(&r));

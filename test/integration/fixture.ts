@@ -35,7 +35,7 @@ function compile(source: string, name: string): string {
   const path = join(compiled, name);
   if (existsSync(path) && statSync(path).mtimeMs > statSync(source).mtimeMs) return path;
   mkdirSync(compiled, { recursive: true });
-  const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-o", path];
+  const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", path];
   execFileSync(process.env.CC ?? "cc", [...flags, source], { stdio: "inherit" });
   return path;
 }

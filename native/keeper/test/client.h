@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../frame.h"
+#include "../registration.h"
 #include "../request.h"
 #include "../system_calls.h"
 
@@ -511,6 +512,38 @@ static inline void write_start(struct writer *w, const struct order *o)
 	writer_u16(w, (uint16_t)o->keep_count);
 	for (size_t i = 0; i < o->keep_count; i++)
 		writer_u16(w, o->keep[i]);
+}
+
+static inline void write_registration(struct writer *w, const struct registration *registration)
+{
+	writer_u16(w, registration->process);
+	writer_u32(w, (uint32_t)registration->epoll);
+	writer_u32(w, (uint32_t)registration->number);
+	writer_key(w, registration->held_key);
+	writer_u16(w, registration->held_index);
+	writer_u32(w, registration->events);
+	writer_u64(w, registration->data);
+}
+
+/* quiesce or resume; writes one errno for each registration. 0, or the error of the whole request. */
+static inline int turn_valve(struct client *c, uint16_t type, int pidfd, const struct registration *registrations, size_t count,
+			     int32_t *errors)
+{
+	struct writer w = payload();
+	writer_u16(&w, (uint16_t)count);
+	for (size_t i = 0; i < count; i++)
+		write_registration(&w, &registrations[i]);
+	struct frame reply = call(c, type, w, &pidfd, 1);
+	int error = frame_error(&reply);
+	if (error == 0) {
+		struct reader r = frame_reader(&reply);
+		CHECK_EQUAL(reader_u16(&r), count);
+		for (size_t i = 0; i < count; i++)
+			errors[i] = reader_i32(&r);
+		CHECK(reader_done(&r));
+	}
+	frame_free(&reply);
+	return error;
 }
 
 static inline int spawn_order(struct client *c, const struct order *o)

@@ -34,6 +34,10 @@ static int decode(uint16_t type, const uint8_t *bytes, size_t length, struct req
 		CHECK(request->key.length <= KEY_MAX && request->tag.length <= TAG_MAX);
 		CHECK(request->key.length == 0 || memchr(request->key.at, 0, request->key.length) == NULL);
 		CHECK(request->key.length == 0 || request->key.at[request->key.length] == 0);
+		struct reader r = reader_over(request->registrations);
+		for (size_t i = 0; i < request->registration_count; i++)
+			CHECK(registration_decode(&r, SAMPLE_FDS).process < SAMPLE_FDS);
+		CHECK(reader_done(&r));
 		if (type == REQUEST_SPAWN || type == REQUEST_ARM) {
 			CHECK(start.argument_count >= 1 && start.arguments[start.argument_count] == NULL);
 			CHECK(start.environment[start.environment_count] == NULL);
@@ -100,6 +104,12 @@ static struct writer sample(uint16_t type)
 	case REQUEST_SHUT_DOWN:
 		writer_u8(&w, 3);
 		break;
+	case REQUEST_QUIESCE:
+	case REQUEST_RESUME:
+		writer_u16(&w, 2);
+		write_registration(&w, &(struct registration){SAMPLE_FDS - 1, 5, 7, text("socket/web/a"), 0, 0x19, UINT64_MAX});
+		write_registration(&w, &(struct registration){0, 9, 9, text("k"), 65535, 0x90000019, 3});
+		break;
 	default:
 		writer_key(&w, text("key"));
 	}
@@ -110,7 +120,7 @@ static struct writer sample(uint16_t type)
 static void right_frames_are_decoded(void)
 {
 	struct request request;
-	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_SHUT_DOWN; type++) {
+	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_RESUME; type++) {
 		struct writer w = sample(type);
 		CHECK_EQUAL(decode(type, w.bytes, w.at, &request), 0);
 		CHECK_EQUAL(request.type, type);
@@ -137,7 +147,7 @@ static void right_frames_are_decoded(void)
 static void cut_and_longer_frames_are_refused(void)
 {
 	struct request request;
-	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_SHUT_DOWN; type++) {
+	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_RESUME; type++) {
 		struct writer w = sample(type);
 		for (size_t length = 0; length < w.at; length++)
 			CHECK_EQUAL(decode(type, w.bytes, length, &request), EBADMSG);
@@ -145,7 +155,7 @@ static void cut_and_longer_frames_are_refused(void)
 		CHECK_EQUAL(decode(type, w.bytes, w.at, &request), EBADMSG);
 	}
 	CHECK_EQUAL(decode(0, NULL, 0, &request), EPROTO);
-	CHECK_EQUAL(decode(14, NULL, 0, &request), EPROTO);
+	CHECK_EQUAL(decode(16, NULL, 0, &request), EPROTO);
 	CHECK_EQUAL(decode(65535, (const uint8_t *)"x", 1, &request), EPROTO);
 }
 
@@ -190,6 +200,39 @@ static void bounds_are_kept(void)
 	CHECK_EQUAL(decode_order(&bad), 0);
 }
 
+static int decode_registrations(size_t count, size_t written, const struct registration *registration)
+{
+	struct request request;
+	struct writer w = payload();
+	writer_u16(&w, (uint16_t)count);
+	for (size_t i = 0; i < written; i++)
+		write_registration(&w, registration);
+	int error = decode(REQUEST_QUIESCE, w.bytes, w.at, &request);
+	CHECK(error != 0 || (request.registration_count == count && request.registrations.length == w.at - 2));
+	return error;
+}
+
+static void registrations_are_bounded(void)
+{
+	struct registration r = {0, 5, 7, text("k"), 0, 0x19, 1};
+	CHECK_EQUAL(decode_registrations(1, 1, &r), 0);
+	CHECK_EQUAL(decode_registrations(256, 256, &r), 0);
+	CHECK_EQUAL(decode_registrations(257, 257, &r), EBADMSG);
+	CHECK_EQUAL(decode_registrations(0, 0, &r), EBADMSG);
+	CHECK_EQUAL(decode_registrations(2, 1, &r), EBADMSG);
+	r.process = SAMPLE_FDS; /* the frame has no such descriptor */
+	CHECK_EQUAL(decode_registrations(1, 1, &r), EBADMSG);
+	r.process = 0;
+	r.number = -1;
+	CHECK_EQUAL(decode_registrations(1, 1, &r), EBADMSG);
+	r.number = 7;
+	r.epoll = -1;
+	CHECK_EQUAL(decode_registrations(1, 1, &r), EBADMSG);
+	r.epoll = 5;
+	r.held_key = text("");
+	CHECK_EQUAL(decode_registrations(1, 1, &r), EBADMSG);
+}
+
 static void text_ends_at_its_nul_and_nowhere_before(void)
 {
 	struct request request;
@@ -202,12 +245,12 @@ static void changed_frames_do_no_harm(void)
 {
 	struct request request;
 	for (int round = 0; round < ROUNDS; round++) {
-		uint16_t type = (uint16_t)(1 + random_number() % 13);
+		uint16_t type = (uint16_t)(1 + random_number() % REQUEST_RESUME);
 		struct writer w = sample(type);
 		for (uint32_t changes = 1 + random_number() % 4; changes != 0; changes--)
 			w.bytes[random_number() % w.at] = (uint8_t)random_number();
 		decode(type, w.bytes, w.at - random_number() % 2, &request);
-		decode((uint16_t)(random_number() % 16), w.bytes, w.at, &request);
+		decode((uint16_t)(random_number() % (REQUEST_RESUME + 3)), w.bytes, w.at, &request);
 	}
 }
 
@@ -219,7 +262,7 @@ static void noise_does_no_harm(void)
 		size_t length = random_number() % sizeof noise;
 		for (size_t i = 0; i < length; i++)
 			noise[i] = random_number() % 3 == 0 ? (uint8_t)random_number() : (uint8_t)(random_number() % 4);
-		decode((uint16_t)(random_number() % 16), noise, length, &request);
+		decode((uint16_t)(random_number() % (REQUEST_RESUME + 3)), noise, length, &request);
 	}
 }
 
@@ -244,6 +287,7 @@ int main(int argc, char **argv)
 	right_frames_are_decoded();
 	cut_and_longer_frames_are_refused();
 	bounds_are_kept();
+	registrations_are_bounded();
 	text_ends_at_its_nul_and_nowhere_before();
 	a_writer_stops_at_its_end();
 	changed_frames_do_no_harm();

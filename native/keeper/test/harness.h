@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -141,6 +142,31 @@ static inline void worker_accept(void)
 	_exit(connection >= 0 && write(connection, "hi", 2) == 2 ? 0 : 1);
 }
 
+/*
+ * Waits in an epoll set for what it was given as descriptor 3, and answers each connection with its name, a byte:
+ * EVENTS (hex) SOCKET-NUMBER EPOLL-NUMBER NAME. Tells on stdout when it waits.
+ */
+static inline void worker_epoll(char **arguments)
+{
+	struct epoll_event event = {.events = (uint32_t)strtoul(arguments[0], NULL, 16), .data = {.u64 = UINT64_C(0xfedcba9876543210)}};
+	int number = atoi(arguments[1]), set = atoi(arguments[2]), made = epoll_create1(0);
+	uint32_t events = event.events;
+	if (dup2(3, number) < 0 || dup2(made, set) < 0 || fcntl(number, F_SETFL, O_NONBLOCK) != 0 ||
+	    epoll_ctl(set, EPOLL_CTL_ADD, number, &event) != 0 || write(1, "w", 1) != 1)
+		_exit(97);
+	while (epoll_wait(set, &event, 1, -1) == 1) {
+		if (event.data.u64 != UINT64_C(0xfedcba9876543210))
+			_exit(96);
+		for (int connection; (connection = accept(number, NULL, NULL)) >= 0; close(connection))
+			if (write(connection, arguments[3], 1) != 1)
+				_exit(95);
+		event.events = events;
+		if ((events & EPOLLONESHOT) != 0 && epoll_ctl(set, EPOLL_CTL_MOD, number, &event) != 0)
+			_exit(94);
+	}
+	_exit(93);
+}
+
 /* Leaves a grandchild behind that tells its pid on stdout and ends when its stdin does. */
 static inline void worker_fork_away(void)
 {
@@ -165,6 +191,8 @@ static inline _Noreturn void worker(char **arguments)
 		worker_report();
 	if (strcmp(mode, "accept") == 0)
 		worker_accept();
+	if (strcmp(mode, "epoll") == 0)
+		worker_epoll(arguments + 1);
 	if (strcmp(mode, "fork-away") == 0)
 		worker_fork_away();
 	if (strcmp(mode, "ignore-term") == 0)

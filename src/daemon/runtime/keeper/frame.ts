@@ -21,6 +21,8 @@ export const RequestType = {
   acknowledge: 11,
   heartbeat: 12,
   shutDown: 13,
+  quiesce: 14,
+  resume: 15,
 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;

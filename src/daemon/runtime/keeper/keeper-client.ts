@@ -20,10 +20,13 @@ import {
   decodeHeld,
   decodeHello,
   decodeListedChild,
+  decodeResults,
+  encodeRegistrations,
   encodeStart,
   type HeldRecord,
   type Hello,
   type ListedChild,
+  type RegistrationRecord,
   type StartRequest,
 } from "./records.js";
 
@@ -162,8 +165,30 @@ export class KeeperClient {
     await this.#ask("shutDown", new ByteWriter().u8(exitCode).bytes());
   }
 
+  /**
+   * Closes the valve of these registrations (1 to 256); `processes` are the pidfds that they name (at most 253). Resolves with one errno for each, 0 where it is
+   * done. KeeperError ENOENT: one of the sockets is not held; nothing was done.
+   */
+  quiesce(registrations: readonly RegistrationRecord[], processes: readonly Fd[]): Promise<number[]> {
+    return this.#turnValve("quiesce", registrations, processes);
+  }
+
+  /** Opens it again; otherwise as `quiesce`. */
+  resume(registrations: readonly RegistrationRecord[], processes: readonly Fd[]): Promise<number[]> {
+    return this.#turnValve("resume", registrations, processes);
+  }
+
   close(): void {
     this.#channel.close();
+  }
+
+  async #turnValve(
+    name: "quiesce" | "resume",
+    registrations: readonly RegistrationRecord[],
+    processes: readonly Fd[],
+  ): Promise<number[]> {
+    const { payload } = await this.#ask(name, encodeRegistrations(registrations), processes);
+    return decodeResults(new ByteReader(payload));
   }
 
   async #list<T>(table: TableName, decode: (reader: ByteReader) => T & { readonly key: string }): Promise<T[]> {

@@ -37,6 +37,18 @@ export interface ArmRecord {
   readonly kept: number;
 }
 
+/** One registration of a held socket in an epoll set of another process; docs/protocol.md, `registrations`. */
+export interface RegistrationRecord {
+  /** The index of the process's pidfd in the frame. */
+  readonly process: number;
+  readonly epollFd: number;
+  readonly fd: number;
+  readonly key: string;
+  readonly index: number;
+  readonly events: number;
+  readonly data: bigint;
+}
+
 /** The keeper's answer to `attach`. */
 export interface Hello {
   readonly version: number;
@@ -123,6 +135,21 @@ export function encodeStart(start: StartRequest): Buffer {
   writer.u16(start.keep.length);
   for (const index of start.keep) writer.u16(index);
   return writer.bytes();
+}
+
+export function encodeRegistrations(registrations: readonly RegistrationRecord[]): Buffer {
+  const writer = new ByteWriter().u16(registrations.length);
+  for (const { process, epollFd, fd, key, index, events, data } of registrations) {
+    writer.u16(process).u32(epollFd).u32(fd).key(key).u16(index).u32(events).u64(data);
+  }
+  return writer.bytes();
+}
+
+/** One errno for each registration, 0 where it is done. */
+export function decodeResults(reader: ByteReader): number[] {
+  const errnos = Array.from({ length: reader.u16() }, () => reader.i32());
+  reader.end();
+  return errnos;
 }
 
 const STATES = ["", "starting", "running", "exited", "failed"] as const;

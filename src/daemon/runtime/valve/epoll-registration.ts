@@ -1,0 +1,45 @@
+/**
+ * One registration of a shared socket in an epoll set of a worker's process, as the program made it.
+ *
+ * Plain data: it is stored in the service's note before its valve is closed, so that whatever supervisor comes next can open it again.
+ */
+export interface EpollRegistration {
+  readonly pid: number;
+  /** Since boot, in clock ticks, decimal; with `pid` it names one process for as long as the machine runs. */
+  readonly startTicks: string;
+  /** The number of the epoll descriptor in that process. */
+  readonly epollFd: number;
+  /** The number under which the socket is registered. */
+  readonly fd: number;
+  readonly events: number;
+  /** The program's own 64 bits, 16 hexadecimal digits. */
+  readonly data: string;
+  /** Which held descriptor it is: an entry of the keeper and the index in it. */
+  readonly socket: { readonly key: string; readonly index: number };
+}
+
+/** EPOLLERR and EPOLLHUP, which the kernel adds to whatever is asked for, and the bits that say how an event is told, not which. */
+const ALWAYS_AND_MANNER = 0x8 | 0x10 | 0xf0000000;
+
+/** Without an event that a connection or a datagram makes: a closed valve, or a one-shot that the program will arm again itself. */
+export function isIdle({ events }: Pick<EpollRegistration, "events">): boolean {
+  return (events & ~ALWAYS_AND_MANNER) === 0;
+}
+
+/** The same place in the same epoll set, whatever its events are. */
+export function samePlace(a: EpollRegistration, b: EpollRegistration): boolean {
+  return a.pid === b.pid && a.startTicks === b.startTicks && a.epollFd === b.epollFd && a.fd === b.fd;
+}
+
+/**
+ * What to note when a later look has found `seen`: new registrations are added, one that the program has armed again replaces what was noted of it, and
+ * one that is idle by now keeps the events that were noted, because those are what `resume` gives back.
+ */
+export function noteAlso(
+  noted: readonly EpollRegistration[],
+  seen: readonly EpollRegistration[],
+): readonly EpollRegistration[] {
+  const kept = noted.filter((old) => !seen.some((now) => samePlace(old, now) && !isIdle(now)));
+  const added = seen.filter((now) => !kept.some((old) => samePlace(old, now)));
+  return [...kept, ...added];
+}
