@@ -63,10 +63,7 @@ export {
 export {
   attachReuseportFilter,
   getSocketOption,
-  getSocketOption,
   type SocketOptionName,
-  type SocketOptionName,
-  setSocketOption,
   setSocketOption,
 } from "./socket-option.js";
 export { UnixDatagram } from "./unix-datagram.js";

@@ -14,21 +14,20 @@ export type Valve =
   /** `why`: for the operator, why there is no better one. */
   | { readonly kind: "signal"; readonly why: string };
 
-/** One socket in one epoll set of one process, as /proc shows it; all that is needed to take it out and to put it back. */
+/** One socket in one epoll set of one process of a worker, as the program registered it; all that is needed to take it out and to put it back. */
 export interface EpollRegistration {
   readonly pid: number;
-  /** Clock ticks since boot, field 22 of /proc/PID/stat: a pid alone may be another process by now. */
-  readonly startTicks: number;
-  /** Number of the epoll descriptor in that process. */
+  /** Since boot, in clock ticks, decimal; with `pid` it names one process for as long as the machine runs. */
+  readonly startTicks: string;
+  /** The number of the epoll descriptor in that process. */
   readonly epollFd: number;
-  /** Number that the socket is registered under. */
+  /** The number under which the socket is registered. */
   readonly fd: number;
-  /** EPOLL* of epoll_ctl(2). */
   readonly events: number;
-  /** The 64 bits that the program has with it, in hexadecimal. */
+  /** The program's own 64 bits, 16 hexadecimal digits. */
   readonly data: string;
-  /** The keeper's key of the socket. */
-  readonly key: string;
+  /** Which held descriptor it is: an entry of the keeper and the index in it. */
+  readonly socket: { readonly key: string; readonly index: number };
 }
 
 export interface Drain {

@@ -1,23 +1,6 @@
-/**
- * One registration of a shared socket in an epoll set of a worker's process, as the program made it.
- *
- * Plain data: it is stored in the service's note before its valve is closed, so that whatever supervisor comes next can open it again.
- */
-export interface EpollRegistration {
-  readonly pid: number;
-  /** Since boot, in clock ticks, decimal; with `pid` it names one process for as long as the machine runs. */
-  readonly startTicks: string;
-  /** The number of the epoll descriptor in that process. */
-  readonly epollFd: number;
-  /** The number under which the socket is registered. */
-  readonly fd: number;
-  readonly events: number;
-  /** The program's own 64 bits, 16 hexadecimal digits. */
-  readonly data: string;
-  /** Which held descriptor it is: an entry of the keeper and the index in it. */
-  readonly socket: { readonly key: string; readonly index: number };
-}
+import type { EpollRegistration } from "../../lifecycle/drain.js";
 
+export type { EpollRegistration };
 /** EPOLLERR and EPOLLHUP, which the kernel adds to whatever is asked for, and the bits that say how an event is told, not which. */
 const ALWAYS_AND_MANNER = 0x8 | 0x10 | 0xf0000000;
 
