@@ -17,13 +17,20 @@
 /* What a changed registration keeps of its events: how it is told, not of what. The kernel's EP_PRIVATE_BITS without EPOLLEXCLUSIVE. */
 #define MANNER ((uint32_t)EPOLLET | (uint32_t)EPOLLONESHOT | (uint32_t)EPOLLWAKEUP)
 
+enum { BATCH = 64 }; /* registrations for one helper: it costs the more, the more descriptors we have */
+
 struct turn {
-	bool open;
-	int epoll, socket; /* in our table */
+	int epoll, socket; /* as the helper finds them; it moves what is in its way */
 	int number;        /* where the socket has to stand */
 	uint32_t events;
 	uint64_t data;
 	int error;         /* the result */
+};
+
+struct batch {
+	bool open;
+	size_t count;
+	struct turn turns[BATCH];
 };
 
 /*
@@ -42,27 +49,42 @@ static int replace(const struct turn *turn, struct epoll_event *event)
 	return error;
 }
 
-static int change(const struct turn *turn)
+static int change(const struct turn *turn, bool open)
 {
 	struct epoll_event event = {.events = turn->events, .data = {.u64 = turn->data}};
 	bool exclusive = (turn->events & (uint32_t)EPOLLEXCLUSIVE) != 0;
-	if (!turn->open)
+	if (!open)
 		event.events = exclusive ? 0 : turn->events & MANNER;
 	if (exclusive)
 		return replace(turn, &event);
 	return epoll_ctl(turn->epoll, EPOLL_CTL_MOD, turn->number, &event) == 0 ? 0 : errno;
 }
 
-static int put_in_place(struct turn *turn)
+/* What stands at that number and is still needed for turns from `from` on goes elsewhere. */
+static int clear_number(struct batch *batch, size_t from, int number)
 {
-	int result;
-	if (turn->epoll == turn->number) {
-		turn->epoll = fcntl(turn->epoll, F_DUPFD_CLOEXEC, 0);
-		if (turn->epoll < 0)
-			return errno;
+	int elsewhere = -1;
+	for (size_t i = from; i < batch->count; i++) {
+		int *const needed[] = {&batch->turns[i].epoll, &batch->turns[i].socket};
+		for (size_t j = 0; j < 2; j++) {
+			if (*needed[j] != number)
+				continue;
+			if (elsewhere < 0)
+				elsewhere = fcntl(number, F_DUPFD_CLOEXEC, 0);
+			if (elsewhere < 0)
+				return errno;
+			*needed[j] = elsewhere;
+		}
 	}
-	if (turn->socket == turn->number)
-		return 0;
+	return 0;
+}
+
+static int put_in_place(struct batch *batch, size_t index)
+{
+	const struct turn *turn = &batch->turns[index];
+	int result = clear_number(batch, index, turn->number);
+	if (result != 0)
+		return result;
 	do
 		result = dup2(turn->socket, turn->number);
 	while (result < 0 && (errno == EINTR || errno == EBUSY));
@@ -73,27 +95,31 @@ static int put_in_place(struct turn *turn)
 
 static int helper(void *argument)
 {
-	struct turn *turn = argument;
-	turn->error = put_in_place(turn);
-	if (turn->error == 0)
-		turn->error = change(turn);
-	_exit(0);
+	struct batch *batch = argument;
+	for (size_t i = 0; i < batch->count; i++) {
+		struct turn *turn = &batch->turns[i];
+		if (turn->error != ECANCELED)
+			continue; /* its epoll descriptor could not be had */
+		int error = put_in_place(batch, i);
+		turn->error = error != 0 ? error : change(turn, batch->open);
+	}
+	return 0;
 }
 
 /*
- * The helper shares our memory and not our descriptors, and we go on when it has ended: so its result is a field, and there is
+ * The helper shares our memory and not our descriptors, and we go on when it has ended: so its results are fields, and there is
  * nothing to watch. Without an exit signal it is invisible to every wait but ours.
  */
-static int run_helper(struct turn *turn)
+static void run_helper(struct batch *batch)
 {
 	static _Alignas(16) uint8_t stack[65536];
-	turn->error = ECANCELED; /* should somebody kill it */
-	pid_t pid = clone(helper, stack + sizeof stack, CLONE_VM | CLONE_VFORK, turn);
-	if (pid < 0)
-		return errno;
-	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
+	pid_t pid = clone(helper, stack + sizeof stack, CLONE_VM | CLONE_VFORK, batch);
+	int error = errno;
+	for (size_t i = 0; pid < 0 && i < batch->count; i++)
+		if (batch->turns[i].error == ECANCELED)
+			batch->turns[i].error = error;
+	while (pid >= 0 && waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
 		continue;
-	return turn->error;
 }
 
 /* 0 or errno: ESRCH (the process has ended), EPERM, EBADF (it has no such descriptor), EMFILE. */
@@ -105,6 +131,7 @@ static int fetch(const struct keeper *k, int pidfd, int number, int *fd)
 	if (*fd < k->reserved_from)
 		return 0;
 	close(*fd);
+	*fd = -1;
 	return EMFILE;
 }
 
@@ -114,22 +141,25 @@ static int held_fd_of(struct keeper *k, const struct registration *registration)
 	return held == NULL || registration->held_index >= held->count ? -1 : held->fds[registration->held_index].fd;
 }
 
-static int perform(struct keeper *k, const struct registration *registration, int pidfd, bool open)
+/* Performs as many of what is left to read as one helper does. */
+static void perform(struct keeper *k, struct batch *batch, struct reader *r, const struct descriptors *descriptors)
 {
-	struct turn turn = {
-		.open = open,
-		.socket = held_fd_of(k, registration),
-		.number = registration->number,
-		.events = registration->events,
-		.data = registration->data,
-	};
-	int epoll, error = fetch(k, pidfd, registration->epoll, &epoll);
-	if (error != 0)
-		return error;
-	turn.epoll = epoll;
-	error = run_helper(&turn);
-	close(epoll);
-	return error;
+	int epolls[BATCH];
+	for (size_t i = 0; i < batch->count; i++) {
+		struct registration registration = registration_decode(r, descriptors->count);
+		struct turn *turn = &batch->turns[i];
+		int error = fetch(k, descriptors->numbers[registration.process], registration.epoll, &epolls[i]);
+		turn->error = error != 0 ? error : ECANCELED; /* should somebody kill the helper */
+		turn->epoll = epolls[i];
+		turn->socket = held_fd_of(k, &registration);
+		turn->number = registration.number;
+		turn->events = registration.events;
+		turn->data = registration.data;
+	}
+	run_helper(batch);
+	for (size_t i = 0; i < batch->count; i++)
+		if (epolls[i] >= 0)
+			close(epolls[i]);
 }
 
 int valve_request(struct keeper *k, const struct request *request, const struct descriptors *descriptors, struct writer *body)
@@ -142,10 +172,12 @@ int valve_request(struct keeper *k, const struct request *request, const struct 
 	}
 	r = reader_over(request->registrations);
 	writer_u16(body, (uint16_t)request->registration_count);
-	for (size_t i = 0; i < request->registration_count; i++) {
-		struct registration registration = registration_decode(&r, descriptors->count);
-		int pidfd = descriptors->numbers[registration.process];
-		writer_i32(body, perform(k, &registration, pidfd, request->type == REQUEST_RESUME));
+	for (size_t left = request->registration_count; left != 0;) {
+		struct batch batch = {.open = request->type == REQUEST_RESUME, .count = left < BATCH ? left : BATCH};
+		perform(k, &batch, &r, descriptors);
+		for (size_t i = 0; i < batch.count; i++)
+			writer_i32(body, batch.turns[i].error);
+		left -= batch.count;
 	}
 	return 0;
 }

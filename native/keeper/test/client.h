@@ -526,14 +526,14 @@ static inline void write_registration(struct writer *w, const struct registratio
 }
 
 /* quiesce or resume; writes one errno for each registration. 0, or the error of the whole request. */
-static inline int turn_valve(struct client *c, uint16_t type, int pidfd, const struct registration *registrations, size_t count,
-			     int32_t *errors)
+static inline int turn_valves(struct client *c, uint16_t type, const int *pidfds, size_t pidfd_count,
+			      const struct registration *registrations, size_t count, int32_t *errors)
 {
 	struct writer w = payload();
 	writer_u16(&w, (uint16_t)count);
 	for (size_t i = 0; i < count; i++)
 		write_registration(&w, &registrations[i]);
-	struct frame reply = call(c, type, w, &pidfd, 1);
+	struct frame reply = call(c, type, w, pidfds, pidfd_count);
 	int error = frame_error(&reply);
 	if (error == 0) {
 		struct reader r = frame_reader(&reply);
@@ -544,6 +544,12 @@ static inline int turn_valve(struct client *c, uint16_t type, int pidfd, const s
 	}
 	frame_free(&reply);
 	return error;
+}
+
+static inline int turn_valve(struct client *c, uint16_t type, int pidfd, const struct registration *registrations, size_t count,
+			     int32_t *errors)
+{
+	return turn_valves(c, type, &pidfd, 1, registrations, count, errors);
 }
 
 static inline int spawn_order(struct client *c, const struct order *o)

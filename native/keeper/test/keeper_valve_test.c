@@ -7,6 +7,11 @@
 #include "harness.h"
 
 enum { SOCKET_NUMBER = 40, EPOLL_NUMBER = 41, KNOCKS = 60 };
+#ifdef SYS_epoll_wait
+#define EPOLL_WAIT SYS_epoll_wait
+#else
+#define EPOLL_WAIT SYS_epoll_pwait
+#endif
 #define DATA UINT64_C(0xfedcba9876543210)
 
 struct listener {
@@ -123,6 +128,22 @@ static uint32_t events_of(const struct waiting *w)
 	return events;
 }
 
+/* Until it has served all that it was woken for and waits again: what it was woken for it may still accept. */
+static void wait_until_it_waits(const struct waiting *w)
+{
+	const uint32_t armed = w->registration.events | EPOLLERR | EPOLLHUP;
+	long call = -1;
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/syscall", (int)w->pid);
+	while ((call != SYS_epoll_pwait && call != EPOLL_WAIT) || events_of(w) != armed) {
+		FILE *file = fopen(path, "re");
+		CHECK(file != NULL);
+		if (fscanf(file, "%ld", &call) != 1)
+			call = -1; /* running */
+		fclose(file);
+	}
+}
+
 /* ERR and HUP are always told. */
 static const uint32_t kinds[][2] = {
 	/* asked for, and what is left of it while the valve is closed */
@@ -148,6 +169,7 @@ static void turn_for_all_kinds(struct client *c, struct listener l)
 		for (int i = 0; i < KNOCKS; i++)
 			CHECK_EQUAL(answer(knock(&l)), 'b');
 		/* Nobody is there for these until one is opened again. */
+		wait_until_it_waits(&b);
 		CHECK_EQUAL(turn_one(c, REQUEST_QUIESCE, &b), 0);
 		for (size_t i = 0; i < 8; i++)
 			queued[i] = knock(&l);
@@ -157,8 +179,7 @@ static void turn_for_all_kinds(struct client *c, struct listener l)
 		CHECK_EQUAL(turn_one(c, REQUEST_RESUME, &a), 0);
 		for (int i = 0; i < 8; i++)
 			CHECK_EQUAL(answer(knock(&l)), 'a');
-		while (events_of(&a) != (kinds[kind][0] | always))
-			continue; /* a one-shot is armed again after the answer */
+		wait_until_it_waits(&a); /* with the events and the data that it had */
 		CHECK_EQUAL(turn_one(c, REQUEST_RESUME, &b), 0);
 		end_worker(c, &a);
 		CHECK_EQUAL(answer(knock(&l)), 'b');
@@ -179,6 +200,46 @@ static void workers_on_unix(struct client *c)
 {
 	attach(c);
 	turn_for_all_kinds(c, unix_stream());
+}
+
+/*
+ * Many workers in one request, each with another number for the same socket: some of those are what the helper has the socket or
+ * the epoll descriptors of the next ones at.
+ */
+static void many_workers_are_turned_at_once(struct client *c)
+{
+	enum { WORKERS = 24, ROUNDS = 4 };
+	static struct waiting w[WORKERS];
+	struct registration r[WORKERS * ROUNDS];
+	int32_t errors[WORKERS * ROUNDS];
+	int pidfds[WORKERS];
+	char name[4];
+	struct listener l = tcp();
+	attach(c);
+	CHECK_EQUAL(hold(c, "socket", text(""), false, &l.fd, 1), 0);
+	for (int i = 0; i < WORKERS; i++) {
+		snprintf(name, sizeof name, "%c", 'a' + i);
+		w[i] = wait_in_epoll(c, name, EPOLLIN | (i % 3 == 0 ? EPOLLEXCLUSIVE : 0), 4 + (i * 7) % WORKERS, 60);
+		pidfds[i] = w[i].pidfd;
+	}
+	for (size_t i = 0; i < WORKERS * ROUNDS; i++) {
+		r[i] = w[i % WORKERS].registration;
+		r[i].process = (uint16_t)(i % WORKERS);
+	}
+	r[WORKERS].epoll = 61; /* one of them is not there */
+	CHECK_EQUAL(turn_valves(c, REQUEST_QUIESCE, pidfds, WORKERS, r, WORKERS * ROUNDS, errors), 0);
+	for (int i = 0; i < WORKERS * ROUNDS; i++)
+		CHECK_EQUAL(errors[i], i == WORKERS ? EBADF : 0);
+	for (int i = 0; i < WORKERS; i++)
+		CHECK_EQUAL(events_of(&w[i]), EPOLLERR | EPOLLHUP);
+	CHECK_EQUAL(turn_valves(c, REQUEST_RESUME, pidfds, WORKERS, r, WORKERS, errors), 0);
+	for (int i = 0; i < WORKERS; i++)
+		CHECK_EQUAL(events_of(&w[i]), w[i].registration.events | EPOLLERR | EPOLLHUP);
+	for (int i = 0; i < WORKERS; i++)
+		end_worker(c, &w[i]);
+	close(l.fd);
+	CHECK_EQUAL(release(c, "socket"), 0);
+	end_scenario(c);
 }
 
 /* Whatever the keeper has at the numbers that the worker uses: the socket, the epoll descriptor, its own channel. */
@@ -350,6 +411,7 @@ static const struct scenario scenarios[] = {
 	{.name = "workers of an unprivileged keeper are turned off and on", .run = workers_on_tcp, .unprivileged = true},
 	{.name = "a keeper that is PID 1 turns them as well", .run = workers_on_unix, .pid_1 = true},
 	{.name = "numbers of the worker do not meet the keeper's", .run = numbers_of_the_worker_do_not_meet_the_keepers},
+	{.name = "many workers are turned at once", .run = many_workers_are_turned_at_once},
 	{.name = "each registration has its own answer", .run = each_registration_has_its_own_answer},
 	{.name = "nothing is made that is not there", .run = nothing_is_made_that_is_not_there},
 	{.name = "exits in between are told", .run = exits_in_between_are_told},

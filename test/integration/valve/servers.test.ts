@@ -3,12 +3,14 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { noteAlso } from "../../../src/daemon/runtime/valve/epoll-registration.js";
 import { valveWords } from "../../../src/daemon/runtime/valve/valve-words.js";
-import { ValveScene, type Waiting, type WorkerOptions } from "./valve-scene.js";
+import { ValveScene, type Waiting, type WorkerOptions, waitsAgain } from "./valve-scene.js";
 
 /** A server that is installed, in a folder of its own; each answers with the pid of the process that served. */
 interface Server {
   readonly executable: string;
   readonly debianPackage: string;
+  /** Bits that its registrations are known to have. */
+  readonly events: number;
   readonly start: (
     folder: string,
     port: number,
@@ -43,6 +45,7 @@ const servers: Readonly<Record<string, Server>> = {
   "nginx (two processes, exclusive registrations)": {
     executable: "/usr/sbin/nginx",
     debianPackage: "nginx-light",
+    events: 0x10000001,
     start(folder, port) {
       mkdirSync(join(folder, "temp"));
       writeFileSync(join(folder, "nginx.conf"), nginxConf(port));
@@ -53,6 +56,7 @@ const servers: Readonly<Record<string, Server>> = {
   "gunicorn with threads (two processes)": {
     executable: "/usr/bin/gunicorn",
     debianPackage: "gunicorn",
+    events: 0x1,
     start: (folder) => ({
       argv: gunicorn(folder, "--threads", "4"),
       worker: { processes: 3, waits: 2, directory: folder, env: ["LISTEN_FDS=1"] },
@@ -66,6 +70,7 @@ afterEach(() => scene?.close());
 const askAll = (count: number) => scene!.askMany(count, "http");
 
 async function close(worker: Waiting) {
+  await waitsAgain(worker);
   const { registrations } = await scene!.find(worker);
   for (const { outcome } of await scene!.quiesce(registrations)) expect(outcome).toBe("done");
   const again = await scene!.rearmed(worker);
@@ -73,7 +78,7 @@ async function close(worker: Waiting) {
   return noteAlso(registrations, again);
 }
 
-describe.each(Object.entries(servers))("%s", (_name, { executable, debianPackage, start }) => {
+describe.each(Object.entries(servers))("%s", (_name, { executable, debianPackage, events, start }) => {
   const missing = !existsSync(executable);
   if (missing) console.warn(`SKIPPED: this needs the Debian package ${debianPackage}`);
 
@@ -87,6 +92,7 @@ describe.each(Object.entries(servers))("%s", (_name, { executable, debianPackage
     const successor = await worker("successor");
     expect(valveWords(await scene.find(old))).toBe("epoll");
     const before = (await scene.find(old)).registrations;
+    for (const registration of before) expect(registration.events & events).toBe(events);
 
     const noted = await close(old);
     for (const pid of await askAll(60)) expect(successor.pids).toContain(pid);

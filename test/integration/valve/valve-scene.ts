@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { createConnection, type NetConnectOpts, type Socket } from "node:net";
 import { join } from "node:path";
@@ -176,6 +176,17 @@ export class ValveScene {
   close(): void {
     this.#connection.destroy();
   }
+}
+
+/** epoll_wait and epoll_pwait(2); futex; and rt_sigsuspend and select of a master process: their numbers in asm/unistd.h. */
+const IDLE_CALLS = process.arch === "x64" ? [232, 281, 441, 202, 130, 23, 270] : [22, 441, 98, 133, 72];
+
+/** Resolves once all threads of the worker wait, which it says nothing about: what it was woken for it may still accept, however its valve is. */
+export async function waitsAgain({ pids }: Waiting): Promise<void> {
+  const calls = (pid: number) =>
+    readdirSync(`/proc/${pid}/task`).map((thread) => readFileSync(`/proc/${pid}/task/${thread}/syscall`, "latin1"));
+  const idle = (call: string) => IDLE_CALLS.includes(Number.parseInt(call, 10));
+  await until("the worker waits again", () => pids.flatMap(calls).every(idle));
 }
 
 /** How many sockets these processes have, each once for each process. */

@@ -6,7 +6,14 @@ import type { TurnResult } from "../../../src/daemon/runtime/valve/turn.js";
 import { valveWords } from "../../../src/daemon/runtime/valve/valve-words.js";
 import { isRunning } from "../census.js";
 import { fixture } from "../fixture.js";
-import { socketCount, type Transport, ValveScene, type Waiting, type WorkerOptions } from "./valve-scene.js";
+import {
+  socketCount,
+  type Transport,
+  ValveScene,
+  type Waiting,
+  type WorkerOptions,
+  waitsAgain,
+} from "./valve-scene.js";
 
 const CONNECTIONS = 60;
 const IN = "1";
@@ -63,6 +70,7 @@ const outcomes = (results: readonly TurnResult[]) => results.map(({ outcome }) =
 
 /** Notes, then closes, until a look finds nothing that is open. */
 async function closeValve(worker: Waiting): Promise<readonly EpollRegistration[]> {
+  await waitsAgain(worker);
   let noted: readonly EpollRegistration[] = (await scene.find(worker)).registrations;
   expect(new Set(outcomes(await scene.quiesce(noted)))).toEqual(new Set(["done"]));
   for (let again = await scene.rearmed(worker); again.length > 0; again = await scene.rearmed(worker)) {
