@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "shut.h"
+
 #include "registration.h"
 
 static void decode_attach(struct reader *r, struct request *request)
@@ -70,6 +72,18 @@ static void decode_registrations(struct reader *r, size_t frame_fds, struct requ
 	request->registrations = (struct bytes){r->bytes + from, r->at - from};
 }
 
+static void decode_connections(struct reader *r, size_t frame_fds, struct request *request)
+{
+	size_t count = reader_u16(r);
+	if (count == 0 || count > CONNECTIONS_MAX)
+		reader_refuse(r);
+	size_t from = r->at;
+	for (size_t i = 0; i < count && !r->failed; i++)
+		(void)connection_decode(r, frame_fds);
+	request->connection_count = count;
+	request->connections = (struct bytes){r->bytes + from, r->at - from};
+}
+
 int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct request *request, struct start *start,
 		   uint32_t *place)
 {
@@ -122,6 +136,9 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 	case REQUEST_QUIESCE:
 	case REQUEST_RESUME:
 		decode_registrations(r, frame_fds, request);
+		break;
+	case REQUEST_SHUT:
+		decode_connections(r, frame_fds, request);
 		break;
 	default:
 		return EPROTO;

@@ -25,6 +25,7 @@ enum request_type {
 	REQUEST_SHUT_DOWN = 13,
 	REQUEST_QUIESCE = 14,
 	REQUEST_RESUME = 15,
+	REQUEST_SHUT = 16,
 };
 
 enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUNT = 3 };
@@ -50,6 +51,8 @@ struct request {
 	struct bytes watched;          /* encoded keys, one after the other; checked, at least one */
 	size_t registration_count;
 	struct bytes registrations;    /* encoded, one after the other; checked, at least one */
+	size_t connection_count;
+	struct bytes connections;      /* the same of those to shut */
 };
 
 /*

@@ -7,6 +7,7 @@
 #include "held.h"
 #include "page.h"
 #include "spawn.h"
+#include "shut.h"
 #include "valve.h"
 
 size_t reply_error_encode(uint8_t *frame, uint32_t id, int error, uint32_t place)
@@ -53,6 +54,8 @@ static int perform(struct keeper *k, const struct request *request, struct reply
 	case REQUEST_QUIESCE:
 	case REQUEST_RESUME:
 		return valve_request(k, request, descriptors, &reply->body);
+	case REQUEST_SHUT:
+		return shut_request(k, request, descriptors, &reply->body);
 	}
 	return EPROTO;
 }

@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fetch_fd.h"
 #include "held.h"
 #include "keeper.h"
 #include "registration.h"
-#include "system_calls.h"
 
 /* What a changed registration keeps of its events: how it is told, not of what. The kernel's EP_PRIVATE_BITS without EPOLLEXCLUSIVE. */
 #define MANNER ((uint32_t)EPOLLET | (uint32_t)EPOLLONESHOT | (uint32_t)EPOLLWAKEUP)
@@ -122,19 +122,6 @@ static void run_helper(struct batch *batch)
 		continue;
 }
 
-/* 0 or errno: ESRCH (the process has ended), EPERM, EBADF (it has no such descriptor), EMFILE. */
-static int fetch(const struct keeper *k, int pidfd, int number, int *fd)
-{
-	*fd = sys_pidfd_getfd(pidfd, number);
-	if (*fd < 0)
-		return errno;
-	if (*fd < k->reserved_from)
-		return 0;
-	close(*fd);
-	*fd = -1;
-	return EMFILE;
-}
-
 static int held_fd_of(struct keeper *k, const struct registration *registration)
 {
 	const struct held *held = held_find(k, registration->held_key);
@@ -148,7 +135,7 @@ static void perform(struct keeper *k, struct batch *batch, struct reader *r, con
 	for (size_t i = 0; i < batch->count; i++) {
 		struct registration registration = registration_decode(r, descriptors->count);
 		struct turn *turn = &batch->turns[i];
-		int error = fetch(k, descriptors->numbers[registration.process], registration.epoll, &epolls[i]);
+		int error = fetch_fd(k, descriptors->numbers[registration.process], registration.epoll, &epolls[i]);
 		turn->error = error != 0 ? error : ECANCELED; /* should somebody kill the helper */
 		turn->epoll = epolls[i];
 		turn->socket = held_fd_of(k, &registration);

@@ -6,6 +6,7 @@ import { exitCode, worst } from "./exit-code.js";
 import { Failure } from "./failure.js";
 import { coloured } from "./render/colour.js";
 import { wroteJson } from "./render/json.js";
+import { renderReceipt } from "./render/receipt.js";
 import { printable } from "./render/text.js";
 import { servicesNamed } from "./services-named.js";
 
@@ -104,4 +105,5 @@ function tell(context: CommandContext, { code, outcome, message }: End): void {
   if (context.options.output !== "table") return;
   const took = outcome.durationMs >= 1 ? ` (${formatDuration(outcome.durationMs)})` : "";
   context.out.write(`${line}${coloured(context.out, "dim", took)}\n`);
+  if (outcome.receipt !== undefined) context.out.write(renderReceipt(outcome.receipt));
 }

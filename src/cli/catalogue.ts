@@ -52,6 +52,10 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     summary: "replace the workers of services, the successor first",
     load: async () => (await import("./commands/restart.js")).restart,
   },
+  rollout: {
+    summary: "try a new version on a share of the connections, then go on with it or not",
+    load: async () => (await import("./commands/rollout.js")).rollout,
+  },
   reload: {
     summary: "have services read their own configuration again",
     load: async () => (await import("./commands/reload.js")).reload,

@@ -66,6 +66,11 @@ export class ControlClient {
     }
   }
 
+  /** One service, with what is looked for only when it is asked for by name: the valves of its workers. */
+  service(name: string): Promise<ServiceView> {
+    return this.#get(servicePath(name));
+  }
+
   async services(): Promise<readonly ServiceView[]> {
     return (await this.#get<{ services: readonly ServiceView[] }>("/v1/services")).services;
   }

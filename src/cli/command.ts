@@ -9,6 +9,10 @@ export interface CommandOptions {
   readonly control?: string;
   readonly output: OutputFormat;
   readonly hard?: boolean;
+  /** Percent. */
+  readonly canary?: number;
+  readonly promote?: boolean;
+  readonly abort?: boolean;
   readonly follow?: boolean;
   readonly lines?: number;
   readonly raw?: boolean;

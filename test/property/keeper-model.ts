@@ -89,6 +89,9 @@ export class KeeperModel {
       case "close-valve":
         this.#child(effect.worker).valve = "closed";
         return;
+      case "close-connections":
+        this.#child(effect.worker);
+        return;
       case "open-valve":
         this.#child(effect.worker).valve = "opening";
         return;

@@ -183,6 +183,7 @@ export class SupervisorModel {
         case "answer":
         case "observe":
         case "open-valve":
+        case "close-connections":
         case "steer":
         case "look-into":
           break;

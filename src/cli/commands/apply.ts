@@ -7,6 +7,7 @@ import { plannedBy } from "../planned.js";
 import { coloured } from "../render/colour.js";
 import { renderJson } from "../render/json.js";
 import { renderPlan } from "../render/plan-table.js";
+import { renderReceipt } from "../render/receipt.js";
 import { printable } from "../render/text.js";
 
 const codes: Readonly<Record<ApplyView["result"], number>> = {
@@ -57,6 +58,7 @@ function tell({ out, err, options }: CommandContext, outcome: ApplyView): void {
     if (options.output !== "table") return;
     const took = outcome.result === "done" ? ` (${formatDuration(outcome.durationMs)})` : "";
     out.write(`${printable(outcome.message)}${coloured(out, "dim", took)}\n`);
+    for (const receipt of outcome.receipts) out.write(renderReceipt(receipt));
     return;
   }
   const word = coloured(err, "red", outcome.result.replace("-", " "));

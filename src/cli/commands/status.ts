@@ -22,7 +22,8 @@ export const status: CommandSpec = {
   },
   run: async (context, patterns) => {
     const client = await context.client();
-    const { services, single, missing } = await servicesNamed(context, client, patterns);
+    const { services: named, single, missing } = await servicesNamed(context, client, patterns);
+    const services = await Promise.all(named.map(({ name }) => client.service(name)));
     if (services.length > 0 && !wroteJson(context, services, single)) {
       const [sockets, logs] = await Promise.all([
         client.sockets(),

@@ -57,6 +57,7 @@ function factsOf(service: ServiceView, sockets: readonly SocketView[], now: numb
 }
 
 function renderWorkers(output: Output, workers: readonly WorkerView[], now: number): string {
+  const anyValve = workers.some(({ valve }) => valve !== undefined);
   const anyStatus = workers.some(({ statusText }) => statusText !== undefined);
   return renderTable(
     { ...output, columns: output.columns - 2 },
@@ -67,12 +68,17 @@ function renderWorkers(output: Output, workers: readonly WorkerView[], now: numb
       { title: "PHASE", value: ({ phase }) => phase, colour: ({ phase }) => phaseColour(phase) },
       { title: "ROLE", value: ({ role }) => role },
       { title: "UPTIME", value: (worker) => workerUptime(worker, now), right: true },
+      ...(anyValve ? [{ title: "VALVE", value: valveOf, mayShrink: true }] : []),
       ...(anyStatus
         ? [{ title: "STATUS", value: ({ statusText }: WorkerView) => statusText ?? "", mayShrink: true }]
         : []),
     ],
     workers,
   );
+}
+
+function valveOf({ valve, inFlight }: WorkerView): string {
+  return `${valve ?? ""}${inFlight === undefined ? "" : ` (${inFlight} in flight)`}`;
 }
 
 function indented(text: string): string {

@@ -32,8 +32,9 @@ export function resumeWorker(
       return worker.drain === undefined ? nothing : { effects: [{ type: "open-valve", worker: id }], events: [] };
     case "draining": {
       if (!keeper.child) return { effects: [], events: lost };
-      const type = worker.drain?.valve === undefined ? "find-valve" : "close-valve";
-      return { effects: [{ type, worker: id }], events: [] };
+      if (worker.drain?.valve === undefined) return { effects: [{ type: "find-valve", worker: id }], events: [] };
+      const closing = worker.state.closing ? [{ type: "close-connections", worker: id } as const] : [];
+      return { effects: [{ type: "close-valve", worker: id }, ...closing], events: [] };
     }
     case "stopping":
       if (!keeper.child) return { effects: [], events: lost };

@@ -13,6 +13,9 @@ import type {
   WorkerStep,
 } from "./worker-state.js";
 
+/** So long may a busy kept-alive connection take until it is between two requests. */
+const CLOSING_MS = 2_000;
+
 /** A worker at the moment the keeper is asked to start it. */
 export function spawnWorker(id: number, slot: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   const worker: Worker = { id, slot, state: { phase: "starting", deadline: at + policy.ready.timeoutMs } };
@@ -144,17 +147,38 @@ function drain(worker: Worker, timeoutMs: number, at: Monotonic, policy: WorkerP
 export function retireAgain(
   worker: Worker,
   event: Extract<WorkerEvent, { type: "retire" }>,
-  deadline: Monotonic,
+  now: Extract<WorkerState, { phase: "draining" }>,
   at: Monotonic,
 ): WorkerStep {
   const leaving = asked(worker.reason === "idle" ? { ...worker, reason: "asked" } : worker, event.overlaps);
-  const sooner = Math.min(deadline, at + (event.withinMs ?? Number.POSITIVE_INFINITY));
-  return to(leaving, { phase: "draining", deadline: sooner });
+  const sooner = Math.min(now.deadline, at + (event.withinMs ?? Number.POSITIVE_INFINITY));
+  return to(leaving, { ...now, deadline: sooner });
+}
+
+/**
+ * The time for the drain is over. A client that asks again and again keeps its connection in flight for ever, so each one is closed in a moment between
+ * two requests; what is in the middle of one for longer is cut.
+ */
+export function drainTimeout(
+  worker: Worker,
+  now: Extract<WorkerState, { phase: "draining" }>,
+  at: Monotonic,
+  policy: WorkerPolicy,
+): WorkerStep {
+  const { valve, inFlight } = worker.drain ?? { inFlight: 0 };
+  if (now.closing === true || valve === undefined || inFlight === 0) {
+    return chain(stop(worker, at, policy), (cut) => ({ worker: cut, effects: [], facts: ["drain-timeout"] }));
+  }
+  return to(worker, { phase: "draining", deadline: at + CLOSING_MS, closing: true }, [
+    { type: "close-connections", worker: worker.id },
+  ]);
 }
 
 export function valveFound(worker: Worker, valve: Valve, at: Monotonic, policy: WorkerPolicy): WorkerStep {
-  if (worker.drain === undefined || worker.drain.valve !== undefined) return same(worker);
+  if (worker.drain === undefined) return same(worker);
   const known = { ...worker, drain: { ...worker.drain, valve } };
+  // Its program has added the socket once more: that is to be undone as well.
+  if (worker.drain.valve !== undefined) return same(worker.drain.valve.kind === valve.kind ? known : worker);
   if (valve.kind === "signal") return stop(known, at, policy);
   return { worker: known, effects: [{ type: "close-valve", worker: worker.id }], facts: [] };
 }

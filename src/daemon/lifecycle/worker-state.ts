@@ -37,8 +37,8 @@ export type WorkerState =
   /** `settled`, never after `deadline`: it is ready then if it has not said so before. */
   | { readonly phase: "warming"; readonly deadline: Monotonic; readonly settled?: Monotonic }
   | { readonly phase: "ready" }
-  /** It gets no new connection and finishes those it has; `deadline`: what is in flight then is cut. */
-  | { readonly phase: "draining"; readonly deadline: Monotonic }
+  /** It gets no new connection and finishes those it has; `deadline`: connections are closed one by one then (`closing`), and at the next one what is left is cut. */
+  | { readonly phase: "draining"; readonly deadline: Monotonic; readonly closing?: true }
   | { readonly phase: "stopping"; readonly deadline: Monotonic }
   | { readonly phase: "killing" }
   /** `deadline`: its tree got the stop signal and gets SIGKILL then; without one it has got SIGKILL. */
@@ -86,6 +86,8 @@ export type WorkerEffect =
   | { readonly type: "find-valve"; readonly worker: number }
   /** Close the valve, then look at its connections while it drains, and say `connections` each time that they have changed. */
   | { readonly type: "close-valve"; readonly worker: number }
+  /** While it is looked at: close each of its connections in a moment in which nothing is in flight on it. */
+  | { readonly type: "close-connections"; readonly worker: number }
   /** Undo `close-valve`, and say `reopened`. */
   | { readonly type: "open-valve"; readonly worker: number }
   /** Its process has ended: send this to what is left of its tree, and say `gone` once a look finds nothing. */

@@ -29,6 +29,7 @@ import {
   chain,
   connections,
   counts,
+  drainTimeout,
   exited,
   heardEarly,
   neverRan,
@@ -180,9 +181,9 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "connections":
           return connections(worker, event, at, policy);
         case "retire":
-          return retireAgain(worker, event, now.deadline, at);
+          return retireAgain(worker, event, now, at);
         case "deadline":
-          return at >= now.deadline ? chain(stop(worker, at, policy), cut) : same(worker);
+          return at >= now.deadline ? drainTimeout(worker, now, at, policy) : same(worker);
         case "announced":
         case "started":
         case "start-failed":
@@ -272,11 +273,6 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
     case "gone":
       return same(worker);
   }
-}
-
-/** What was in flight when its time was over is told as well. */
-function cut(worker: Worker): WorkerStep {
-  return { worker, effects: [], facts: ["drain-timeout"] };
 }
 
 /** The earliest time at which `deadline` must be sent; undefined = none. */

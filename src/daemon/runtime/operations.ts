@@ -89,7 +89,7 @@ export function operationsOn(o: OperationsInput): Operations {
   return {
     supervisor: o.supervisor,
     services: () => [...o.services.values()].map((service) => service.view()),
-    service: (name) => o.services.get(name)?.view(),
+    service: (name) => o.services.get(name)?.view(true),
     sockets: () => o.sockets.views((socket) => usersOf(o.services, socket)),
     plan: () => o.applier.plan(),
     apply: async (plan) => {

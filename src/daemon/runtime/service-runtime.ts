@@ -120,8 +120,10 @@ export class ServiceRuntime {
     return workersOf(this.#state).flatMap(({ worker }) => (worker.pid === undefined ? [] : [worker.pid]));
   }
 
-  view(): ServiceView {
+  /** @param detailed with what has to be looked for in /proc */
+  view(detailed = false): ServiceView {
     return serviceView({
+      ...(detailed ? { valveOf: (worker: number) => this.#workers.valveInWords(worker) } : {}),
       config: this.config,
       state: this.#state,
       clock: this.#world.clock,
@@ -329,6 +331,7 @@ export class ServiceRuntime {
       case "find-valve":
       case "close-valve":
       case "open-valve":
+      case "close-connections":
       case "sweep":
       case "acknowledge":
         return this.#workers.perform(effect);

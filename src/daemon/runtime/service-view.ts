@@ -3,6 +3,7 @@ import type { ServicePhase, ServiceView, WorkerView } from "../control/api.js";
 import { nextDeadline, type ServiceState, triggersFree, workersOf } from "../lifecycle/service-state.js";
 import type { Worker } from "../lifecycle/worker.js";
 import type { Clock } from "./clock.js";
+import { wordsOf } from "./drain/valve-finder.js";
 import { failureView, seconds } from "./words.js";
 
 export interface ViewInput {
@@ -13,6 +14,8 @@ export interface ViewInput {
   /** Why its sockets cannot be used. */
   readonly socketProblem: string | undefined;
   readonly logDropped: number;
+  /** What could keep new connections from a ready worker, in words; missing: that is not looked at this time. */
+  readonly valveOf?: (worker: number) => string;
 }
 
 /** The state of a service as the operator sees it. */
@@ -51,8 +54,10 @@ function readiness({ ready }: ServiceConfig, state: ServiceState): string {
   return `${ready.when}: not permitted to see whether it listens, so it settles for ${seconds(ready.settleMs)}`;
 }
 
-function workerView({ config, clock, statusOf }: ViewInput, worker: Worker, role: WorkerView["role"]): WorkerView {
+function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]): WorkerView {
+  const { config, clock, statusOf } = input;
   const statusText = statusOf(worker.id);
+  const valve = valveInWords(input, worker);
   return {
     instance: `${config.name}/${worker.slot}`,
     id: worker.id,
@@ -62,7 +67,16 @@ function workerView({ config, clock, statusOf }: ViewInput, worker: Worker, role
     ...(worker.startedAt === undefined ? {} : { startedAt: clock.wallAt(worker.startedAt).toISOString() }),
     ...(worker.readyAt === undefined ? {} : { readyAt: clock.wallAt(worker.readyAt).toISOString() }),
     ...(statusText === undefined ? {} : { statusText }),
+    ...(valve === undefined ? {} : { valve }),
+    ...(worker.state.phase === "draining" && worker.drain !== undefined ? { inFlight: worker.drain.inFlight } : {}),
   };
+}
+
+/** Of one that retires: what it has; of one that is ready: what it would have. */
+function valveInWords({ config, valveOf }: ViewInput, { id, state, drain }: Worker): string | undefined {
+  if (drain?.valve !== undefined) return wordsOf(drain.valve);
+  if (state.phase !== "ready" || config.sockets.length === 0) return undefined;
+  return config.drain.when === "signal" ? 'signal (drain.when = "signal")' : valveOf?.(id);
 }
 
 function workerPhase({ state }: Worker): WorkerView["phase"] {

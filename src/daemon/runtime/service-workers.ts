@@ -3,6 +3,8 @@ import { type NotifyMessage, NotifySocket } from "../../ancillary/index.js";
 import type { ServiceConfig, SocketConfig } from "../config/config.js";
 import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
+import { wordsOf } from "./drain/valve-finder.js";
+import { WorkerDrains } from "./drain/worker-drains.js";
 import { resolveIdentity } from "./identity.js";
 import { KeeperError } from "./keeper/keeper-client.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
@@ -10,6 +12,7 @@ import { waitsForSocket } from "./listening.js";
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { speaksFor } from "./notify-sender.js";
+import { closeMembers } from "./process-tree.js";
 import type { ServiceSetup } from "./service-setup.js";
 import { decodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
@@ -49,9 +52,22 @@ export interface WorkersInput {
 export class ServiceWorkers {
   readonly #o: WorkersInput;
   readonly #resources = new Map<number, WorkerResources>();
+  readonly #drains: WorkerDrains;
 
   constructor(input: WorkersInput) {
     this.#o = input;
+    this.#drains = new WorkerDrains({
+      setup: input.setup,
+      world: input.world,
+      find: input.find,
+      pids: (worker) => this.#pids(worker),
+      emit: (worker, event) => this.#emit(worker, event),
+    });
+  }
+
+  /** What could keep new connections from a worker now, in words. */
+  valveInWords(worker: number): string {
+    return wordsOf(this.#drains.valve(worker));
   }
 
   get #config(): ServiceConfig {
@@ -85,6 +101,14 @@ export class ServiceWorkers {
         return this.#killTree(worker, true);
       case "observe":
         return this.#observe(worker, FIRST_LOOK_MS);
+      case "find-valve":
+        return this.#drains.findValve(worker);
+      case "close-valve":
+        return this.#drains.close(worker);
+      case "open-valve":
+        return this.#drains.open(worker);
+      case "close-connections": // Whoever looks at them sees it in the state.
+        return;
       case "sweep":
         return this.#sweep(worker, effect.signal);
       case "acknowledge":
@@ -129,6 +153,7 @@ export class ServiceWorkers {
   }
 
   close(): void {
+    this.#drains.closeAll();
     for (const resources of this.#resources.values()) resources.close();
     this.#resources.clear();
   }
@@ -238,6 +263,13 @@ export class ServiceWorkers {
       except.delete(pid);
       return { ...(withMain ? { mainPid: pid } : {}), session: pid, mark: resources.mark, keeperPid, except };
     });
+  }
+
+  /** Of its whole tree. */
+  #pids(worker: number): readonly number[] {
+    const members = this.#tree(worker, true)?.members() ?? [];
+    closeMembers(members);
+    return members.map(({ pid }) => pid);
   }
 
   /** Sends a worker's event to the machine, with its last words where an end needs explaining. */

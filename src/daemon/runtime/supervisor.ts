@@ -31,6 +31,8 @@ const SIGTERM = 15;
 const LAST_WORDS_MS = 1_000;
 /** How long the end waits for log files. A file system that hangs must not keep Holdfast from ending. */
 const LOGS_CLOSE_MS = 5_000;
+/** How long workers may finish what they have in hand at the end of everything: whoever asked for it waits, and perhaps not for long (`docker stop`: 10 s). */
+const LAST_DRAIN_MS = 3_000;
 /** More heartbeats than one fit the watchdog, so that one late timer is no death sentence. */
 const HEARTBEATS_PER_WATCHDOG = 3;
 
@@ -292,7 +294,11 @@ export class Supervisor {
     const running = [...this.#services.values()].flatMap((service) => service.pids()).length;
     this.#log.info(`${signalName(signal)}: stopping ${running} ${running === 1 ? "worker" : "workers"}`);
     this.#events.add({ type: "supervisor-stopping", message: `stopping because of ${signalName(signal)}` });
-    await Promise.all([...this.#services.values()].map((service) => service.ask(0, { type: "stop", asker: 0 })));
+    await Promise.all(
+      [...this.#services.values()].map((service) =>
+        service.ask(0, { type: "stop", asker: 0, withinMs: LAST_DRAIN_MS }),
+      ),
+    );
     await this.#applier.idle(); // Its services were stopped with all others, so it does not go on.
     await this.#leave(this.#endCode);
   }

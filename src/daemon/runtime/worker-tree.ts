@@ -11,6 +11,11 @@ export class WorkerTree {
     this.#query = query;
   }
 
+  /** Those that are alive at this moment; their pidfds are the caller's. */
+  members(): TreeMember[] {
+    return findTree(this.#query());
+  }
+
   /** Nothing of the tree is alive at this moment. */
   isEmpty(): boolean {
     return treeIsEmpty(this.#query());

@@ -28,6 +28,7 @@ export function renderEffect(effect: ServiceEffect): string {
     case "find-valve":
     case "close-valve":
     case "open-valve":
+    case "close-connections":
     case "spawn":
     case "arm":
     case "disarm":

@@ -23,6 +23,7 @@ export const RequestType = {
   shutDown: 13,
   quiesce: 14,
   resume: 15,
+  shut: 16,
 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;

@@ -15,12 +15,14 @@ import {
 import {
   type ArmRecord,
   type ChildRecord,
+  type ConnectionRecord,
   decodeArm,
   decodeChild,
   decodeHeld,
   decodeHello,
   decodeListedChild,
   decodeResults,
+  encodeConnections,
   encodeRegistrations,
   encodeStart,
   type HeldRecord,
@@ -176,6 +178,15 @@ export class KeeperClient {
   /** Opens it again; otherwise as `quiesce`. */
   resume(registrations: readonly RegistrationRecord[], processes: readonly Fd[]): Promise<number[]> {
     return this.#turnValve("resume", registrations, processes);
+  }
+
+  /**
+   * Shuts the sending side of connections (1 to 256) that a process has open. Resolves with one errno for each, 0 where it is done; ESTALE: the number is
+   * another file's by now.
+   */
+  async shut(connections: readonly ConnectionRecord[], process: Fd): Promise<number[]> {
+    const { payload } = await this.#ask("shut", encodeConnections(connections), [process]);
+    return decodeResults(new ByteReader(payload));
   }
 
   close(): void {

@@ -145,7 +145,21 @@ export function encodeRegistrations(registrations: readonly RegistrationRecord[]
   return writer.bytes();
 }
 
-/** One errno for each registration, 0 where it is done. */
+/** A connection of another process; docs/protocol.md, `shut`. */
+export interface ConnectionRecord {
+  /** Its number in that process. */
+  readonly fd: number;
+  readonly inode: bigint;
+}
+
+/** Connections of the process whose pidfd is the frame's only descriptor. */
+export function encodeConnections(connections: readonly ConnectionRecord[]): Buffer {
+  const writer = new ByteWriter().u16(connections.length);
+  for (const { fd, inode } of connections) writer.u16(0).u32(fd).u64(inode);
+  return writer.bytes();
+}
+
+/** One errno for each registration or connection, 0 where it is done. */
 export function decodeResults(reader: ByteReader): number[] {
   const errnos = Array.from({ length: reader.u16() }, () => reader.i32());
   reader.end();

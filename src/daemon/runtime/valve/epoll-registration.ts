@@ -1,6 +1,7 @@
 import type { EpollRegistration } from "../../lifecycle/drain.js";
 
 export type { EpollRegistration };
+
 /** EPOLLERR and EPOLLHUP, which the kernel adds to whatever is asked for, and the bits that say how an event is told, not which. */
 const ALWAYS_AND_MANNER = 0x8 | 0x10 | 0xf0000000;
 

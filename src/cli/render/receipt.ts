@@ -1,0 +1,37 @@
+import type { ReceiptView, RetiredView } from "../../daemon/control/api.js";
+import { formatDuration } from "../duration.js";
+import { printable } from "./text.js";
+
+/** What a restart has done, one line for each worker and socket; what is zero and ought to be is left out. */
+export function renderReceipt(receipt: ReceiptView): string {
+  const lines = [
+    ...receipt.started.map(
+      ({ instance, worker, readyMs }) => `${instance} worker ${worker}: ready after ${formatDuration(readyMs)}`,
+    ),
+    ...receipt.retired.map(retiredLine),
+    ...receipt.sockets.map(
+      ({ name, address, highestQueue, drops }) =>
+        `socket ${name} ${address}: at most ${highestQueue} waited${drops > 0 ? `, the kernel dropped ${drops}` : ", none dropped"}`,
+    ),
+    receipt.longestUnreadyMs > 0
+      ? `no worker was ready for ${formatDuration(receipt.longestUnreadyMs)}`
+      : "a worker was ready all the time",
+  ];
+  return lines.map((line) => `  ${printable(line)}\n`).join("");
+}
+
+function retiredLine(retired: RetiredView): string {
+  const { instance, worker, forced, end } = retired;
+  return `${instance} worker ${worker}: ${drainWords(retired)}; it ${end}${forced ? ", SIGKILL was needed" : ""}`;
+}
+
+function drainWords({ valve, why, drainMs, drained, cut }: RetiredView): string {
+  if (valve === "none") return "stopped without a drain";
+  if (valve === "signal") return `no valve (${why ?? "unknown"}), so the stop signal was all it got`;
+  const cutWords = cut > 0 ? `, ${count(cut)} cut` : ", none cut";
+  return `valve ${valve}, ${count(drained)} drained in ${formatDuration(drainMs)}${cutWords}`;
+}
+
+function count(connections: number): string {
+  return connections === 1 ? "1 connection" : `${connections} connections`;
+}

@@ -1,0 +1,161 @@
+import type { Drain, Valve } from "../../lifecycle/drain.js";
+import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
+import type { ServiceSetup } from "../service-setup.js";
+import type { ServiceWorld } from "../service-world.js";
+import { noteAlso } from "../valve/epoll-registration.js";
+import { rearmed } from "../valve/find-valve.js";
+import { quiesce, resume } from "../valve/turn.js";
+import { closeConnections } from "./close-connections.js";
+import { ConnectionWatch, type Counted } from "./connection-watch.js";
+import { sharedSockets, valveOf } from "./valve-finder.js";
+
+/** Pauses between two looks at the connections of a worker that drains. */
+const FIRST_LOOK_MS = 10;
+const LONGEST_LOOK_MS = 100;
+/** While connections are closed one by one, each is to be caught between two requests. */
+const CLOSING_LOOK_MS = 5;
+/** What it had been woken for before its valve was closed it may still accept: one look says nothing. */
+const FEWEST_LOOKS = 2;
+
+export interface DrainsInput {
+  readonly setup: () => ServiceSetup;
+  readonly world: ServiceWorld;
+  readonly find: (worker: number) => Worker | undefined;
+  /** Of its whole tree, as far as it is there. */
+  readonly pids: (worker: number) => readonly number[];
+  readonly emit: (worker: number, event: WorkerEvent) => void;
+}
+
+/** The valves of the workers of one service, and their connections while they drain. Decides nothing. */
+export class WorkerDrains {
+  readonly #o: DrainsInput;
+  /** Workers that are looked at, each with its timer. */
+  readonly #watches = new Map<number, { readonly stop: () => void }>();
+
+  constructor(input: DrainsInput) {
+    this.#o = input;
+  }
+
+  /** What could keep new connections from a worker now. */
+  valve(worker: number): Valve {
+    const { sockets } = this.#o.setup();
+    const lane = this.#o.find(worker)?.lane;
+    return valveOf({ pids: this.#o.pids(worker), sockets, lane }, this.#o.world.sockets);
+  }
+
+  findValve(worker: number): void {
+    // Later: the machine is still in the step that asked.
+    setImmediate(() => this.#o.emit(worker, { type: "valve", valve: this.valve(worker) }));
+  }
+
+  /** Closes the valve that the worker's state names, and looks at its connections until it drains no more. */
+  close(worker: number): void {
+    const valve = this.#drainOf(worker)?.valve;
+    if (valve === undefined || valve.kind === "signal") return;
+    const closed = valve.kind === "epoll" ? this.#quiesce(valve) : Promise.resolve();
+    closed.then(
+      () => this.#watch(worker),
+      (error: Error) => this.#cannot(worker, error),
+    );
+  }
+
+  open(worker: number): void {
+    const valve = this.#drainOf(worker)?.valve;
+    this.#stop(worker);
+    const opened = valve?.kind === "epoll" ? resume(this.#o.world.keeper, valve.registrations) : Promise.resolve([]);
+    opened.then(
+      () => this.#o.emit(worker, { type: "reopened" }),
+      (error: Error) => this.#complain(worker, `its valve could not be opened again: ${error.message}`, error),
+    );
+  }
+
+  closeAll(): void {
+    for (const worker of this.#watches.keys()) this.#stop(worker);
+  }
+
+  #drainOf(worker: number): Drain | undefined {
+    return this.#o.find(worker)?.drain;
+  }
+
+  async #quiesce(valve: Extract<Valve, { kind: "epoll" }>): Promise<void> {
+    const results = await quiesce(this.#o.world.keeper, valve.registrations);
+    const refused = results.find(({ outcome }) => outcome === "not-permitted" || outcome === "failed");
+    if (refused !== undefined) throw new Error(`the epoll set of pid ${refused.registration.pid}: ${refused.outcome}`);
+  }
+
+  /** Without a valve there is nothing to wait for: it is told to stop by the machine once nothing is said to be in flight. */
+  #cannot(worker: number, error: Error): void {
+    this.#complain(worker, `new connections could not be kept from it: ${error.message}`, error);
+    this.#o.emit(worker, { type: "connections", inFlight: 0, seen: 0, open: 0 });
+  }
+
+  #watch(worker: number): void {
+    if (this.#watches.has(worker)) return;
+    const { sockets } = this.#o.setup();
+    const lane = this.#o.find(worker)?.lane;
+    const listeners = sockets.flatMap((socket) => this.#o.world.sockets.inodes(socket, lane)).map(({ ino }) => ino);
+    const watch = new ConnectionWatch({ listeners, steered: lane !== undefined });
+    let timer: NodeJS.Timeout | undefined;
+    let looks = 0;
+    let told: Counted | undefined;
+    const look = (): void => {
+      const found = this.#o.find(worker);
+      if (found?.state.phase !== "draining") return this.#stop(worker);
+      const counted = this.#look(worker, watch, found.state.closing === true);
+      looks += 1;
+      const pause = found.state.closing ? CLOSING_LOOK_MS : Math.min(FIRST_LOOK_MS * looks, LONGEST_LOOK_MS);
+      timer = setTimeout(look, pause);
+      if (counted === undefined || (counted.inFlight === 0 && looks < FEWEST_LOOKS) || same(counted, told)) return;
+      told = counted;
+      this.#o.emit(worker, { type: "connections", ...counted });
+    };
+    this.#watches.set(worker, { stop: () => clearTimeout(timer) });
+    look();
+  }
+
+  #look(worker: number, watch: ConnectionWatch, closing: boolean): Counted | undefined {
+    const pids = this.#o.pids(worker);
+    try {
+      this.#quiesceAgain(worker, pids);
+      const counted = watch.look(pids, this.#o.setup().config.drain);
+      if (!closing) return counted;
+      const closable = watch.closable();
+      closeConnections(this.#o.world.keeper, pids, closable).catch((error: Error) =>
+        this.#complain(worker, `its connections could not be closed: ${error.message}`, error),
+      );
+      return { ...counted, inFlight: counted.open - closable.length };
+    } catch (error) {
+      this.#complain(worker, `its connections could not be looked at: ${(error as Error).message}`, error as Error);
+      return undefined;
+    }
+  }
+
+  /** A program may add its socket once more by itself, or a new process of it may. */
+  #quiesceAgain(worker: number, pids: readonly number[]): void {
+    const valve = this.#drainOf(worker)?.valve;
+    if (valve?.kind !== "epoll") return;
+    const again = rearmed(pids, sharedSockets(this.#o.setup().sockets, this.#o.world.sockets));
+    if (again.length === 0) return;
+    const { name } = this.#o.setup().config;
+    this.#o.world.log.info(`worker ${worker} of ${name} waits for new connections again: they are kept from it again`);
+    // Noted first, so that whoever comes next can undo it.
+    this.#o.emit(worker, {
+      type: "valve",
+      valve: { kind: "epoll", registrations: noteAlso(valve.registrations, again) },
+    });
+    quiesce(this.#o.world.keeper, again).catch((error: Error) => this.#cannot(worker, error));
+  }
+
+  #stop(worker: number): void {
+    this.#watches.get(worker)?.stop();
+    this.#watches.delete(worker);
+  }
+
+  #complain(worker: number, message: string, error: Error): void {
+    this.#o.world.log.error(`worker ${worker} of ${this.#o.setup().config.name}: ${message}`, { error });
+  }
+}
+
+function same(a: Counted, b: Counted | undefined): boolean {
+  return b !== undefined && a.inFlight === b.inFlight && a.seen === b.seen && a.open === b.open;
+}
