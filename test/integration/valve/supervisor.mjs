@@ -11,7 +11,7 @@ const dist = `${process.env.ROOT}/dist`;
 const { bind, listen, localAddress, OwnedFd, setCloseOnExec, socket } = await import(`${dist}/ancillary/index.js`);
 const { KeeperClient } = await import(`${dist}/daemon/runtime/keeper/keeper-client.js`);
 const { findValve, rearmed } = await import(`${dist}/daemon/runtime/valve/find-valve.js`);
-const { quiesce, resume } = await import(`${dist}/daemon/runtime/valve/turn.js`);
+const { nudge, quiesce, resume } = await import(`${dist}/daemon/runtime/valve/turn.js`);
 
 const KEY = "socket/shared/0";
 const channel = OwnedFd.adopt(Number(process.env.HOLDFAST_KEEPER_FD));
@@ -93,6 +93,7 @@ const commands = {
   rearmed: ({ pids }) => rearmed(pids, sockets()),
   quiesce: ({ registrations }) => quiesce(keeper, registrations),
   resume: ({ registrations }) => resume(keeper, registrations),
+  nudge: ({ registrations }) => nudge(keeper, registrations),
   signal: ({ key, signal }) => keeper.signal(key, constants.signals[signal]),
   async exited({ key }) {
     const { status } = await child(key, ({ state }) => state === "exited");

@@ -101,6 +101,10 @@ export class ValveScene {
     return this.#tell("signal", { key, signal });
   }
 
+  nudge(registrations: readonly EpollRegistration[]): Promise<TurnResult[]> {
+    return this.#tell("nudge", { registrations });
+  }
+
   /** The wait status, once it has ended; the keeper forgets it then. */
   exited({ key }: Waiting): Promise<number> {
     return this.#tell("exited", { key });

@@ -219,6 +219,43 @@ describe("the valve of a shared socket", () => {
   });
 });
 
+describe("a valve that is turned all the time", () => {
+  test.each([
+    ["level-triggered", epoll(IN)],
+    ["edge-triggered, with threads", epoll(EDGE, "threads")],
+    ["one-shot, with threads", epoll(ONE_SHOT, "threads")],
+    ["exclusive", epoll(EXCLUSIVE)],
+    ["exclusive, two processes with one epoll set", epoll(EXCLUSIVE, "forks")],
+  ])("loses no request: %s", async (_how, argv) => {
+    scene = await ValveScene.start("tcp");
+    const options = argv.includes("forks") ? { processes: 2 } : {};
+    const old = await scene.worker(argv, options);
+    const successor = await scene.worker(argv, options);
+    let asking = true;
+    const ask = async () => {
+      const pids: number[] = [];
+      while (asking) pids.push(await scene.ask());
+      return pids;
+    };
+    const askers = Array.from({ length: 4 }, ask);
+    const open = (await scene.find(successor)).registrations;
+    for (let turn = 0; turn < 40; turn += 1) {
+      let noted = (await scene.find(old)).registrations;
+      await scene.quiesce(noted);
+      await scene.nudge(open);
+      const again = await scene.rearmed(old);
+      await scene.quiesce(again);
+      await scene.nudge(open);
+      noted = noteAlso(noted, again);
+      await scene.resume(noted);
+    }
+    asking = false;
+    const answers = (await Promise.all(askers)).flat();
+    expect(answers.every((pid) => [...old.pids, ...successor.pids].includes(pid))).toBe(true);
+    for (const worker of [old, successor]) await scene.stop(worker, SIGTERM);
+  });
+});
+
 describe("a worker that blocks", () => {
   test.each([
     ["accept", "accept4"],

@@ -10,6 +10,11 @@ export function isIdle({ events }: Pick<EpollRegistration, "events">): boolean {
   return (events & ~ALWAYS_AND_MANNER) === 0;
 }
 
+/** EPOLLEXCLUSIVE: a connection wakes one of those that wait in this way. It cannot be modified, and is replaced instead. */
+export function isExclusive({ events }: Pick<EpollRegistration, "events">): boolean {
+  return (events & 0x10000000) !== 0;
+}
+
 /** The same place in the same epoll set, whatever its events are. */
 export function samePlace(a: EpollRegistration, b: EpollRegistration): boolean {
   return a.pid === b.pid && a.startTicks === b.startTicks && a.epollFd === b.epollFd && a.fd === b.fd;

@@ -4,7 +4,7 @@ import { entriesOf } from "../epoll-set.js";
 import type { Keeper } from "../keeper/keeper-client.js";
 import type { RegistrationRecord } from "../keeper/records.js";
 import { readStat } from "../process-stat.js";
-import { type EpollRegistration, isIdle } from "./epoll-registration.js";
+import { type EpollRegistration, isExclusive, isIdle } from "./epoll-registration.js";
 import { ifPermitted } from "./find-valve.js";
 
 /**
@@ -34,7 +34,7 @@ const MAX_PIDFDS = 253;
 
 /**
  * Closes the valve: new connections do not wake these processes any more. What they have been woken for already they may still accept.
- * The request is on its way to the keeper when this returns; note the registrations before.
+ * The request is on its way to the keeper when this returns; note the registrations before, and `nudge` the others afterwards.
  *
  * @throws KeeperError ENOENT: one of the sockets is not held. KeeperGoneError
  */
@@ -53,6 +53,20 @@ export function quiesce(keeper: Turner, registrations: readonly EpollRegistratio
  */
 export function resume(keeper: Turner, registrations: readonly EpollRegistration[]): Promise<TurnResult[]> {
   return turn(registrations, changedSince, keeper.resume.bind(keeper));
+}
+
+/**
+ * Has workers that stay open look at their sockets once: to be called with their registrations after a valve was closed.
+ *
+ * Of exclusive registrations the kernel wakes one for a connection. If that was the one that was closed before it could look, nobody else knows
+ * of the connection until the next one comes. Others need it not, and are `idle`.
+ *
+ * @param registrations as they were found just now: what a program has changed since would be undone
+ * @throws KeeperError ENOENT: one of the sockets is not held. KeeperGoneError
+ */
+export function nudge(keeper: Turner, registrations: readonly EpollRegistration[]): Promise<TurnResult[]> {
+  const needsNone = (one: EpollRegistration) => (isExclusive(one) && !isIdle(one) ? undefined : "idle");
+  return turn(registrations, needsNone, keeper.resume.bind(keeper));
 }
 
 /**
