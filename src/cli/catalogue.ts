@@ -84,6 +84,14 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     summary: "show what the supervisor noted",
     load: async () => (await import("./commands/events.js")).events,
   },
+  pause: {
+    summary: "keep everybody from accepting on a socket for a while; connections wait",
+    load: async () => (await import("./commands/pause.js")).pause,
+  },
+  resume: {
+    summary: "end a pause",
+    load: async () => (await import("./commands/resume.js")).resume,
+  },
   sockets: {
     summary: "list sockets",
     load: async () => (await import("./commands/sockets.js")).sockets,
@@ -101,8 +109,6 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
 /** Commands that a later version brings, and what to do until then. */
 export const later: Readonly<Record<string, string>> = {
   top: 'use "holdfast ls", or "watch holdfast ls"',
-  pause: '"holdfast stop" stops a service; its socket stays bound',
-  resume: '"holdfast start" starts a service again',
   import: "write the service into holdfast.toml by hand",
   completion: '"holdfast --help" lists the commands',
 };

@@ -6,6 +6,8 @@ import type {
   Outcome,
   PlanView,
   ServiceView,
+  SocketAction,
+  SocketOutcome,
   SocketView,
   SupervisorView,
   WaitFor,
@@ -33,6 +35,7 @@ export class Refusal extends Failure {
 const exitCodes: Readonly<Record<string, number>> = {
   "permission-denied": exitCode.notPermitted,
   "no-such-service": exitCode.noSuchService,
+  "no-such-socket": exitCode.noSuchService,
   "bad-request": exitCode.usage,
   "invalid-configuration": exitCode.invalidConfiguration,
 };
@@ -77,6 +80,13 @@ export class ControlClient {
 
   async sockets(): Promise<readonly SocketView[]> {
     return (await this.#get<{ sockets: readonly SocketView[] }>("/v1/sockets")).sockets;
+  }
+
+  actOnSocket(socket: string, action: SocketAction): Promise<SocketOutcome> {
+    const path = `/v1/sockets/${encodeURIComponent(socket)}/actions`;
+    return this.#ask<SocketOutcome>("POST", path, { body: action }).catch((error: unknown) => {
+      throw this.#explained(error);
+    });
   }
 
   logs(service: string, lines: number): Promise<{ readonly lines: readonly LogLine[]; readonly dropped: number }> {

@@ -9,6 +9,8 @@ export interface CommandOptions {
   readonly control?: string;
   readonly output: OutputFormat;
   readonly hard?: boolean;
+  /** Milliseconds. */
+  readonly max?: number;
   /** Percent. */
   readonly canary?: number;
   readonly promote?: boolean;

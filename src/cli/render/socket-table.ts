@@ -12,8 +12,8 @@ export function renderSockets(output: Output, sockets: readonly SocketView[]): s
       { title: "ADDRESS", value: ({ address }) => address, mayShrink: true },
       {
         title: "STATE",
-        value: ({ bound }) => (bound ? "bound" : "unbound"),
-        colour: ({ bound }) => (bound ? "green" : "red"),
+        value: ({ bound, pausedUntil }) => (bound ? (pausedUntil === undefined ? "bound" : "paused") : "unbound"),
+        colour: ({ bound, pausedUntil }) => (bound ? (pausedUntil === undefined ? "green" : "yellow") : "red"),
       },
       { title: "QUEUE", value: renderQueue, right: true },
       { title: "SERVICES", value: ({ services }) => services.join(","), mayShrink: true },

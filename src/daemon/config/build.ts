@@ -1,6 +1,6 @@
 import type { Accounts } from "./account.js";
 import { checkOwnGroup, checkServiceRights, checkSocketRights } from "./check-rights.js";
-import { checkDescriptors, checkReferences, checkService, ServiceClaims } from "./check-services.js";
+import { checkDescriptors, checkIdleStop, checkReferences, checkService, ServiceClaims } from "./check-services.js";
 import { Claims, checkSocketKeys } from "./check-sockets.js";
 import type { ServiceConfig, SocketConfig, SupervisorConfig } from "./config.js";
 import { withDefaults } from "./defaults.js";
@@ -56,6 +56,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
     checkService(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });
+    checkIdleStop(config, { site, sockets: known });
     starters.claim(config, site, known);
   }
   if (o.complete && services.length === sections.service.entries.size) warnOfUnused(sockets, services, sections, o);

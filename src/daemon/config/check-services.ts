@@ -103,6 +103,18 @@ export function checkReferences(site: Site, names: ReadonlySet<string>): void {
   }
 }
 
+/** Whether somebody is connected is asked of the kernel, and of datagrams it knows nothing. */
+export function checkIdleStop(
+  service: ServiceConfig,
+  o: { site: Site; sockets: ReadonlyMap<string, SocketConfig> },
+): void {
+  if (service.idleStopMs === undefined) return;
+  const kinds = service.sockets.flatMap((name) => o.sockets.get(name)?.listen.map(({ kind }) => kind) ?? []);
+  if (kinds.length === 0 || kinds.some((kind) => kind !== "udp" && kind !== "unix-dgram" && kind !== "fifo")) return;
+  const message = `nobody is ever connected to a socket of kind ${kinds[0]}, so nothing tells that it is idle`;
+  o.site.refuse(["idle_stop"], wrong(message, { code: "conflict" }));
+}
+
 export function checkDescriptors(
   service: ServiceConfig,
   o: { site: Site; sockets: ReadonlyMap<string, SocketConfig> },

@@ -145,6 +145,8 @@ export interface SocketView {
   /** Connections that wait now; undefined where the kernel does not tell. */
   readonly queued?: number;
   readonly backlog?: number;
+  /** Nobody accepts until then. */
+  readonly pausedUntil?: string;
   /** Of a steered socket: how many sockets its group has. */
   readonly lanes?: number;
 }
@@ -181,6 +183,14 @@ export type Action =
   | { readonly action: "restart"; readonly hard: boolean }
   | { readonly action: "scale"; readonly workers: number }
   | { readonly action: "signal"; readonly signal: string };
+
+export type SocketAction = { readonly action: "pause"; readonly maxMs: number } | { readonly action: "resume" };
+
+export interface SocketOutcome {
+  readonly socket: string;
+  readonly result: "done" | "unchanged" | "failed";
+  readonly message: string;
+}
 
 /** What became of one action on one service. `rolled-back`: the successor failed, what ran goes on running. */
 export interface Outcome {
@@ -246,6 +256,7 @@ export interface Operations {
   /** Resolves when the action is complete (ready, stopped, …), failed, or superseded by a later command; never rejects for an expected outcome. */
   act(service: string, action: Action): Promise<Outcome> | undefined;
   /** `signal` ends the wait early (its asker has gone); what it then resolves to is not looked at. */
+  actOnSocket(socket: string, action: SocketAction): Promise<SocketOutcome> | undefined;
   waitFor(
     service: string,
     what: WaitFor,

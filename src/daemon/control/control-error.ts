@@ -6,6 +6,7 @@ export type ControlErrorCode =
   | "permission-denied"
   | "no-such-route"
   | "no-such-service"
+  | "no-such-socket"
   | "method-not-allowed"
   | "request-timeout"
   | "body-too-large"
@@ -21,6 +22,7 @@ const statuses = {
   "permission-denied": 403,
   "no-such-route": 404,
   "no-such-service": 404,
+  "no-such-socket": 404,
   "method-not-allowed": 405,
   "request-timeout": 408,
   "apply-in-progress": 409,

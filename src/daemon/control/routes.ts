@@ -132,6 +132,27 @@ export const routes: readonly Route[] = [
     handle: ({ operations }) => ({ sockets: operations.sockets() }),
   }),
   route({
+    method: "post",
+    path: "/v1/sockets/{name}/actions",
+    operationId: "actOnSocket",
+    summary: "Pause or resume a socket",
+    body: schemas.socketAction,
+    response: schemas.socketOutcome,
+    handle: async (context, { name, body }) => {
+      const acting = context.operations.actOnSocket(name, body);
+      if (acting === undefined)
+        throw new ControlError("no-such-socket", `there is no socket "${name}"`, { socket: name });
+      const { peer } = context;
+      context.log({
+        level: "info",
+        event: "control-action",
+        message: `uid ${peer.uid} (pid ${peer.pid}) asked for ${body.action} of socket ${name}`,
+        data: { socket: name, ...body, uid: peer.uid, pid: peer.pid },
+      });
+      return acting;
+    },
+  }),
+  route({
     method: "get",
     path: "/v1/plan",
     operationId: "getPlan",

@@ -12,6 +12,8 @@ import type {
   ReceiptView,
   RetiredView,
   ServiceView,
+  SocketAction,
+  SocketOutcome,
   SocketReceiptView,
   SocketView,
   StartedView,
@@ -111,6 +113,7 @@ export const socketView = view<SocketView>("Socket")({
   services: z.array(z.string()),
   queued: count.exactOptional(),
   backlog: count.exactOptional(),
+  pausedUntil: at.exactOptional(),
   lanes: count.exactOptional(),
 });
 
@@ -216,6 +219,19 @@ export const action = z
     z.strictObject({ action: z.literal("signal"), signal: signalName }),
   ])
   .register(components, { id: "Action" }) satisfies z.ZodType<Action>;
+
+export const socketAction = z
+  .discriminatedUnion("action", [
+    z.strictObject({ action: z.literal("pause"), maxMs: z.int().min(1).max(3_600_000) }),
+    z.strictObject({ action: z.literal("resume") }),
+  ])
+  .register(components, { id: "SocketAction" }) satisfies z.ZodType<SocketAction>;
+
+export const socketOutcome = view<SocketOutcome>("SocketOutcome")({
+  socket: z.string(),
+  result: z.enum(["done", "unchanged", "failed"]),
+  message: z.string(),
+});
 
 export const waitFor = z.enum(["ready", "stopped", "running"]) satisfies z.ZodType<WaitFor>;
 

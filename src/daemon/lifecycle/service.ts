@@ -45,7 +45,7 @@ function absorb(turn: Turn, event: ServiceEvent): void {
       if (turn.policy.start === "boot") turn.eachInstance((instance) => ({ ...instance, called: true }));
       return;
     case "blocked":
-      return turn.set({ blocked: true });
+      return block(turn);
     case "unblocked":
       return turn.set({ blocked: false });
     case "start":
@@ -94,6 +94,14 @@ function workerEvent(turn: Turn, id: number, event: WorkerEvent, lines: readonly
   turn.report({ type: "canary-ready", slot: worker.slot, worker: worker.id });
 }
 
+/** Nothing may be started: not by a connection either. */
+function block(turn: Turn): void {
+  turn.set({ blocked: true });
+  for (const { current } of turn.state.instances) {
+    if (current?.state.phase === "armed") turn.retire(current, false);
+  }
+}
+
 /** It was taken for idle and was not: all instances are wanted, and what came meanwhile waits in another lane than its own. */
 function awake(turn: Turn, worker: Worker): void {
   const waiting = turn.instance(worker.slot)?.lane;
@@ -107,7 +115,7 @@ function awake(turn: Turn, worker: Worker): void {
 
 /** Nobody has been connected for long: each ready worker ends, unless somebody is by the time its valve is closed. */
 function rest(turn: Turn): void {
-  if (!turn.onDemand || turn.state.job !== undefined) return;
+  if (!turn.onDemand || turn.state.job !== undefined || turn.state.blocked) return;
   for (const { current } of turn.state.instances) {
     if (current?.state.phase === "ready") turn.take(stepWorker(current, { type: "idle" }, turn.at, turn.policy));
   }

@@ -1,12 +1,24 @@
-import type { Action, LogLine, Operations, Outcome, ServiceView, SupervisorView, WaitFor } from "../control/api.js";
+import type {
+  Action,
+  LogLine,
+  Operations,
+  Outcome,
+  ServiceView,
+  SocketAction,
+  SocketOutcome,
+  SocketView,
+  SupervisorView,
+  WaitFor,
+} from "../control/api.js";
 import { ControlError } from "../control/control-error.js";
 import type { Applier } from "./applier.js";
 import type { Clock } from "./clock.js";
 import type { EventLog } from "./event-log.js";
 import type { Answered, ServiceRuntime } from "./service-runtime.js";
 import { isSteered } from "./service-setup.js";
+import type { SocketPauses } from "./socket-pauses.js";
 import type { SocketTable } from "./socket-table.js";
-import { signalNumber } from "./words.js";
+import { seconds, signalNumber } from "./words.js";
 
 export interface OperationsInput {
   readonly services: ReadonlyMap<string, ServiceRuntime>;
@@ -19,6 +31,7 @@ export interface OperationsInput {
   /** Unique among all supervisors of one keeper: answers to earlier ones must find nobody. */
   readonly nextAsker: () => number;
   readonly applier: Applier;
+  readonly pauses: SocketPauses;
 }
 
 /** What the control interface may ask for, done on the services that run. */
@@ -51,7 +64,7 @@ export function operationsOn(o: OperationsInput): Operations {
           o.sockets.openMissing(socket);
           if (service.state.desired === "stopped" && service.pids().length === 0) o.sockets.flush(socket);
         }
-        const problem = service.setup.sockets.map((socket) => o.sockets.problem(socket)).find(Boolean);
+        const problem = service.socketProblem();
         const answer = ask("hard" in action ? { type: "restart", asker, hard: action.hard } : { type: "start", asker });
         if (problem === undefined) return answer;
         return outcome("failed", `${service.config.name} cannot be started: ${problem}`);
@@ -90,7 +103,7 @@ export function operationsOn(o: OperationsInput): Operations {
     supervisor: o.supervisor,
     services: () => [...o.services.values()].map((service) => service.view()),
     service: (name) => o.services.get(name)?.view(true),
-    sockets: () => o.sockets.views((socket) => usersOf(o.services, socket)),
+    sockets: () => o.sockets.views((socket) => usersOf(o.services, socket)).map((view) => withPause(o, view)),
     plan: () => o.applier.plan(),
     apply: async (plan) => {
       if (o.isEnding()) throw new ControlError("apply-in-progress", "holdfast is stopping everything");
@@ -99,6 +112,9 @@ export function operationsOn(o: OperationsInput): Operations {
     act(name, action) {
       const service = o.services.get(name);
       return service && act(service, action);
+    },
+    actOnSocket(name, action) {
+      return o.sockets.has(name) ? actOnSocket(o, name, action) : undefined;
     },
     waitFor(name, what, timeoutMs, signal) {
       const service = o.services.get(name);
@@ -112,6 +128,24 @@ export function operationsOn(o: OperationsInput): Operations {
     events: (count) => o.events.last(count),
     followEvents: (take) => o.events.follow(take),
   };
+}
+
+function withPause({ pauses, clock }: OperationsInput, view: SocketView): SocketView {
+  const until = pauses.until(view.name);
+  return until === undefined ? view : { ...view, pausedUntil: clock.wallAt(until).toISOString() };
+}
+
+async function actOnSocket({ pauses }: OperationsInput, socket: string, action: SocketAction): Promise<SocketOutcome> {
+  if (action.action === "resume") {
+    const was = await pauses.resume(socket);
+    const message = was ? `socket ${socket} goes on` : `socket ${socket} was not paused`;
+    return { socket, result: was ? "done" : "unchanged", message };
+  }
+  const refused = await pauses.pause(socket, action.maxMs);
+  if (refused !== undefined)
+    return { socket, result: "failed", message: `socket ${socket} cannot be paused: ${refused}` };
+  const message = `socket ${socket} is paused for at most ${seconds(action.maxMs)}; new connections wait, \`holdfast resume ${socket}\` ends it`;
+  return { socket, result: "done", message };
 }
 
 function notSteered(name: string): string {

@@ -15,6 +15,7 @@ import {
 import { isAbandoned, type Share } from "../lifecycle/steering.js";
 import { resumeWorker, type Worker } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
+import { IdleWatch } from "./idle-watch.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
@@ -69,6 +70,7 @@ export class ServiceRuntime {
   #written = "";
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #idle: IdleWatch;
   /** While it is restarted: what the kernel counts at its sockets. */
   #watch: SocketWatch | undefined;
   #setup: ServiceSetup;
@@ -85,12 +87,20 @@ export class ServiceRuntime {
     this.#world = world;
     this.#state = state ?? newService(config);
     this.#sinks = [world.sinks.open(config.name, config.log)];
+    this.#idle = new IdleWatch({
+      pids: () => this.#restingPids(),
+      listeners: () => this.#setup.sockets.flatMap((socket) => world.sockets.inodes(socket)).map(({ ino }) => ino),
+      monotonic: () => world.clock.monotonic(),
+      idle: () => this.dispatch({ type: "idle" }),
+    });
+    this.#idle.watch(config.idleStopMs);
     this.#workers = new ServiceWorkers({
       setup: () => this.#setup,
       world,
       ring: this.ring,
       sink: () => this.#sinks.at(-1),
       find: (worker) => this.#find(worker),
+      acceptors: () => this.acceptors(),
       emit: (worker, event, lines) =>
         this.dispatch({ type: "worker", worker, event, ...(lines.length > 0 ? { lines } : {}) }),
     });
@@ -111,8 +121,27 @@ export class ServiceRuntime {
     );
   }
 
+  /** Why its workers cannot be started now; undefined: they can. */
+  socketProblem(): string | undefined {
+    const { sockets, isPaused } = this.#world;
+    return this.#setup.sockets
+      .map(
+        (socket) => sockets.problem(socket) ?? (isPaused(socket.name) ? `socket ${socket.name} is paused` : undefined),
+      )
+      .find(Boolean);
+  }
+
   get state(): ServiceState {
     return this.#state;
+  }
+
+  /** All processes of the workers that may accept connections, now or soon. */
+  acceptors(): readonly number[] {
+    return workersOf(this.#state)
+      .filter(
+        ({ worker: { state } }) => state.phase === "starting" || state.phase === "warming" || state.phase === "ready",
+      )
+      .flatMap(({ worker }) => this.#workers.pids(worker.id));
   }
 
   /** Pids of workers that may still be there. */
@@ -128,7 +157,7 @@ export class ServiceRuntime {
       state: this.#state,
       clock: this.#world.clock,
       statusOf: (worker) => this.#workers.statusOf(worker),
-      socketProblem: this.#setup.sockets.map((socket) => this.#world.sockets.problem(socket)).find(Boolean),
+      socketProblem: this.socketProblem(),
       logDropped: this.#sinks.reduce((sum, sink) => sum + (sink?.dropped ?? 0), 0),
     });
   }
@@ -153,6 +182,7 @@ export class ServiceRuntime {
     const before = this.#version;
     this.#setup = setup;
     this.#version = versionOf(setup);
+    this.#idle.watch(setup.config.idleStopMs);
     this.socketsChanged();
     // While its sockets cannot be bound nothing can start, and it starts by itself as soon as they are.
     if (this.#state.blocked && workersOf(this.#state).length === 0) return { answer: "done" };
@@ -257,6 +287,7 @@ export class ServiceRuntime {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#watch?.end();
+    this.#idle.stop();
     this.#workers.close();
     await Promise.all(this.#sinks.map((sink) => sink?.close()));
   }
@@ -376,6 +407,14 @@ export class ServiceRuntime {
     this.#world.events.add({ type, message, ...where, data: { ...rest, ...(pid === undefined ? {} : { pid }) } });
   }
 
+  /** Of its workers, while all of them do nothing but serve. */
+  #restingPids(): readonly number[] | undefined {
+    const { job, instances, retiring } = this.#state;
+    const running = instances.flatMap(({ current }) => current ?? []);
+    const rests = running.length > 0 && running.every(({ state: { phase } }) => phase === "ready");
+    return rests && job === undefined && retiring.length === 0 ? this.acceptors() : undefined;
+  }
+
   #steer(shares: readonly Share[]): void {
     for (const socket of this.#setup.sockets) this.#world.sockets.steer(socket, shares);
   }
@@ -392,7 +431,8 @@ export class ServiceRuntime {
   }
 
   #isBound(): boolean {
-    return this.#setup.sockets.every((socket) => this.#world.sockets.isBound(socket));
+    const { sockets, isPaused } = this.#world;
+    return this.#setup.sockets.every((socket) => sockets.isBound(socket) && !isPaused(socket.name));
   }
 
   #find(id: number): Worker | undefined {

@@ -45,6 +45,8 @@ export interface WorkersInput {
   readonly sink: () => LogSink | undefined;
   /** The machine's knowledge of a worker. */
   readonly find: (worker: number) => Worker | undefined;
+  /** All processes of workers that accept connections, now or soon. */
+  readonly acceptors: () => readonly number[];
   readonly emit: (worker: number, event: WorkerEvent, lines: readonly string[]) => void;
 }
 
@@ -60,7 +62,8 @@ export class ServiceWorkers {
       setup: input.setup,
       world: input.world,
       find: input.find,
-      pids: (worker) => this.#pids(worker),
+      pids: (worker) => this.pids(worker),
+      others: input.acceptors,
       emit: (worker, event) => this.#emit(worker, event),
     });
   }
@@ -266,7 +269,7 @@ export class ServiceWorkers {
   }
 
   /** Of its whole tree. */
-  #pids(worker: number): readonly number[] {
+  pids(worker: number): readonly number[] {
     const members = this.#tree(worker, true)?.members() ?? [];
     closeMembers(members);
     return members.map(({ pid }) => pid);

@@ -14,6 +14,8 @@ export interface ServiceWorld {
   readonly events: EventLog;
   readonly sockets: SocketTable;
   readonly sinks: LogSinks;
+  /** Nobody may accept from this socket now. */
+  isPaused(socket: string): boolean;
   readonly configFile: string;
   readonly environment: NodeJS.ProcessEnv;
   /** Pids of all workers of all services, and our own. */

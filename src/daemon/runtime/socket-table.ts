@@ -14,6 +14,7 @@ import { canonicalAddress, isAnyPort, socketKeys } from "./socket-key.js";
 import { adjustSocket, openLane, openSocket, removeSocketPath } from "./socket-opener.js";
 import { type QueueLook, queueLength, queueLook } from "./socket-queue.js";
 import { laneKey, SocketLanes } from "./steering/socket-lanes.js";
+import type { HeldSocket } from "./valve/find-valve.js";
 
 interface Entry {
   config: SocketConfig;
@@ -219,6 +220,22 @@ export class SocketTable {
   /** Why the socket cannot be used now; undefined if all of it is bound. */
   problem(socket: SocketConfig): string | undefined {
     return this.#of(socket).find(({ error }) => error !== undefined)?.error;
+  }
+
+  /** All its descriptors that the keeper holds, of every lane. */
+  held(socket: SocketConfig): readonly HeldSocket[] {
+    return this.#of(socket).flatMap((entry) =>
+      entryFds(entry).map((fd, index) => ({ key: laneKey(entry.key, index + 1), index: 0, inode: fd.identity() })),
+    );
+  }
+
+  /** The socket of this name that is in force. */
+  named(name: string): SocketConfig | undefined {
+    return this.#sockets.find((socket) => socket.name === name);
+  }
+
+  has(name: string): boolean {
+    return this.named(name) !== undefined;
   }
 
   isBound(socket: SocketConfig): boolean {

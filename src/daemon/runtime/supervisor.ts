@@ -19,6 +19,7 @@ import { type Answered, ServiceRuntime } from "./service-runtime.js";
 import { setupOf } from "./service-setup.js";
 import { decodeState, decodeWorkerTag, serviceKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
+import { SocketPauses } from "./socket-pauses.js";
 import { SocketTable } from "./socket-table.js";
 import { endStray } from "./stray.js";
 import { signalName } from "./words.js";
@@ -59,6 +60,7 @@ export class Supervisor {
   readonly #input: SupervisorInput;
   readonly #events = new EventLog(systemClock);
   readonly #services = new Map<string, ServiceRuntime>();
+  #pauses!: SocketPauses;
   readonly #counters: Record<string, number> = {};
   readonly #startedAt = new Date();
   readonly #keeper: KeeperClient;
@@ -122,6 +124,8 @@ export class Supervisor {
       changed: (socket) => this.#socketChanged(socket),
     });
     await this.#sockets.adopt(held);
+    this.#pauses = this.#makePauses();
+    this.#pauses.adopt(held);
     await this.#adoptServices(new Map(held.map(({ key, tag }) => [key, tag])), leaving);
     this.#sockets.openMissing();
     this.#startServices();
@@ -209,6 +213,25 @@ export class Supervisor {
     });
   }
 
+  #makePauses(): SocketPauses {
+    const users = (socket: string): ServiceRuntime[] =>
+      [...this.#services.values()].filter(({ config }) => config.sockets.includes(socket));
+    return new SocketPauses({
+      keeper: this.#keeper,
+      clock: systemClock,
+      log: this.#log,
+      events: this.#events,
+      acceptors: (socket) => users(socket).flatMap((service) => service.acceptors()),
+      held: (name) => {
+        const socket = this.#sockets.named(name);
+        return socket === undefined ? [] : this.#sockets.held(socket);
+      },
+      changed: (socket) => {
+        for (const service of users(socket)) service.socketsChanged();
+      },
+    });
+  }
+
   #nextAsker(): number {
     this.#lastAsker += 1;
     return this.#lastAsker;
@@ -230,6 +253,7 @@ export class Supervisor {
         isEnding: () => this.#endCode !== undefined,
         nextAsker: () => this.#nextAsker(),
         applier: this.#applier,
+        pauses: this.#pauses,
       }),
       listenFd: control.release(),
       authorize: (peer) => {
@@ -251,6 +275,7 @@ export class Supervisor {
       events: this.#events,
       sockets: this.#sockets,
       sinks: this.#sinks,
+      isPaused: (socket) => this.#pauses.until(socket) !== undefined,
       configFile: this.#config.files[0] ?? "/",
       environment: this.#input.environment,
       knownPids: () => new Set([process.pid, ...[...this.#services.values()].flatMap((service) => service.pids())]),
@@ -306,6 +331,7 @@ export class Supervisor {
   async #leave(exitCode: number): Promise<void> {
     await this.#control?.close();
     this.#controlSocket.remove();
+    this.#pauses.close();
     this.#sockets.close(true);
     const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
     if (!(await settlesWithin(closed, LOGS_CLOSE_MS)))

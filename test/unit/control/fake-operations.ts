@@ -7,6 +7,8 @@ import type {
   Outcome,
   PlanView,
   ServiceView,
+  SocketAction,
+  SocketOutcome,
   SocketView,
   SupervisorView,
 } from "../../../src/daemon/control/api.js";
@@ -132,6 +134,13 @@ export class FakeOperations implements Operations {
 
   sockets(): readonly SocketView[] {
     return this.socketViews;
+  }
+
+  readonly socketActions: (readonly [string, SocketAction])[] = [];
+  actOnSocket(socket: string, action: SocketAction): Promise<SocketOutcome> | undefined {
+    if (!this.socketViews.some(({ name }) => name === socket)) return undefined;
+    this.socketActions.push([socket, action]);
+    return Promise.resolve({ socket, result: "done", message: `socket ${socket} is paused` });
   }
 
   planView: PlanView = { id: "0123456789abcdef", files: ["/etc/holdfast/holdfast.toml"], changes: [], warnings: [] };

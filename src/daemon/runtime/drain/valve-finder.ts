@@ -33,15 +33,7 @@ export function wordsOf(valve: Valve): string {
 
 /** The sockets that the worker has in common with others, as the keeper holds them. */
 export function sharedSockets(sockets: readonly SocketConfig[], table: SocketTable): HeldSocket[] {
-  return sockets
-    .filter(({ distribution }) => distribution === "shared")
-    .flatMap((socket) => {
-      const inodes = table.inodes(socket);
-      return table.keys(socket).flatMap((key, index) => {
-        const inode = inodes[index];
-        return inode === undefined ? [] : [{ key, index: 0, inode }];
-      });
-    });
+  return sockets.filter(({ distribution }) => distribution === "shared").flatMap((socket) => table.held(socket));
 }
 
 /** A drain that cannot be seen is none. */

@@ -1,10 +1,10 @@
-import type { Drain, Valve } from "../../lifecycle/drain.js";
+import type { Drain, EpollRegistration, Valve } from "../../lifecycle/drain.js";
 import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
 import type { ServiceSetup } from "../service-setup.js";
 import type { ServiceWorld } from "../service-world.js";
-import { noteAlso } from "../valve/epoll-registration.js";
-import { rearmed } from "../valve/find-valve.js";
-import { quiesce, resume } from "../valve/turn.js";
+import { isExclusive, noteAlso } from "../valve/epoll-registration.js";
+import { findValve, rearmed } from "../valve/find-valve.js";
+import { nudge, quiesce, resume } from "../valve/turn.js";
 import { closeConnections } from "./close-connections.js";
 import { ConnectionWatch, type Counted } from "./connection-watch.js";
 import { sharedSockets, valveOf } from "./valve-finder.js";
@@ -23,6 +23,8 @@ export interface DrainsInput {
   readonly find: (worker: number) => Worker | undefined;
   /** Of its whole tree, as far as it is there. */
   readonly pids: (worker: number) => readonly number[];
+  /** Processes of the workers that go on accepting. */
+  readonly others: () => readonly number[];
   readonly emit: (worker: number, event: WorkerEvent) => void;
 }
 
@@ -81,6 +83,17 @@ export class WorkerDrains {
     const results = await quiesce(this.#o.world.keeper, valve.registrations);
     const refused = results.find(({ outcome }) => outcome === "not-permitted" || outcome === "failed");
     if (refused !== undefined) throw new Error(`the epoll set of pid ${refused.registration.pid}: ${refused.outcome}`);
+    await this.#nudgeOthers(valve.registrations);
+  }
+
+  /**
+   * Of exclusive registrations the kernel wakes one for each connection. Where that was the one that is closed now, another one has to be told, or the
+   * connection waits for the next one to come.
+   */
+  async #nudgeOthers(closed: readonly EpollRegistration[]): Promise<void> {
+    if (!closed.some(isExclusive)) return;
+    const sockets = sharedSockets(this.#o.setup().sockets, this.#o.world.sockets);
+    await nudge(this.#o.world.keeper, findValve(this.#o.others(), sockets).registrations);
   }
 
   /** Without a valve there is nothing to wait for: it is told to stop by the machine once nothing is said to be in flight. */
@@ -143,7 +156,9 @@ export class WorkerDrains {
       type: "valve",
       valve: { kind: "epoll", registrations: noteAlso(valve.registrations, again) },
     });
-    quiesce(this.#o.world.keeper, again).catch((error: Error) => this.#cannot(worker, error));
+    quiesce(this.#o.world.keeper, again)
+      .then(() => this.#nudgeOthers(again))
+      .catch((error: Error) => this.#cannot(worker, error));
   }
 
   #stop(worker: number): void {

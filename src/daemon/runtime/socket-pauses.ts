@@ -1,0 +1,153 @@
+import type { EpollRegistration } from "../lifecycle/drain.js";
+import type { Monotonic } from "../lifecycle/end.js";
+import type { Clock } from "./clock.js";
+import type { EventLog } from "./event-log.js";
+import type { Keeper } from "./keeper/keeper-client.js";
+import type { HeldRecord } from "./keeper/records.js";
+import type { Logger } from "./logger.js";
+import { noteAlso } from "./valve/epoll-registration.js";
+import { findValve, type HeldSocket, rearmed } from "./valve/find-valve.js";
+import { quiesce, resume } from "./valve/turn.js";
+import { valveWords } from "./valve/valve-words.js";
+
+const PREFIX = "pause/";
+/** How soon a worker that has begun to wait for the socket since is seen. */
+const LOOK_MS = 50;
+
+export interface PausesInput {
+  readonly keeper: Keeper;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: EventLog;
+  /** Processes that may accept from a socket now; what is about to end is not among them, and keeps its valve closed. */
+  readonly acceptors: (socket: string) => readonly number[];
+  /** All descriptors of a socket that the keeper holds. */
+  readonly held: (socket: string) => readonly HeldSocket[];
+  /** It is paused from now on, or is not any more: nothing may be started for it, or may again. */
+  readonly changed: (socket: string) => void;
+}
+
+interface Pause {
+  readonly until: Monotonic;
+  registrations: readonly EpollRegistration[];
+  timer?: NodeJS.Timeout;
+}
+
+interface PauseTag {
+  readonly v: 1;
+  readonly until: Monotonic;
+  readonly registrations: readonly EpollRegistration[];
+}
+
+/**
+ * Sockets from which nobody accepts for a while: connections wait in the kernel's queue. Bounded in time, so that a forgotten one ends by itself.
+ *
+ * What has to be undone is noted in the keeper before it is done; a supervisor that comes next goes on with the pause and ends it in time.
+ */
+export class SocketPauses {
+  readonly #o: PausesInput;
+  readonly #pauses = new Map<string, Pause>();
+
+  constructor(input: PausesInput) {
+    this.#o = input;
+  }
+
+  /** When the pause of a socket ends; undefined: it is not paused. */
+  until(socket: string): Monotonic | undefined {
+    return this.#pauses.get(socket)?.until;
+  }
+
+  /** Resolves with the reason why it cannot be paused, in words; undefined: it is. A second pause sets another end. */
+  async pause(socket: string, maxMs: number): Promise<string | undefined> {
+    const held = this.#o.held(socket);
+    if (held.length === 0) return "it is not bound";
+    const before = this.#pauses.get(socket);
+    const found = findValve(this.#o.acceptors(socket), held);
+    const waits = found.registrations.length + found.blocking.length + found.notPermitted.length > 0;
+    const words = waits ? valveWords(found) : "epoll";
+    if (words !== "epoll") return `its workers cannot be kept from accepting: ${words}`;
+    clearTimeout(before?.timer);
+    const registrations = noteAlso(before?.registrations ?? [], found.registrations);
+    const pause: Pause = { until: this.#o.clock.monotonic() + maxMs, registrations };
+    this.#pauses.set(socket, pause);
+    this.#o.changed(socket);
+    this.#note(socket, pause);
+    await quiesce(this.#o.keeper, registrations);
+    this.#watch(socket, pause);
+    const message = `socket ${socket} is paused for ${maxMs / 1000} s: connections wait`;
+    this.#o.log.info(message);
+    this.#o.events.add({ type: "socket-paused", message, data: { socket } });
+    return undefined;
+  }
+
+  /** False if it was not paused. */
+  async resume(socket: string, why = "asked for"): Promise<boolean> {
+    const pause = this.#pauses.get(socket);
+    if (pause === undefined) return false;
+    clearTimeout(pause.timer);
+    this.#pauses.delete(socket);
+    const acceptors = new Set(this.#o.acceptors(socket));
+    await resume(
+      this.#o.keeper,
+      pause.registrations.filter(({ pid }) => acceptors.has(pid)),
+    );
+    this.#forget(socket);
+    this.#o.changed(socket);
+    const message = `socket ${socket} goes on (${why})`;
+    this.#o.log.info(message);
+    this.#o.events.add({ type: "socket-resumed", message, data: { socket } });
+    return true;
+  }
+
+  /** Goes on with what an earlier supervisor had paused. Call it once services are adopted. */
+  adopt(held: readonly HeldRecord[]): void {
+    for (const { key, tag } of held) {
+      if (!key.startsWith(PREFIX)) continue;
+      const socket = key.slice(PREFIX.length);
+      const { until, registrations } = JSON.parse(tag.toString()) as PauseTag;
+      const pause: Pause = { until, registrations };
+      this.#pauses.set(socket, pause);
+      quiesce(this.#o.keeper, registrations).then(
+        () => this.#watch(socket, pause),
+        (error: Error) => this.#complain(socket, error),
+      );
+    }
+  }
+
+  close(): void {
+    for (const { timer } of this.#pauses.values()) clearTimeout(timer);
+  }
+
+  #watch(socket: string, pause: Pause): void {
+    const look = (): void => {
+      if (this.#pauses.get(socket) !== pause) return;
+      if (this.#o.clock.monotonic() >= pause.until) {
+        this.resume(socket, "its time is over").catch((error: Error) => this.#complain(socket, error));
+        return;
+      }
+      const again = rearmed(this.#o.acceptors(socket), this.#o.held(socket));
+      if (again.length > 0) {
+        pause.registrations = noteAlso(pause.registrations, again);
+        this.#note(socket, pause);
+        quiesce(this.#o.keeper, again).catch((error: Error) => this.#complain(socket, error));
+      }
+      pause.timer = setTimeout(look, LOOK_MS);
+    };
+    look();
+  }
+
+  #note(socket: string, { until, registrations }: Pause): void {
+    const tag: PauseTag = { v: 1, until, registrations };
+    this.#o.keeper
+      .hold(PREFIX + socket, Buffer.from(JSON.stringify(tag)), [], true)
+      .catch((error: Error) => this.#complain(socket, error));
+  }
+
+  #forget(socket: string): void {
+    this.#o.keeper.release(PREFIX + socket).catch((error: Error) => this.#complain(socket, error));
+  }
+
+  #complain(socket: string, error: Error): void {
+    this.#o.log.error(`the pause of socket ${socket}: ${error.message}`, { error });
+  }
+}
