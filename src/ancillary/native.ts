@@ -21,8 +21,6 @@ export interface ControlHandle {
 export interface NativeControl {
   create(capacity: number): { handle: ControlHandle; memory: ArrayBuffer; table: Int32Array; request: Int32Array };
   clear(buffer: ControlHandle): void;
-  addFds(buffer: ControlHandle): boolean;
-  addCredentials(buffer: ControlHandle): boolean;
   take(buffer: ControlHandle): void;
   send(buffer: ControlHandle, data?: NativeData): void;
   sendTo(buffer: ControlHandle, data: NativeData, family: NativeFamily, name: string, port: number): void;
