@@ -130,7 +130,8 @@ export class SocketAncillary implements Disposable {
 
   /**
    * Rust: `add_fds(&[RawFd])`. Adds one message with these descriptors. False, and nothing changed, if it does not fit. Unlike Rust it takes owners, throws
-   * ERR_FD_CLOSED for one that is closed, and keeps them open until they are sent or cleared, even if their owners close them.
+   * ERR_FD_CLOSED for one that is closed, and keeps them open, even if their owners close them, as long as this buffer has them: until `clear`, the next
+   * receive, or a send of a part. A send of everything leaves them, as in Rust, and another one sends them again.
    */
   addFds(fds: readonly Fd[]): boolean {
     if (!Array.isArray(fds)) throw new TypeError("fds must be an array");
