@@ -1,5 +1,5 @@
 //! The model: the loops of bench/c/ancillary.c through `std::os::unix::net`.
-//! Reads lines `LOOP ITERATIONS` and answers each with nanoseconds for one iteration.
+//! Reads lines `LOOP ITERATIONS` and answers each with nanoseconds of processor time for one iteration.
 #![feature(unix_socket_ancillary_data)]
 
 use std::fs::File;
@@ -7,11 +7,28 @@ use std::io::{stdin, BufRead, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::UnixSocketExt;
 use std::os::unix::net::{AncillaryData, SocketAncillary, SocketCred, UnixStream};
-use std::time::Instant;
+
+/// `struct timespec` of 64-bit Linux.
+#[repr(C)]
+struct Timespec {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
 
 extern "C" {
     fn geteuid() -> u32;
     fn getegid() -> u32;
+    fn clock_gettime(clock: i32, into: *mut Timespec) -> i32;
+}
+
+fn processor_ns() -> f64 {
+    let mut now = Timespec { seconds: 0, nanoseconds: 0 };
+    // The pointer is valid, and every kernel has this clock.
+    let status = unsafe { clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &mut now) };
+    assert_eq!(status, 0);
+    now.seconds as f64 * 1e9 + now.nanoseconds as f64
 }
 
 const FDS: usize = 16;
@@ -39,7 +56,7 @@ fn run(name: &str, iterations: u32) -> f64 {
     let with_credentials = name == "credentials";
     receiver.set_passcred(with_credentials).unwrap();
     let (mut out, mut room, mut byte) = ([0u8; 256], [0u8; 256], [0u8; 1]);
-    let start = Instant::now();
+    let start = processor_ns();
     for _ in 0..iterations {
         let mut outgoing = SocketAncillary::new(&mut out);
         if count > 0 {
@@ -67,7 +84,7 @@ fn run(name: &str, iterations: u32) -> f64 {
         }
         assert_eq!(found, count + usize::from(with_credentials));
     }
-    start.elapsed().as_nanos() as f64 / f64::from(iterations)
+    (processor_ns() - start) / f64::from(iterations)
 }
 
 fn main() {

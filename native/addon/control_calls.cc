@@ -55,8 +55,6 @@ napi_value done_or_thrown(napi_env env, const sys::Result<sys::Done>& result) {
   return nullptr;
 }
 
-napi_value boolean(napi_env env, bool value) { return Napi::Boolean::New(env, value); }
-
 void destroy(napi_env, void* buffer, void*) { delete static_cast<ControlBuffer*>(buffer); }
 
 /** (capacity in bytes) -> { handle, memory, table, request } */
@@ -87,16 +85,6 @@ napi_value clear(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-napi_value add_fds(napi_env env, napi_callback_info info) {
-  Call call;
-  return call.read(env, info) ? boolean(env, call.buffer->add_fds()) : nullptr;
-}
-
-napi_value add_credentials(napi_env env, napi_callback_info info) {
-  Call call;
-  return call.read(env, info) ? boolean(env, call.buffer->add_credentials()) : nullptr;
-}
-
 napi_value take(napi_env env, napi_callback_info info) {
   Call call;
   if (call.read(env, info)) call.buffer->take();
@@ -116,7 +104,7 @@ napi_value compose_and_send(napi_env env, ControlBuffer& buffer, sys::DataBuffer
     return nullptr;
   }
   const sys::Result<sys::Done> sent = buffer.send(data, to);
-  buffer.drop_composed();
+  buffer.clear_composed();
   return done_or_thrown(env, sent);
 }
 
@@ -174,8 +162,6 @@ void export_control_calls(Napi::Env env, Napi::Object exports) {
   };
   control.Set("create", Napi::Function::New<create>(env, "create"));
   set("clear", clear);
-  set("addFds", add_fds);
-  set("addCredentials", add_credentials);
   set("take", take);
   set("send", send);
   control.Set("sendTo", Napi::Function::New<send_to>(env, "sendTo"));

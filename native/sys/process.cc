@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <vector>
 
 #include "descriptor.h"
 
@@ -24,15 +26,26 @@ namespace {
 
 constexpr int last_signal = 64;
 
-/** The signal state that execve(2) would pass on; put back by restore(). */
+/** struct sigaction of the kernel, on x64 and arm64. libc's call refuses the signals that it keeps for itself, which a parent may have ignored all the same. */
+struct KernelAction {
+  void (*handler)(int);
+  unsigned long flags;
+  void (*restorer)();
+  uint64_t mask;
+};
+
+bool exchange_action(int number, const KernelAction* next, KernelAction* before) {
+  return syscall(SYS_rt_sigaction, number, next, before, sizeof(before->mask)) == 0;
+}
+
+/** The signal state that execve(2) would pass on: what is ignored, and the mask. Handlers end with the image by themselves. Put back by restore(). */
 class SignalState {
  public:
   void reset() {
-    struct sigaction standard = {};
-    standard.sa_handler = SIG_DFL;
+    const KernelAction standard = {};
     for (int number = 1; number <= last_signal; number++) {
-      // SIGKILL, SIGSTOP and the signals that libc keeps for itself refuse; they have nothing to be reset.
-      saved_[index(number)] = sigaction(number, nullptr, &actions_[index(number)]) == 0 && sigaction(number, &standard, nullptr) == 0;
+      KernelAction& before = actions_[index(number)];
+      was_ignored_[index(number)] = exchange_action(number, nullptr, &before) && before.handler == SIG_IGN && exchange_action(number, &standard, nullptr);
     }
     sigset_t none;
     sigemptyset(&none);
@@ -42,16 +55,41 @@ class SignalState {
   void restore() const {
     pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
     for (int number = 1; number <= last_signal; number++) {
-      if (saved_[index(number)]) sigaction(number, &actions_[index(number)], nullptr);
+      if (was_ignored_[index(number)]) exchange_action(number, &actions_[index(number)], nullptr);
     }
   }
 
  private:
   static size_t index(int number) { return static_cast<size_t>(number); }
 
-  std::array<struct sigaction, last_signal + 1> actions_{};
-  std::array<bool, last_signal + 1> saved_{};
+  std::array<KernelAction, last_signal + 1> actions_{};
+  std::array<bool, last_signal + 1> was_ignored_{};
   sigset_t mask_{};
+};
+
+/** Takes close-on-exec from the descriptors that an image keeps. Put back by restore(). */
+class KeptDescriptors {
+ public:
+  KeptDescriptors(const int* fds, size_t count) : fds_(fds), had_flag_(count) {}
+
+  Result<Done> keep() {
+    for (; changed_ < had_flag_.size(); changed_++) {
+      const int flags = fcntl(fds_[changed_], F_GETFD);
+      const Result<Done> kept = set_close_on_exec(fds_[changed_], false);
+      if (!kept.ok()) return kept;
+      had_flag_[changed_] = (flags & FD_CLOEXEC) != 0;
+    }
+    return done();
+  }
+
+  void restore() const {
+    for (size_t i = 0; i < changed_; i++) static_cast<void>(set_close_on_exec(fds_[i], had_flag_[i]));
+  }
+
+ private:
+  const int* fds_;
+  size_t changed_ = 0;
+  std::vector<bool> had_flag_;
 };
 
 }  // namespace
@@ -73,10 +111,10 @@ Result<Done> become_subreaper() {
 }
 
 Result<Done> replace_image(const Image& image) {
-  for (size_t i = 0; i < image.keep_count; i++) {
-    const Result<Done> kept = set_close_on_exec(image.keep[i], false);
-    if (kept.ok()) continue;
-    for (size_t j = 0; j < i; j++) static_cast<void>(set_close_on_exec(image.keep[j], true));
+  KeptDescriptors descriptors(image.keep, image.keep_count);
+  const Result<Done> kept = descriptors.keep();
+  if (!kept.ok()) {
+    descriptors.restore();
     return kept;
   }
   // Node calls uv_disable_stdio_inheritance, which makes 0 to 2 close-on-exec. One that is closed has no flag to clear.
@@ -89,7 +127,7 @@ Result<Done> replace_image(const Image& image) {
   execve(image.path, image.argv, image.env);
   const int error = errno;
   signals.restore();
-  for (size_t i = 0; i < image.keep_count; i++) static_cast<void>(set_close_on_exec(image.keep[i], image.keep[i] > 2));
+  descriptors.restore();
   return failure<Done>(error, "execve");
 }
 

@@ -28,8 +28,8 @@ struct Image {
 
 /**
  * execve(2). Descriptors in `keep` lose close-on-exec, 0 to 2 lose O_NONBLOCK (Node sets it on pipes and terminals), every
- * signal gets its default disposition (Node ignores SIGPIPE, which execve keeps) and the mask is emptied.
- * Returns only if it failed, with signals and close-on-exec as they were before.
+ * signal gets its default disposition (Node ignores SIGPIPE, which execve keeps, and a parent may have ignored any other) and the mask is emptied.
+ * Returns only if it failed, with signals, their mask and close-on-exec of what is in `keep` as they were before.
  */
 Result<Done> replace_image(const Image& image);
 

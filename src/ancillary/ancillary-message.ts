@@ -12,7 +12,11 @@ export interface ScmRights {
   refused: number[];
 }
 
-/** Rust: `AncillaryData::ScmCredentials`. One that was cut inside `ucred` is unknown here, where Rust shows it with no credentials. */
+/**
+ * Rust: `AncillaryData::ScmCredentials`. One that was cut inside `ucred` is unknown here, where Rust shows it with no credentials. As there, those of nobody are
+ * shown as the kernel gives them, and `receive` leaves them out: pid 0 with the overflow ids (65534) for what was sent before SO_PASSCRED was set, and pid, uid and gid 0 at
+ * the end of a stream, where no bytes came.
+ */
 export interface ScmCredentials {
   kind: "ScmCredentials";
   credentials: SocketCred[];

@@ -1,4 +1,4 @@
-import { ControlTable } from "./control-table.js";
+import { ControlTable, SCM_CREDENTIALS, SCM_RIGHTS } from "./control-table.js";
 import { type ControlHandle, type NativeData, native } from "./native.js";
 import { type Fd, numberOf } from "./owned-fd.js";
 import { nativeAddress, type SocketAddress } from "./socket-address.js";
@@ -18,23 +18,23 @@ export interface Post {
 /** Larger data is not kept for the next call, because that keeps it alive. */
 const mostKept = 65536;
 
-/** Places in `request`: `Field` in native/addon/control_buffer.h. */
-const at = {
-  fd: 0,
-  flags: 1,
-  limit: 2,
-  withSender: 3,
-  message: 4,
-  clear: 5,
-  count: 6,
-  withCredentials: 7,
-  pid: 8,
-  uid: 9,
-  gid: 10,
-  items: 11,
-} as const;
+/** Places in `request`: `Field` in native/addon/control_buffer.h. Constants of their own, because V8 counts what a function does before it inlines it. */
+const atFd = 0;
+const atFlags = 1;
+const atLimit = 2;
+const atWithSender = 3;
+const atMessage = 4;
+const atCount = 5;
+const atWithCredentials = 6;
+const atPid = 7;
+const atUid = 8;
+const atGid = 9;
+const atItems = 10;
 
-const { create, addFds, addCredentials, take, send, sendTo, post, postTo, receive, sender } = native.control;
+/** Stands for no data: nobody else has it. */
+const nothing = new Uint8Array(0);
+
+const { create, take, send, sendTo, post, postTo, receive, sender } = native.control;
 const clearNow = native.control.clear;
 
 /**
@@ -49,10 +49,10 @@ export class ControlBuffer {
   readonly memory: ArrayBuffer;
   readonly #handle: ControlHandle;
   readonly #request: Int32Array;
-  /** False if no descriptor can be in it: nothing came since it was cleared. */
-  #mayOwn = false;
-  /** The data of the last call. */
-  #kept: Uint8Array | undefined;
+  /** Whether it holds what came, and perhaps descriptors with it; otherwise what was added. */
+  isIncoming = false;
+  /** The data of the last call, whose place the native side remembers. */
+  #kept: Uint8Array = nothing;
   #keptSize = 0;
 
   /** `capacity` in bytes, at most 16 MiB. Throws TypeError and RangeError. */
@@ -61,56 +61,47 @@ export class ControlBuffer {
     this.#handle = handle;
     this.#request = request;
     this.memory = memory;
-    this.table = new ControlTable(table, memory);
+    this.table = new ControlTable(capacity, table, memory);
   }
 
   /** Closes what came and was not taken. */
   clear(): void {
-    if (this.#mayOwn) {
-      this.#mayOwn = false;
-      clearNow(this.#handle);
-    } else if (this.table.length > 0 || this.table.flags !== 0) {
-      // Nothing to close: the next call does it on its way.
-      this.#request[at.clear] = 1;
-      this.table.forget();
-    }
+    if (this.isIncoming) this.startAdding();
+    else this.table.forget();
   }
 
-  /** One message with these. False, and nothing added, if it does not fit. Throws ERR_FD_CLOSED. */
-  addFds(fds: readonly Fd[]): boolean {
-    this.#ask(fds);
-    this.#mayOwn = false; // Adding closes what came.
-    return addFds(this.#handle);
+  /** Makes it hold what is added from now on: what came and was not taken is closed. What was added before stays. */
+  startAdding(): void {
+    if (!this.isIncoming) return;
+    this.isIncoming = false;
+    clearNow(this.#handle);
   }
 
-  /** The same with numbers. */
+  /** One message with these numbers, once it holds what is added. False, and nothing added, if it does not fit. */
   addNumbers(numbers: readonly number[]): boolean {
-    const request = this.#request;
-    request[at.count] = numbers.length; // What there is no room for does not fit the buffer either.
-    const room = Math.min(numbers.length, request.length - at.items);
-    for (let index = 0; index < room; index++) request[at.items + index] = numbers[index]!;
-    this.#mayOwn = false;
-    return addFds(this.#handle);
+    const { table } = this;
+    const word = table.add(SCM_RIGHTS, numbers.length);
+    if (word < 0) return false;
+    for (let index = 0; index < numbers.length; index++) table.setWord(word + index, numbers[index]!);
+    return true;
   }
 
-  /** One message with these. False, and nothing added, if it does not fit. */
+  /** One message with these, in the same way. */
   addCredentials(list: readonly SocketCred[]): boolean {
-    const request = this.#request;
-    request[at.count] = list.length;
-    let item: number = at.items;
-    for (let index = 0; index < list.length && item + 3 <= request.length; index++) {
-      const { pid, uid, gid } = list[index]!;
-      request[item++] = pid;
-      request[item++] = uid;
-      request[item++] = gid;
+    const { table } = this;
+    let word = table.add(SCM_CREDENTIALS, list.length * 3);
+    if (word < 0) return false;
+    for (const { pid, uid, gid } of list) {
+      table.setWord(word++, pid);
+      table.setWord(word++, uid);
+      table.setWord(word++, gid);
     }
-    this.#mayOwn = false;
-    return addCredentials(this.#handle);
+    return true;
   }
 
   /** Gives the descriptors of one message away. */
   take(message: number): void {
-    this.#request[at.message] = message;
+    this.#request[atMessage] = message;
     take(this.#handle);
   }
 
@@ -120,11 +111,12 @@ export class ControlBuffer {
   }
 
   /** sendmsg(2) with what was added: bytes, or EAGAIN. */
-  send(fd: number, data: NativeData, flags: number, to: SocketAddress | undefined): number {
-    this.#request[at.fd] = fd;
-    this.#request[at.flags] = flags;
+  send(fd: number, data: NativeData, to: SocketAddress | undefined): number {
+    if (to === undefined && this.#isKept(data)) return this.sendAgain(fd);
+    this.#request[atFd] = fd;
+    this.#request[atFlags] = 0;
+    this.#kept = nothing;
     if (to !== undefined) sendTo(this.#handle, data, ...nativeAddress(to));
-    else if (this.#isKept(data)) send(this.#handle);
     else {
       send(this.#handle, data);
       this.#keep(data);
@@ -132,21 +124,41 @@ export class ControlBuffer {
     return this.table.outcome;
   }
 
+  /** Whether these are one buffer, and that of the call before. */
+  isSame(buffers: unknown): boolean {
+    return Array.isArray(buffers) && buffers.length === 1 && this.#isKept(buffers[0]);
+  }
+
+  /** How long the data of the call before is. */
+  get sameSize(): number {
+    return this.#keptSize;
+  }
+
+  /** `send` with the data of the call before, once `isSame` has said so. */
+  sendAgain(fd: number): number {
+    const request = this.#request;
+    request[atFd] = fd;
+    request[atFlags] = 0;
+    send(this.#handle);
+    return this.table.outcome;
+  }
+
   /** Adds, sends and clears in one call: bytes, or EAGAIN. The buffer is empty after it, whatever happened. */
   post(fd: number, { data, flags, fds, credentials, to }: Post): number {
     const request = this.#request;
-    request[at.fd] = fd;
-    request[at.flags] = flags;
+    request[atFd] = fd;
+    request[atFlags] = flags;
     this.#ask(fds);
-    request[at.withCredentials] = credentials === undefined ? 0 : 1;
+    request[atWithCredentials] = credentials === undefined ? 0 : 1;
     if (credentials !== undefined) {
-      request[at.pid] = credentials.pid;
-      request[at.uid] = credentials.uid;
-      request[at.gid] = credentials.gid;
+      request[atPid] = credentials.pid;
+      request[atUid] = credentials.uid;
+      request[atGid] = credentials.gid;
     }
     if (to !== undefined) postTo(this.#handle, data, ...nativeAddress(to));
     else if (this.#isKept(data)) post(this.#handle);
     else {
+      this.#kept = nothing;
       post(this.#handle, data);
       this.#keep(data);
     }
@@ -156,16 +168,29 @@ export class ControlBuffer {
   /** recvmsg(2) with at most `limit` bytes for control messages: bytes of data, or EAGAIN. What came before and was not taken is closed. */
   receive(fd: number, data: NativeData, flags: number, withSender: boolean, limit: number): number {
     const request = this.#request;
-    request[at.fd] = fd;
-    request[at.flags] = flags;
-    request[at.limit] = limit;
-    request[at.withSender] = withSender ? 1 : 0;
-    this.#mayOwn = true;
+    request[atFd] = fd;
+    request[atFlags] = flags;
+    request[atLimit] = limit;
+    request[atWithSender] = withSender ? 1 : 0;
+    this.isIncoming = true;
     if (this.#isKept(data)) receive(this.#handle);
     else {
+      this.#kept = nothing;
       receive(this.#handle, data);
       this.#keep(data);
     }
+    return this.table.outcome;
+  }
+
+  /** `receive` into the data of the call before, once `isSame` has said so, with the whole buffer for control messages. */
+  receiveAgain(fd: number): number {
+    const request = this.#request;
+    request[atFd] = fd;
+    request[atFlags] = 0;
+    request[atLimit] = this.table.capacity;
+    request[atWithSender] = 0;
+    this.isIncoming = true;
+    receive(this.#handle);
     return this.table.outcome;
   }
 
@@ -176,27 +201,26 @@ export class ControlBuffer {
 
   /**
    * Whether the native side has this data from the call before: to find where a Uint8Array is takes it longer than the rest of a call. One that
-   * was detached meanwhile has no length any more; nothing else moves the bytes of a live one. A call that is made with other data must succeed before `keep`.
+   * was detached meanwhile has no length any more; nothing else moves the bytes of a live one.
    */
-  #isKept(data: NativeData): boolean {
-    if (data === this.#kept && data.length === this.#keptSize) return true;
-    this.#kept = undefined;
-    return false;
+  #isKept(data: unknown): boolean {
+    return data === this.#kept && this.#kept.length === this.#keptSize;
   }
 
+  /** After a call with this data. Before it, `#kept` is `nothing`: the native side remembers the place also when the call fails. */
   #keep(data: NativeData): void {
-    if (!(data instanceof Uint8Array) || data.length > mostKept) return;
+    if (!(data instanceof Uint8Array) || data.length === 0 || data.length > mostKept) return;
     this.#kept = data;
     this.#keptSize = data.length;
   }
 
   #ask(fds: readonly Fd[]): void {
     const request = this.#request;
-    const room = request.length - at.items;
-    request[at.count] = fds.length;
+    const room = request.length - atItems;
+    request[atCount] = fds.length;
     for (let index = 0; index < fds.length; index++) {
       const number = numberOf(fds[index]!);
-      if (index < room) request[at.items + index] = number;
+      if (index < room) request[atItems + index] = number;
     }
   }
 }

@@ -16,22 +16,26 @@ export const mostFds = 253;
 /** IOV_MAX. */
 export const mostBuffers = 1024;
 
-const headFields = 5;
+const headerSize = 16;
+const headFields = 6;
 const entryFields = 4;
 const ucredSize = 12;
 
 /** What a control message with `payload` bytes takes in the buffer (CMSG_SPACE). */
 export function controlSpace(payload: number): number {
-  return 16 + ((payload + 7) & ~7);
+  return headerSize + ((payload + 7) & ~7);
 }
 
-/** Reads what a native control buffer holds, without calling it: see native/addon/control_buffer.h. */
+/** Reads what a native control buffer holds, and writes what it is to send, without calling it: see native/addon/control_buffer.h. */
 export class ControlTable {
+  /** Of the buffer, in bytes. */
+  readonly capacity: number;
   readonly #table: Int32Array;
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
 
-  constructor(table: Int32Array, memory: ArrayBuffer) {
+  constructor(capacity: number, table: Int32Array, memory: ArrayBuffer) {
+    this.capacity = capacity;
     this.#table = table;
     this.#words = new Int32Array(memory);
     this.#bytes = new Uint8Array(memory);
@@ -54,11 +58,52 @@ export class ControlTable {
   get hasSender(): boolean {
     return this.#table[4]! > 0;
   }
-  /** Makes messages that wait to be sent invisible. The native side is told before it uses them. */
+  /** Descriptors that came and that nobody took. */
+  get unclaimed(): number {
+    return this.#table[5]!;
+  }
+
+  /** Empties a buffer that holds messages to be sent. */
   forget(): void {
     const table = this.#table;
-    table[0] = table[1] = table[2] = 0;
+    table[0] = 0;
+    table[1] = 0;
+    table[2] = 0;
   }
+
+  /**
+   * Adds a message of this type to those that will be sent, with room for `count` words. Gives the first of them, for `setWord`: all are to be written. Negative,
+   * and nothing added, if it does not fit.
+   */
+  add(type: number, count: number): number {
+    const table = this.#table;
+    const words = this.#words;
+    table[1] = 0;
+    if (count > this.capacity) return -1;
+    const length = table[0]!;
+    const size = count * 4;
+    const end = length + controlSpace(size);
+    if (end > this.capacity) return -1;
+    const word = length >> 2;
+    words[(end >> 2) - 1] = 0; // The padding, if there is any.
+    words[word] = headerSize + size;
+    words[word + 1] = 0; // cmsg_len has 8 bytes; both machines write the low ones first.
+    words[word + 2] = SOL_SOCKET;
+    words[word + 3] = type;
+    const entry = headFields + table[2]! * entryFields;
+    table[entry] = SOL_SOCKET;
+    table[entry + 1] = type;
+    table[entry + 2] = length + headerSize;
+    table[entry + 3] = size;
+    table[0] = end;
+    table[2] = table[2]! + 1;
+    return word + 4;
+  }
+
+  setWord(word: number, value: number): void {
+    this.#words[word] = value;
+  }
+
   level(message: number): number {
     return this.#table[headFields + message * entryFields]!;
   }
@@ -80,17 +125,6 @@ export class ControlTable {
     if (type === SCM_CREDENTIALS && this.size(message) >= ucredSize) return "credentials";
     if (type === SCM_SECURITY) return "security";
     return type === SCM_PIDFD && this.size(message) >= 4 ? "pidfd" : "unknown";
-  }
-
-  /** How many descriptors came in this message and those after it. */
-  descriptorsFrom(message: number): number {
-    let count = 0;
-    for (let index = message; index < this.messages; index++) {
-      const kind = this.kind(index);
-      if (kind !== "rights" && kind !== "pidfd") continue;
-      for (let at = this.slotCount(index) - 1; at >= 0; at--) if (this.slot(index, at) >= 0) count += 1;
-    }
-    return count;
   }
 
   /** How many slots of descriptors the message has. */

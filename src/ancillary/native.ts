@@ -23,8 +23,6 @@ export interface ControlHandle {
 export interface NativeControl {
   create(capacity: number): { handle: ControlHandle; memory: ArrayBuffer; table: Int32Array; request: Int32Array };
   clear(buffer: ControlHandle): void;
-  addFds(buffer: ControlHandle): boolean;
-  addCredentials(buffer: ControlHandle): boolean;
   take(buffer: ControlHandle): void;
   send(buffer: ControlHandle, data?: NativeData): void;
   sendTo(buffer: ControlHandle, data: NativeData, family: NativeFamily, name: string, port: number): void;
@@ -116,16 +114,19 @@ function checkPlatform(): void {
   }
 }
 
+/** What builds the native part, wherever this package is installed. */
+const builder = fileURLToPath(new URL("../../scripts/build-native.mjs", import.meta.url));
+
 function load(): Native {
   checkPlatform();
   const path = fileURLToPath(new URL("../../build/Release/holdfast.node", import.meta.url));
   if (!existsSync(path)) {
-    throw unavailable("Holdfast's native part is not built; run: node scripts/build-native.mjs");
+    throw unavailable(`Holdfast's native part is not built; run: node "${builder}"`);
   }
   try {
     return createRequire(import.meta.url)(path) as Native;
   } catch (cause) {
-    throw unavailable("Holdfast's native part cannot be loaded; run: node scripts/build-native.mjs --force", cause);
+    throw unavailable(`Holdfast's native part cannot be loaded; run: node "${builder}" --force`, cause);
   }
 }
 

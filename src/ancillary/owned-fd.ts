@@ -6,7 +6,9 @@ import { threadDescriptors } from "./thread-descriptors.js";
 
 // Filled by OwnedFd below: what this library may do with a descriptor, and its users may not.
 let lend: (owner: OwnedFd) => number;
+let usable: (owner: OwnedFd) => number;
 let holdOwner: (owner: OwnedFd) => void;
+let heldNumber: (owner: OwnedFd) => number;
 let letGoOwner: (owner: OwnedFd) => void;
 let ownerOf: (borrowed: BorrowedFd) => OwnedFd;
 let makeBorrowed: (owner: OwnedFd) => BorrowedFd;
@@ -29,6 +31,10 @@ function planLook(): void {
     lookIsPlanned = false;
     watchSurvivors();
   });
+}
+
+function refuseClosed(): never {
+  throw new AncillaryError("ERR_FD_CLOSED", "the descriptor was closed or released");
 }
 
 /**
@@ -59,9 +65,11 @@ export class BorrowedFd {
  * It belongs to its thread: a structured clone is an empty object, which every function refuses. Send the number of `release()` instead, and adopt it there.
  */
 export class OwnedFd implements Disposable {
+  /** Negative once it was closed or released. */
   #number: number;
   #holds = 0;
-  #closeWanted = false;
+  /** What is closed when the last hold ends; negative if nothing is. */
+  #closing = -1;
   #isWatched = false;
 
   static {
@@ -73,27 +81,30 @@ export class OwnedFd implements Disposable {
       }
       young.length = 0;
     };
+    usable = (owner) => owner.#number;
     lend = (owner) => {
-      if (owner.#closeWanted || owner.#number < 0) {
-        throw new AncillaryError("ERR_FD_CLOSED", "the descriptor was closed or released");
-      }
+      if (owner.#number < 0) refuseClosed();
       return owner.#number;
     };
     holdOwner = (owner) => {
       lend(owner);
       owner.#holds += 1;
     };
+    heldNumber = (owner) => (owner.#number < 0 ? owner.#closing : owner.#number);
     takeToClose = (owner) => {
-      if (owner.closed) return -1;
-      owner.#closeWanted = true;
-      if (owner.#holds > 0) return -1;
       const number = owner.#number;
-      owner.#forget();
-      return number;
+      if (number < 0) return -1;
+      owner.#number = -1;
+      if (owner.#holds === 0) return owner.#forget(number);
+      owner.#closing = number;
+      return -1;
     };
     letGoOwner = (owner) => {
       owner.#holds -= 1;
-      if (owner.#holds === 0 && owner.#closeWanted) owner.#closeNow();
+      if (owner.#holds > 0 || owner.#closing < 0) return;
+      const number = owner.#closing;
+      owner.#closing = -1;
+      native.close(owner.#forget(number));
     };
   }
 
@@ -120,8 +131,8 @@ export class OwnedFd implements Disposable {
     const number = lend(this);
     if (this.#holds > 0)
       throw new AncillaryError("ERR_FD_HELD", "the descriptor is part of a message that is not sent");
-    this.#forget();
-    return number;
+    this.#number = -1;
+    return this.#forget(number);
   }
 
   /** A second descriptor for the same open file, close-on-exec. Throws EMFILE. */
@@ -131,14 +142,13 @@ export class OwnedFd implements Disposable {
 
   /** Idempotent. A descriptor that waits to be sent counts as closed at once, and is closed when it has been sent. */
   close(): void {
-    if (this.closed) return;
-    this.#closeWanted = true;
-    if (this.#holds === 0) this.#closeNow();
+    const number = takeToClose(this);
+    if (number >= 0) native.close(number);
   }
 
   /** True once it was closed or released. */
   get closed(): boolean {
-    return this.#closeWanted || this.#number < 0;
+    return this.#number < 0;
   }
 
   /** What file this is, and its type and permission bits: equal `dev` and `ino` mean the same file or socket. */
@@ -151,17 +161,11 @@ export class OwnedFd implements Disposable {
     this.close();
   }
 
-  #closeNow(): void {
-    const number = this.#number;
-    this.#forget();
-    native.close(number);
-  }
-
-  /** Before the number is closed or given away: another file may have it at once. */
-  #forget(): void {
-    threadDescriptors?.disown(this.#number);
+  /** Before the number is closed or given away, because another file may have it at once. */
+  #forget(number: number): number {
+    threadDescriptors?.disown(number);
     if (this.#isWatched) ownersWatched.unregister(this);
-    this.#number = -1;
+    return number;
   }
 }
 
@@ -189,16 +193,26 @@ export function closeOwners(owners: readonly OwnedFd[]): void {
   }
 }
 
+/** The number of an owner, negative once it was closed or released. Where every instruction counts; otherwise `numberOf`. */
+export function numberIfOpen(owner: OwnedFd): number {
+  return usable(owner);
+}
+
 /** The number, for a system call that is made now. Throws ERR_FD_CLOSED. */
 export function numberOf(fd: Fd): number {
   return lend(ownerFor(fd));
 }
 
-/** Keeps the descriptor open, whatever its owner does, until `letGo` is called with the owner that this returns: once for each hold. */
+/** Keeps the descriptor open, whatever its owner does, until `letGo` is called with the owner that this returns: once for each hold. Throws ERR_FD_CLOSED. */
 export function hold(fd: Fd): OwnedFd {
   const owner = ownerFor(fd);
   holdOwner(owner);
   return owner;
+}
+
+/** The number of a descriptor that is held, also when its owner has closed it meanwhile. */
+export function numberOfHeld(held: OwnedFd): number {
+  return heldNumber(held);
 }
 
 export function letGo(held: OwnedFd): void {

@@ -1,10 +1,10 @@
 import { assertInteger } from "./ancillary-error.js";
 import type { AddedMessage, AncillaryMessage } from "./ancillary-message.js";
 import { ControlBuffer } from "./control-buffer.js";
-import { type ControlTable, MSG_CTRUNC, SCM_CREDENTIALS } from "./control-table.js";
+import { type ControlTable, MSG_CTRUNC, SCM_CREDENTIALS, SCM_RIGHTS } from "./control-table.js";
 import { buffersWatched, type Remains } from "./leak-report.js";
 import { assertCredentials, takeRights } from "./message.js";
-import { type Fd, hold, letGo, OwnedFd } from "./owned-fd.js";
+import { type Fd, hold, letGo, numberOfHeld, OwnedFd } from "./owned-fd.js";
 import type { SocketCred } from "./socket-cred.js";
 
 // Filled by SocketAncillary below: the sockets of this library use the buffer itself.
@@ -18,29 +18,41 @@ class Contents implements Remains {
   readonly table: ControlTable;
   /** Owners that are held, the first `held` of the array, which is used again. */
   readonly #holds: (OwnedFd | undefined)[] = [];
-  #held = 0;
-  isIncoming = false;
-  /** Messages that were handed out. */
-  taken = 0;
+  held = 0;
 
   constructor(table: ControlTable) {
     this.table = table;
   }
 
   unclaimed(): number {
-    return this.isIncoming ? this.table.descriptorsFrom(this.taken) : 0;
+    return this.table.unclaimed;
   }
 
-  hold(fd: Fd): void {
-    this.#holds[this.#held] = hold(fd);
-    this.#held += 1;
+  /** Holds all of them, or none. */
+  hold(fds: readonly Fd[]): void {
+    const before = this.held;
+    try {
+      for (let index = 0; index < fds.length; index++) {
+        this.#holds[this.held] = hold(fds[index]!);
+        this.held += 1;
+      }
+    } catch (error) {
+      this.letGo(before);
+      throw error;
+    }
   }
 
-  letGo(): void {
-    while (this.#held > 0) {
-      this.#held -= 1;
-      const owner = this.#holds[this.#held]!;
-      this.#holds[this.#held] = undefined;
+  /** What is held as number `index`. */
+  number(index: number): number {
+    return numberOfHeld(this.#holds[index]!);
+  }
+
+  /** All but the first `keep`. */
+  letGo(keep = 0): void {
+    while (this.held > keep) {
+      this.held -= 1;
+      const owner = this.#holds[this.held]!;
+      this.#holds[this.held] = undefined;
       letGo(owner);
     }
   }
@@ -58,28 +70,26 @@ class Contents implements Remains {
 export class SocketAncillary implements Disposable {
   readonly #buffer: ControlBuffer;
   readonly #contents: Contents;
-  readonly #capacity: number;
+  /** Messages of the last receive that were handed out. */
+  #taken = 0;
   #hasWrongCredentials = false;
 
   static {
     bufferOf = (ancillary) => ancillary.#buffer;
     takeNext = (ancillary) => {
-      const contents = ancillary.#contents;
-      if (!contents.isIncoming || contents.taken >= contents.table.messages) return undefined;
-      contents.taken += 1;
-      return ancillary.#take(contents.taken - 1);
+      const { isIncoming, table } = ancillary.#buffer;
+      if (!isIncoming || ancillary.#taken >= table.messages) return undefined;
+      ancillary.#taken += 1;
+      return ancillary.#take(ancillary.#taken - 1);
     };
     bufferToSend = (ancillary) => {
-      if (ancillary.#hasWrongCredentials) {
-        throw new RangeError("a message carries the credentials of exactly one process");
-      }
+      if (ancillary.#hasWrongCredentials) refuseCredentials();
       return ancillary.#buffer;
     };
     bufferToReceive = (ancillary) => {
       const contents = ancillary.#contents;
-      contents.letGo();
-      contents.isIncoming = true;
-      contents.taken = 0;
+      if (contents.held > 0) contents.letGo();
+      ancillary.#taken = 0;
       ancillary.#hasWrongCredentials = false;
       return ancillary.#buffer;
     };
@@ -92,13 +102,12 @@ export class SocketAncillary implements Disposable {
   constructor(capacity: number) {
     this.#buffer = new ControlBuffer(capacity);
     this.#contents = new Contents(this.#buffer.table);
-    this.#capacity = capacity;
     buffersWatched.register(this, this.#contents);
   }
 
   /** Rust: `capacity`. In bytes, as given to the constructor. */
   get capacity(): number {
-    return this.#capacity;
+    return this.#buffer.table.capacity;
   }
 
   /** Rust: `len`. Bytes in use: the sum of what was added, or what the last receive filled (may be unaligned). 0 after a receive that failed, where Rust keeps the old value. */
@@ -108,7 +117,7 @@ export class SocketAncillary implements Disposable {
 
   /** Rust: `is_empty`. */
   get isEmpty(): boolean {
-    return this.len === 0;
+    return this.#contents.table.length === 0;
   }
 
   /**
@@ -121,14 +130,23 @@ export class SocketAncillary implements Disposable {
 
   /**
    * Rust: `add_fds(&[RawFd])`. Adds one message with these descriptors. False, and nothing changed, if it does not fit. Unlike Rust it takes owners, throws
-   * ERR_FD_CLOSED for one that is closed, and keeps them open until they are sent or cleared, even if their owners close them.
+   * ERR_FD_CLOSED for one that is closed, and keeps them open, even if their owners close them, as long as this buffer has them: until `clear`, the next
+   * receive, or a send of a part. A send of everything leaves them, as in Rust, and another one sends them again.
    */
   addFds(fds: readonly Fd[]): boolean {
     if (!Array.isArray(fds)) throw new TypeError("fds must be an array");
-    const fits = this.#buffer.addFds(fds);
-    this.#startAdding();
-    if (!fits) return false;
-    for (const fd of fds) this.#contents.hold(fd);
+    const contents = this.#contents;
+    const first = contents.held;
+    contents.hold(fds);
+    this.#buffer.startAdding();
+    const { table } = contents;
+    const count = contents.held - first;
+    const word = table.add(SCM_RIGHTS, count);
+    if (word < 0) {
+      contents.letGo(first);
+      return false;
+    }
+    for (let index = 0; index < count; index++) table.setWord(word + index, contents.number(first + index));
     return true;
   }
 
@@ -136,7 +154,7 @@ export class SocketAncillary implements Disposable {
   addRawFds(numbers: readonly number[]): boolean {
     if (!Array.isArray(numbers)) throw new TypeError("numbers must be an array");
     for (const number of numbers) assertInteger("a number", number, -0x80000000, 0x7fffffff);
-    this.#startAdding();
+    this.#buffer.startAdding();
     return this.#buffer.addNumbers(numbers);
   }
 
@@ -146,7 +164,7 @@ export class SocketAncillary implements Disposable {
    */
   addCreds(creds: readonly SocketCred[]): boolean {
     for (const cred of creds) assertCredentials(cred);
-    this.#startAdding();
+    this.#buffer.startAdding();
     const fits = this.#buffer.addCredentials(creds);
     if (fits && creds.length !== 1) this.#hasWrongCredentials = true;
     return fits;
@@ -162,12 +180,12 @@ export class SocketAncillary implements Disposable {
 
   /** Rust has none. How many descriptors came that nobody took: `clear` closes them, in one call, without an object for each. */
   get unclaimed(): number {
-    return this.#contents.unclaimed();
+    return this.#contents.table.unclaimed;
   }
 
   /** The messages that wait to be sent. (Rust shows them in `messages`.) */
   added(): AddedMessage[] {
-    const { isIncoming, table } = this.#contents;
+    const { isIncoming, table } = this.#buffer;
     if (isIncoming) return [];
     return Array.from({ length: table.messages }, (_, index) =>
       table.type(index) === SCM_CREDENTIALS
@@ -179,17 +197,12 @@ export class SocketAncillary implements Disposable {
   /** Rust: `clear`, which leaks what came. Empties the buffer and closes every descriptor that came and that nobody took. */
   clear(): void {
     this.#buffer.clear();
-    this.#contents.isIncoming = false;
-    this.#contents.letGo();
+    if (this.#contents.held > 0) this.#contents.letGo();
     this.#hasWrongCredentials = false;
   }
 
   [Symbol.dispose](): void {
     this.clear();
-  }
-
-  #startAdding(): void {
-    this.#contents.isIncoming = false;
   }
 
   #take(index: number): AncillaryMessage {
@@ -239,7 +252,15 @@ class Untaken implements IterableIterator<AncillaryMessage, void> {
 }
 
 function assertAncillary(ancillary: SocketAncillary): void {
-  if (!(ancillary instanceof SocketAncillary)) throw new TypeError("a SocketAncillary is needed");
+  if (!(ancillary instanceof SocketAncillary)) refuse();
+}
+
+function refuse(): never {
+  throw new TypeError("a SocketAncillary is needed");
+}
+
+function refuseCredentials(): never {
+  throw new RangeError("a message carries the credentials of exactly one process");
 }
 
 /** The native buffer as it is. */

@@ -1,9 +1,10 @@
 import type { OwnedFd } from "./owned-fd.js";
 import { type PeerCredentials, peerCredentials } from "./peer.js";
-import { bind, connect, localAddress, remoteAddress, setNonblocking, socket, socketPair } from "./socket.js";
+import { bind, connect, remoteAddress, socket, socketPair } from "./socket.js";
 import type { SocketAddress } from "./socket-address.js";
 import type { SocketAncillary } from "./socket-ancillary.js";
-import { getSocketOption, setSocketOption, socketType } from "./socket-option.js";
+import { socketType } from "./socket-option.js";
+import { UnixSocket } from "./unix-socket.js";
 import {
   assertUnixSocket,
   type Buffers,
@@ -14,13 +15,7 @@ import {
 } from "./vectored-io.js";
 
 /** Rust: `std::os::unix::net::UnixDatagram`. A unix datagram socket; it blocks unless it was made non-blocking. Owns its descriptor. */
-export class UnixDatagram implements Disposable {
-  readonly fd: OwnedFd;
-
-  private constructor(fd: OwnedFd) {
-    this.fd = fd;
-  }
-
+export class UnixDatagram extends UnixSocket {
   /** Rust: `From<OwnedFd>`, which takes any descriptor. Takes ownership. Throws TypeError unless it is a unix datagram socket, ERR_FD_CLOSED. */
   static adopt(fd: OwnedFd): UnixDatagram {
     assertUnixSocket(fd, socketType.datagram);
@@ -39,7 +34,7 @@ export class UnixDatagram implements Disposable {
   }
 
   /** Rust: `UnixDatagram::bind` and, for abstract names, `bind_addr`. `path`: a path, "@" and an abstract name, or "" for a name that the kernel chooses. */
-  static bind(path: string): UnixDatagram {
+  static override bind(path: string): UnixDatagram {
     const fd = socket("unix-dgram", "unix");
     try {
       bind(fd, { kind: "unix", path });
@@ -80,42 +75,13 @@ export class UnixDatagram implements Disposable {
     return this.recvVectoredWithAncillary(buffers, ancillary);
   }
 
-  /** Rust: `set_passcred`. SO_PASSCRED: every message brings its sender's credentials. Set it before anything is sent. */
-  setPasscred(on: boolean): void {
-    setSocketOption(this.fd, "SO_PASSCRED", on);
-  }
-
-  /** Rust: `passcred`. */
-  passcred(): boolean {
-    return getSocketOption(this.fd, "SO_PASSCRED") !== 0;
-  }
-
   /** Rust has none for datagrams. Who made the pair; a socket that was connected by name has no peer in this sense (pid 0). */
   peerCred(): PeerCredentials {
     return peerCredentials(this.fd);
   }
 
-  /** Rust: `set_nonblocking`. */
-  setNonblocking(on: boolean): void {
-    setNonblocking(this.fd, on);
-  }
-
-  /** Rust: `local_addr`. */
-  localAddress(): SocketAddress {
-    return localAddress(this.fd);
-  }
-
   /** Rust: `peer_addr`. Throws ENOTCONN. */
   remoteAddress(): SocketAddress {
     return remoteAddress(this.fd);
-  }
-
-  /** Rust: `drop`. */
-  close(): void {
-    this.fd.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 }

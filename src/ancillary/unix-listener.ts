@@ -1,7 +1,7 @@
 import type { OwnedFd } from "./owned-fd.js";
-import { accept, bind, listen, localAddress, setNonblocking, socket } from "./socket.js";
-import type { SocketAddress } from "./socket-address.js";
-import { getSocketOption, setSocketOption, socketType } from "./socket-option.js";
+import { accept, bind, listen, socket } from "./socket.js";
+import { socketType } from "./socket-option.js";
+import { UnixSocket } from "./unix-socket.js";
 import { UnixStream } from "./unix-stream.js";
 import { assertUnixSocket, type WouldBlock } from "./vectored-io.js";
 
@@ -9,13 +9,7 @@ import { assertUnixSocket, type WouldBlock } from "./vectored-io.js";
 const defaultBacklog = 4096;
 
 /** Rust: `std::os::unix::net::UnixListener`. A listening unix stream socket. Owns its descriptor; a path that it made stays when it is closed. */
-export class UnixListener implements Disposable {
-  readonly fd: OwnedFd;
-
-  private constructor(fd: OwnedFd) {
-    this.fd = fd;
-  }
-
+export class UnixListener extends UnixSocket {
   /** Rust: `From<OwnedFd>`, which takes any descriptor. Takes ownership. Throws TypeError unless it is a unix stream socket, ERR_FD_CLOSED. */
   static adopt(fd: OwnedFd): UnixListener {
     assertUnixSocket(fd, socketType.stream);
@@ -23,7 +17,7 @@ export class UnixListener implements Disposable {
   }
 
   /** Rust: `UnixListener::bind` and, for abstract names, `bind_addr`; the backlog is fixed there. `path`: a path, "@" and an abstract name, or "" for a name that the kernel chooses. */
-  static bind(path: string, backlog = defaultBacklog): UnixListener {
+  static override bind(path: string, backlog = defaultBacklog): UnixListener {
     const fd = socket("unix", "unix");
     try {
       bind(fd, { kind: "unix", path });
@@ -35,38 +29,9 @@ export class UnixListener implements Disposable {
     }
   }
 
-  /** Rust: `accept`, which waits and gives the address as well. The next connection, or "would-block"; it does not wait. */
+  /** Rust: `accept`, which waits and gives the address as well. The next connection, or "would-block"; it does not wait, whether the socket is non-blocking or not. */
   accept(): UnixStream | WouldBlock {
     const connection = accept(this.fd);
     return connection === "would-block" ? connection : UnixStream.adopt(connection);
-  }
-
-  /** Rust: `local_addr`. */
-  localAddress(): SocketAddress {
-    return localAddress(this.fd);
-  }
-
-  /** Rust has none on listeners. SO_PASSCRED, which accepted connections inherit: set here, no message can arrive before it is on. */
-  setPasscred(on: boolean): void {
-    setSocketOption(this.fd, "SO_PASSCRED", on);
-  }
-
-  /** Whether connections will begin with it. */
-  passcred(): boolean {
-    return getSocketOption(this.fd, "SO_PASSCRED") !== 0;
-  }
-
-  /** Rust: `set_nonblocking`. `accept` does not wait in either case. */
-  setNonblocking(on: boolean): void {
-    setNonblocking(this.fd, on);
-  }
-
-  /** Rust: `drop`. */
-  close(): void {
-    this.fd.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 }

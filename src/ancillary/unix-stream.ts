@@ -1,19 +1,14 @@
 import type { OwnedFd } from "./owned-fd.js";
 import { type PeerCredentials, peerCredentials } from "./peer.js";
-import { connect, localAddress, remoteAddress, setNonblocking, socket, socketPair } from "./socket.js";
+import { connect, remoteAddress, socket, socketPair } from "./socket.js";
 import type { SocketAddress } from "./socket-address.js";
 import type { SocketAncillary } from "./socket-ancillary.js";
-import { getSocketOption, setSocketOption, socketType } from "./socket-option.js";
+import { socketType } from "./socket-option.js";
+import { UnixSocket } from "./unix-socket.js";
 import { assertUnixSocket, type Buffers, receiveOnStream, sendOnStream, type WouldBlock } from "./vectored-io.js";
 
 /** Rust: `std::os::unix::net::UnixStream`. A connected unix stream socket; it blocks unless it was made non-blocking. Owns its descriptor. */
-export class UnixStream implements Disposable {
-  readonly fd: OwnedFd;
-
-  private constructor(fd: OwnedFd) {
-    this.fd = fd;
-  }
-
+export class UnixStream extends UnixSocket {
   /** Rust: `From<OwnedFd>`, which takes any descriptor. Takes ownership. Throws TypeError unless it is a unix stream socket, ERR_FD_CLOSED. */
   static adopt(fd: OwnedFd): UnixStream {
     assertUnixSocket(fd, socketType.stream);
@@ -70,42 +65,13 @@ export class UnixStream implements Disposable {
     return receiveOnStream(this.fd, buffers, ancillary);
   }
 
-  /** Rust: `set_passcred`. SO_PASSCRED: every message brings its sender's credentials. Set it before the sender sends, best on the listener. */
-  setPasscred(on: boolean): void {
-    setSocketOption(this.fd, "SO_PASSCRED", on);
-  }
-
-  /** Rust: `passcred`. */
-  passcred(): boolean {
-    return getSocketOption(this.fd, "SO_PASSCRED") !== 0;
-  }
-
   /** Rust: `peer_cred`, whose pid is an Option: here it is 0 where the kernel knows none. */
   peerCred(): PeerCredentials {
     return peerCredentials(this.fd);
   }
 
-  /** Rust: `set_nonblocking`. */
-  setNonblocking(on: boolean): void {
-    setNonblocking(this.fd, on);
-  }
-
-  /** Rust: `local_addr`. */
-  localAddress(): SocketAddress {
-    return localAddress(this.fd);
-  }
-
   /** Rust: `peer_addr`. */
   remoteAddress(): SocketAddress {
     return remoteAddress(this.fd);
-  }
-
-  /** Rust: `drop`. */
-  close(): void {
-    this.fd.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 }

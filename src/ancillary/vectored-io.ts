@@ -1,7 +1,7 @@
 import { ControlBuffer } from "./control-buffer.js";
 import { MSG_TRUNC, mostBuffers } from "./control-table.js";
 import type { NativeData } from "./native.js";
-import { type Fd, numberOf, type OwnedFd } from "./owned-fd.js";
+import { type Fd, numberIfOpen, numberOf, type OwnedFd } from "./owned-fd.js";
 import { assertOpen, EAGAIN } from "./socket.js";
 import type { SocketAddress } from "./socket-address.js";
 import { nativeBufferToReceive, nativeBufferToSend, type SocketAncillary } from "./socket-ancillary.js";
@@ -49,16 +49,35 @@ function conclude(n: number, size: number, ancillary: SocketAncillary | undefine
   return n;
 }
 
-/** One sendmsg(2) on a stream, which takes the first 1024 buffers of a longer list, as a short write. */
-export function sendOnStream(fd: Fd, buffers: Buffers, ancillary: SocketAncillary | undefined): number | WouldBlock {
+/**
+ * One sendmsg(2) on a stream, which takes the first 1024 buffers of a longer list, as a short write. A call with the same single buffer as
+ * the one before, which is what a loop does, is short enough for V8 to inline all of it.
+ */
+export function sendOnStream(
+  fd: OwnedFd,
+  buffers: Buffers,
+  ancillary: SocketAncillary | undefined,
+): number | WouldBlock {
   const control = ancillary === undefined ? noControl : nativeBufferToSend(ancillary);
+  const number = numberIfOpen(fd);
+  if (number < 0 || !control.isSame(buffers)) return sendOther(fd, buffers, control, ancillary);
+  const n = control.sendAgain(number);
+  return n === control.sameSize ? n : conclude(n, control.sameSize, ancillary);
+}
+
+function sendOther(
+  fd: OwnedFd,
+  buffers: Buffers,
+  control: ControlBuffer,
+  ancillary: SocketAncillary | undefined,
+): number | WouldBlock {
   const only = onlyOf(buffers);
-  if (only !== undefined) return conclude(control.send(numberOf(fd), only, 0, undefined), only.length, ancillary);
+  if (only !== undefined) return conclude(control.send(numberOf(fd), only, undefined), only.length, ancillary);
   const list = listOf(buffers);
   const size = bytesIn(list);
   if (size === 0) throw new RangeError("a stream carries nothing without at least one byte of data");
   const data = list.length > mostBuffers ? list.slice(0, mostBuffers) : list;
-  return conclude(control.send(numberOf(fd), data, 0, undefined), size, ancillary);
+  return conclude(control.send(numberOf(fd), data, undefined), size, ancillary);
 }
 
 /** One sendmsg(2) on a datagram socket, which answers EMSGSIZE to more than 1024 buffers. */
@@ -70,7 +89,7 @@ export function sendDatagram(
   const { ancillary, to } = options;
   const control = ancillary === undefined ? noControl : nativeBufferToSend(ancillary);
   const list = listOf(buffers);
-  return conclude(control.send(numberOf(fd), list, 0, to), bytesIn(list), ancillary);
+  return conclude(control.send(numberOf(fd), list, to), bytesIn(list), ancillary);
 }
 
 /** Rust: the tuple that `recv_vectored_with_ancillary_from` gives. `dataTruncated` is true if a datagram was longer than the buffers. */
@@ -92,10 +111,26 @@ function roomOnStream(buffers: Buffers): NativeData {
 }
 
 /** One recvmsg(2) on a stream, into the first 1024 buffers of a longer list. Without a SocketAncillary the kernel drops descriptors that came. */
-export function receiveOnStream(fd: Fd, buffers: Buffers, ancillary: SocketAncillary | undefined): number | WouldBlock {
+export function receiveOnStream(
+  fd: OwnedFd,
+  buffers: Buffers,
+  ancillary: SocketAncillary | undefined,
+): number | WouldBlock {
   const control = ancillary === undefined ? noControl : nativeBufferToReceive(ancillary);
+  const number = numberIfOpen(fd);
+  if (number < 0 || !control.isSame(buffers)) return receiveOther(fd, buffers, control, ancillary);
+  const n = control.receiveAgain(number);
+  return n === EAGAIN ? "would-block" : n;
+}
+
+function receiveOther(
+  fd: OwnedFd,
+  buffers: Buffers,
+  control: ControlBuffer,
+  ancillary: SocketAncillary | undefined,
+): number | WouldBlock {
   try {
-    const n = control.receive(numberOf(fd), roomOnStream(buffers), 0, false, ancillary?.capacity ?? 0);
+    const n = control.receive(numberOf(fd), roomOnStream(buffers), 0, false, control.table.capacity);
     return n === EAGAIN ? "would-block" : n;
   } catch (error) {
     // Whatever failed: nothing of an earlier message is left to be taken for this one's.
@@ -113,7 +148,7 @@ export function receiveDatagram(
   const control = ancillary === undefined ? noControl : nativeBufferToReceive(ancillary);
   let n: number;
   try {
-    n = control.receive(numberOf(fd), listOf(buffers), 0, true, ancillary?.capacity ?? 0);
+    n = control.receive(numberOf(fd), listOf(buffers), 0, true, control.table.capacity);
   } catch (error) {
     // As above.
     ancillary?.clear();

@@ -1,5 +1,14 @@
 import { execFile, execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -34,7 +43,9 @@ const passOne = `
   const file = memfd("file", Buffer.from("content"));
   send(a, { data: Buffer.from("x"), fds: [file] });
   const { fds } = receive(b);
-  console.log(readAll(fds[0]).toString());`;
+  console.log(readAll(fds[0]).toString());
+  // What is not closed may be collected before the end, and reported.
+  for (const fd of [a, b, file, ...fds]) fd.close();`;
 
 describe("the packed library", () => {
   test("is imported by an ES module", async () => {
@@ -53,9 +64,11 @@ describe("the packed library", () => {
       import("holdfast/ancillary").then((imported) => {
         const same = Object.keys(imported).filter((name) => imported[name] !== required[name]);
         const [a, b] = imported.socketPair("unix");
-        required.send(a, { data: Buffer.from("x"), fds: [imported.memfd("file", Buffer.from("y"))] });
+        const file = imported.memfd("file", Buffer.from("y"));
+        required.send(a, { data: Buffer.from("x"), fds: [file] });
         const { fds } = imported.receive(b);
         console.log(JSON.stringify([same, fds[0] instanceof required.OwnedFd, Object.keys(required).length > 30]));
+        for (const fd of [a, b, file, ...fds]) fd.close();
       });`;
     expect(await runHere("cjs", text)).toBe("[[],true,true]");
   });
@@ -98,6 +111,25 @@ describe("the packed library", () => {
   test("exports nothing else", async () => {
     const text = `import("holdfast/dist/ancillary/native.js").catch((error) => console.log(error.code));`;
     expect(await runHere("cjs", text)).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED");
+  });
+
+  test("says what to run where the addon was not built or cannot be loaded", async () => {
+    const addon = join(folder, "node_modules/holdfast/build/Release/holdfast.node");
+    const text = `import("holdfast/ancillary").catch(({ code, message }) => console.log(JSON.stringify([code, message])));`;
+    const builder = join(realpathSync(folder), "node_modules/holdfast/scripts/build-native.mjs");
+    const wanted = [
+      [`Holdfast's native part is not built; run: node "${builder}"`, () => rmSync(addon)],
+      [`Holdfast's native part cannot be loaded; run: node "${builder}" --force`, () => writeFileSync(addon, "?")],
+    ] as const;
+    try {
+      for (const [sentence, spoil] of wanted) {
+        spoil();
+        expect(JSON.parse(await runHere("cjs", text))).toEqual(["ERR_NATIVE_UNAVAILABLE", sentence]);
+      }
+      expect(existsSync(builder)).toBe(true);
+    } finally {
+      copyFileSync(join(root, "build/Release/holdfast.node"), addon);
+    }
   });
 
   test("brings what an install compiles the addon from, and no tests", () => {
