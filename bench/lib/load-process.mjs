@@ -1,12 +1,11 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { join } from "node:path";
 import { root } from "./programs.mjs";
 
 const program = join(root, "bench/load.mjs");
-/** As nice(1) counts. Clients elsewhere would not wait for this machine's processors either. */
-const PRIORITY = -10;
 
 /**
  * A load in a process of its own, so that neither disturbs the other: what this process does costs the load no latency.
@@ -20,8 +19,8 @@ const PRIORITY = -10;
 export async function startLoadProcess(kind, options) {
   // Extra certificates make the start of Node longer, and nothing here needs them.
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-  const child = fork(program, ["--child"], { env, stdio: ["ignore", "inherit", "inherit", "ipc"] });
-  if (process.getuid() === 0) setPriority(child.pid, PRIORITY);
+  const child = fork(program, ["--child"], { env, stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true });
+  if (process.getuid() === 0) prefer(child.pid);
   const waiting = [];
   const ended = once(child, "exit");
   child.on("message", (answer) => waiting.shift()?.resolve(answer));
@@ -47,4 +46,17 @@ export async function startLoadProcess(kind, options) {
       return result;
     },
   };
+}
+
+/**
+ * Clients elsewhere would not wait for this machine's processors either. Where the kernel groups processes by session, only the
+ * value of the group counts (sched(7), autogroups), and the load is a session of its own.
+ */
+function prefer(pid) {
+  setPriority(pid, -10);
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, "-10");
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error; // A kernel without autogroups.
+  }
 }

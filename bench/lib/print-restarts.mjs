@@ -49,7 +49,11 @@ function lineOf({ name, mode, fault, restarts, kills, result, promised, broken }
     result.sent ?? result.messages,
     failedOf(result),
     result.idleRace ?? "",
-    result.closedIdle === undefined ? (result.closed ?? "") : `${result.closedIdle} / ${result.closedAnnounced}`,
+    result.closedIdle === undefined
+      ? result.closed === undefined
+        ? ""
+        : `${result.closed + result.reset}`
+      : `${result.closedIdle} / ${result.closedAnnounced}`,
     `${formatMs(result.p50)} / ${formatMs(result.p99)}`,
     formatMs(result.longestGapMs),
     result.workers === undefined ? "" : Object.keys(result.workers).length,

@@ -13,14 +13,22 @@ export async function restartService(holdfast, service) {
 }
 
 /**
- * The same, but the supervisor is killed `afterMs` later, however far the restart is then, and the next one finds out what became of it.
- * The outcome is "done" if all workers are new, "kept" if none is (the kill came before the command was taken), else "half".
+ * The same, but the supervisor is killed `afterMs` after it has taken the command, however far the restart is then, and the next one
+ * finds out what became of it. The outcome is "done" if all workers are new, "forgotten" if none is, else "half".
  */
 export async function restartUnderKill(holdfast, service, afterMs) {
   const before = await holdfast.workerPids(service);
   const { pid } = await holdfast.answers();
   const begun = performance.now();
-  const asked = holdfast.act(service, { action: "restart", hard: false }).catch((error) => error); // Its connection ends with the supervisor.
+  let over = false;
+  const asked = holdfast
+    .act(service, { action: "restart", hard: false })
+    .catch((error) => error) // Its connection ends with the supervisor.
+    .finally(() => {
+      over = true;
+    });
+  const taken = async () => over || (await holdfast.get(`/v1/services/${service}`)).phase !== "ready";
+  await until("the restart begins", taken, { everyMs: 1 });
   await pause(afterMs);
   process.kill(pid, "SIGKILL");
   await gone(pid);
@@ -31,7 +39,7 @@ export async function restartUnderKill(holdfast, service, afterMs) {
     everyMs: 20,
   });
   const stayed = pids.filter((worker) => before.includes(worker)).length;
-  const outcome = stayed === 0 ? "done" : stayed === before.length ? "kept" : "half";
+  const outcome = stayed === 0 ? "done" : stayed === before.length ? "forgotten" : "half";
   return { outcome, ms: performance.now() - begun };
 }
 
