@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { BROKEN, deploy, WORKERS } from "./bench-workers.mjs";
+import { BROKEN, deploy, missing, WORKERS } from "./bench-workers.mjs";
 import { command, freePort, startHoldfast } from "./holdfast.mjs";
 import { startLoadProcess } from "./load-process.mjs";
 import { restartService, restartUnderKill } from "./restart.mjs";
@@ -25,6 +25,8 @@ const LONGEST_MS = 15 * 60_000;
  */
 export async function runRestarts(run, options) {
   const worker = WORKERS[run.name];
+  const reason = missing(worker);
+  if (reason !== undefined) return { skipped: reason };
   const broken = run.broken === undefined ? undefined : BROKEN[run.broken];
   const place = await placeFor(options.address);
   const { config, without, refused } = configFor(worker, place, broken?.needs ?? []);

@@ -8,5 +8,7 @@ const server = createServer((request, response) => {
   if (slow === null) answer();
   else setTimeout(answer, Number(slow[1]));
 });
-server.listen(port === undefined ? { fd: 3 } : { host: "127.0.0.1", port: Number(port) });
+server.listen(
+  port === undefined ? { fd: Number(process.env.BENCH_FD ?? 3) } : { host: "127.0.0.1", port: Number(port) },
+);
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => server.close(() => process.exit()));
