@@ -12,7 +12,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { missing } from "./lib/bench-workers.mjs";
 import { freePort } from "./lib/holdfast.mjs";
-import { startLoadProcess } from "./lib/load-process.mjs";
+import { keptUp, startLoadProcess } from "./lib/load-process.mjs";
 import { describeMachine } from "./lib/machine.mjs";
 import { runRestarts } from "./lib/restart-run.mjs";
 import { formatMs, median } from "./lib/samples.mjs";
@@ -63,15 +63,17 @@ async function measure(peer, mode) {
     });
     running.push(load);
     const restarts = [];
+    let keepsUp = true;
     for (let count = 0; count < options.times; count++) {
       await pause(options.pauseMs);
+      if (count === 0) keepsUp = keptUp(await load.result(), options.rate);
       const begun = performance.now();
       await server.restart();
       restarts.push({ ms: performance.now() - begun });
     }
     await pause(options.pauseMs);
     running.pop();
-    return { name: peer.name, mode, seenBefore: peer.seenBefore[mode], restarts, result: await load.stop() };
+    return { name: peer.name, mode, seenBefore: peer.seenBefore[mode], restarts, keepsUp, result: await load.stop() };
   } finally {
     for (const one of running.reverse()) await one.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -128,7 +130,8 @@ else {
     ],
     runs.map(lineOf),
   );
-  for (const { name, mode, result } of runs) {
+  for (const { name, mode, result, keepsUp } of runs) {
+    if (!keepsUp) process.stdout.write(`${name}, ${mode}: was behind the load before the first restart already\n`);
     const failures = Object.entries({ ...result.outcomes, ...result.errors }).filter(
       ([what, count]) => count > 0 && what !== "answered",
     );

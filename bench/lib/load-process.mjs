@@ -48,6 +48,11 @@ export async function startLoadProcess(kind, options) {
   };
 }
 
+/** Whether a server is not behind the load: not answered is what is slow, and little else. A fifth of a second is much. */
+export function keptUp({ sent, answered }, rate) {
+  return sent - answered < rate / 5;
+}
+
 /**
  * Clients elsewhere would not wait for this machine's processors either. Where the kernel groups processes by session, only the
  * value of the group counts (sched(7), autogroups), and the load is a session of its own.

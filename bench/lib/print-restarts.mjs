@@ -20,6 +20,7 @@ export function printRestarts(runs) {
     if (run.broken.length > 0) process.stdout.write(`${name}: NOT AS PROMISED: ${run.broken.join("; ")}\n`);
     if (run.without.length > 0)
       process.stdout.write(`${name}: without ${run.without.join(", ")}, which this version does not know\n`);
+    if (!run.keepsUp) process.stdout.write(`${name}: was behind the load before the first restart already\n`);
     if (run.result.late.p99 > 20)
       process.stdout.write(`${name}: the load itself was disturbed: latency and gaps are not the server's alone\n`);
   }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { BROKEN, deploy, missing, WORKERS } from "./bench-workers.mjs";
 import { command, freePort, startHoldfast } from "./holdfast.mjs";
-import { startLoadProcess } from "./load-process.mjs";
+import { keptUp, startLoadProcess } from "./load-process.mjs";
 import { restartService, restartUnderKill } from "./restart.mjs";
 import { median } from "./samples.mjs";
 import { startUpstream } from "./upstream.mjs";
@@ -21,7 +21,7 @@ const LONGEST_MS = 15 * 60_000;
  *   options  {times, rate?, pauseMs, address, seed}
  *
  * Resolves with {name, mode, fault, result (of the load), restarts: [{outcome, ms, receipt?}], supervisorKills, without (lines that this version of
- * Holdfast does not know), promised: names of what must be 0, broken: what is not as promised, in words} or {skipped}.
+ * Holdfast does not know), keepsUp (whether it was not behind the load before the first restart), promised: names of what must be 0, broken: what is not as promised, in words} or {skipped}.
  */
 export async function runRestarts(run, options) {
   const worker = WORKERS[run.name];
@@ -44,12 +44,14 @@ export async function runRestarts(run, options) {
       loadOptions(worker, run.mode, addressIn(place, holdfast), options),
     );
     if (broken !== undefined) deploy(holdfast.directory, broken.command);
+    await pause(options.pauseMs);
+    const keepsUp = worker.kind !== undefined || keptUp(await load.result(), options.rate ?? 500);
     const { restarts, kills } = await restartAgain(holdfast, run, options);
     await pause(options.pauseMs);
     const result = await load.stop();
     load = undefined;
     const after = await holdfast.workerPids("web");
-    return judge({ run, worker, result, restarts, kills, without, baseline, before, after });
+    return judge({ run, worker, result, restarts, kills, without, baseline, before, after, keepsUp });
   } finally {
     await load?.stop();
     await holdfast.dispose();
@@ -62,7 +64,7 @@ async function restartAgain(holdfast, run, { times, pauseMs, seed }) {
   const restarts = [];
   let kills = 0;
   for (let count = 0; count < times; count++) {
-    await pause(pauseMs); // Load without a restart, between two of them.
+    if (count > 0) await pause(pauseMs); // Load without a restart, between two of them.
     // The first is left alone, to know how long one takes; then the supervisor dies at any moment of it.
     const killed = run.killSupervisor && count > 0;
     const usualMs = median(restarts.map(({ ms }) => ms)) || 0;
@@ -151,7 +153,7 @@ function takes(config) {
 }
 
 /** What must be 0 and is not, in words. */
-function judge({ run, worker, result, restarts, kills, without, baseline, before, after }) {
+function judge({ run, worker, result, restarts, kills, without, baseline, before, after, keepsUp }) {
   const wanted = run.broken === undefined ? "done" : "rolled-back";
   const promises = { ...worker.promises[run.mode] };
   if (run.broken !== undefined) promises["closed idle"] = ({ closedIdle }) => closedIdle;
@@ -164,7 +166,18 @@ function judge({ run, worker, result, restarts, kills, without, baseline, before
   if (run.broken !== undefined && String(before) !== String(after)) broken.push("the workers are not those of before");
   if (result.unsolicited > 0) broken.push(`${result.unsolicited} unsolicited answers`);
   const fault = run.broken ?? (run.killSupervisor ? "supervisor killed" : "");
-  return { ...run, fault, result, restarts, kills, without, baseline, promised: Object.keys(promises), broken };
+  return {
+    ...run,
+    fault,
+    result,
+    restarts,
+    kills,
+    without,
+    baseline,
+    keepsUp,
+    promised: Object.keys(promises),
+    broken,
+  };
 }
 
 /** Numbers from 0 to 1 that the seed repeats (mulberry32). */
