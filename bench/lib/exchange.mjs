@@ -1,44 +1,85 @@
+import { HttpAnswer, LineAnswer } from "./http-answer.mjs";
+
 /**
- * One request and its answer over one connection, with an exact account of how it failed.
- *
- * Outcomes:
- *   answered      the whole answer came (HTTP: with a status below 400)
- *   status        the whole answer came, with a status of 400 or above
- *   refused       no connection: nobody listens, or the queue of a unix socket is full
- *   reset-before  the connection ended or was reset before the first byte of the answer
- *   reset-within  … after its first byte and before its last
- *   timeout       not answered in time
+ * A request that meets the end of an idle connection learns of it at once, on loopback within the time that this process needs to
+ * come round to it. What takes longer was in the hands of the server: slow requests take 300 ms.
  */
-export function exchange(socket, { request, protocol, timeoutMs }) {
+const RACE_MS = 100;
+
+/** What can become of a request; all but the first and the last are failures. */
+export const OUTCOMES = [
+  "answered", // The whole answer came, as it should be.
+  "status", // The whole answer came, with a status of 400 or above.
+  "wrong", // Something came that is no answer to this request.
+  "refused", // No connection: nobody listens, or the queue of a unix socket is full.
+  "reset-before", // The connection was reset before the first byte of the answer.
+  "closed", // … was closed in an orderly way before that.
+  "reset-within", // … ended or was reset after the first byte of the answer and before its last.
+  "timeout", // Not answered in time.
+  "client", // This side ran out of ports or descriptors: the measurement is worth nothing.
+  "idle-race", // The request was sent on a kept connection that the server closed at that moment, without having read it.
+];
+
+/**
+ * One request and its answer over one connection, with an exact account of how it failed: one of OUTCOMES.
+ *
+ *   request    text that is sent once connected; undefined: the server speaks unasked
+ *   protocol   "http" or "line"
+ *   timeoutMs  from now
+ *   reused     the connection has carried an answer before, so that the server may have closed it for being idle
+ *   unix       the connection is a unix socket, where an end shows differently
+ *   accepts    (text of the answer) => whether it is the one that was wanted
+ *
+ * Resolves with {outcome, text, worker, reusable, announced, code}: `announced` says that the server told us to use the connection
+ * no more, `code` is an errno. A TCP connection must have been made with allowHalfOpen, see `takesMore`.
+ *
+ * @param {import("node:net").Socket} socket
+ * @param {{request?: string, protocol: "http" | "line", timeoutMs: number, reused?: boolean, unix?: boolean, accepts?: (text: string) => boolean}} options
+ */
+export function exchange(socket, { request, protocol, timeoutMs, reused = false, unix = false, accepts }) {
   return new Promise((resolve) => {
     const answer = protocol === "line" ? new LineAnswer() : new HttpAnswer();
     const timer = setTimeout(() => finish("timeout"), timeoutMs);
+    let sentAt = performance.now();
 
     const onConnect = () => {
+      sentAt = performance.now();
       if (request !== undefined) socket.write(request);
     };
     const onData = (chunk) => {
       answer.take(chunk);
-      if (answer.complete) finish(answer.failed ? "status" : "answered");
+      if (answer.complete) finish(verdict());
     };
-    const onEnd = () => {
+    const onEnd = async () => {
       answer.end();
-      if (answer.complete) finish(answer.failed ? "status" : "answered");
-      else finish(answer.begun ? "reset-within" : "reset-before");
+      if (answer.complete) finish(verdict());
+      else if (answer.begun) finish("reset-within");
+      else {
+        socket.off("error", onError);
+        const lost = !reused || unix || (await takesMore(socket));
+        finish(lost ? "closed" : raceOr("reset-before"));
+      }
     };
     const onError = (error) => {
-      if (socket.connecting || error.syscall === "connect") finish("refused", error);
-      else finish(answer.begun ? "reset-within" : "reset-before", error);
+      if (socket.connecting || error.syscall === "connect") finish(isOurs(error) ? "client" : "refused", error);
+      else if (answer.begun) finish("reset-within", error);
+      else finish(reused ? raceOr("reset-before") : "reset-before", error);
     };
+
+    const verdict = () => answer.fault ?? (accepts?.(answer.text) === false ? "wrong" : "answered");
+    const raceOr = (other) => (performance.now() - sentAt <= RACE_MS ? "idle-race" : other);
 
     function finish(outcome, error) {
       clearTimeout(timer);
       socket.off("connect", onConnect).off("data", onData).off("end", onEnd).off("error", onError);
       socket.on("error", ignoreLateError);
+      const whole = outcome === "answered" || outcome === "status";
       resolve({
         outcome,
-        body: answer.body,
-        reusable: outcome === "answered" && answer.keepsAlive && !socket.destroyed,
+        text: answer.text,
+        worker: answer.worker,
+        reusable: whole && answer.keepsAlive && !socket.destroyed && !socket.readableEnded,
+        announced: whole && !answer.keepsAlive,
         code: error?.code,
       });
     }
@@ -51,61 +92,25 @@ export function exchange(socket, { request, protocol, timeoutMs }) {
 }
 
 /** The exchange is over: whoever owns the socket sees its `close`, and no outcome depends on the error any more. */
-function ignoreLateError() {}
+export function ignoreLateError() {}
 
-/** `text\n`, then the end of the connection. */
-class LineAnswer {
-  body = "";
-  complete = false;
-  failed = false;
-  keepsAlive = false;
-  get begun() {
-    return this.body.length > 0;
-  }
-  take(chunk) {
-    this.body += chunk.toString("latin1");
-    this.complete = this.body.endsWith("\n");
-  }
-  end() {}
+/** Errors of connect(2) that say nothing of the server. */
+function isOurs({ code }) {
+  return ["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes(code);
 }
 
-/** HTTP/1.x with Content-Length, chunks, or a body that ends with the connection. */
-class HttpAnswer {
-  body = "";
-  complete = false;
-  failed = false;
-  keepsAlive = false;
-  #text = "";
-  #head;
-  get begun() {
-    return this.#text.length > 0;
-  }
-  take(chunk) {
-    this.#text += chunk.toString("latin1");
-    this.#head ??= parseHead(this.#text);
-    if (this.#head === undefined) return;
-    const { status, length, chunked, bodyAt, keepsAlive } = this.#head;
-    this.failed = status >= 400;
-    this.body = this.#text.slice(bodyAt);
-    this.keepsAlive = keepsAlive;
-    if (chunked) this.complete = this.body.endsWith("0\r\n\r\n");
-    else if (length !== undefined) this.complete = this.body.length >= length;
-  }
-  end() {
-    if (this.#head !== undefined && !this.#head.chunked && this.#head.length === undefined) this.complete = true;
-  }
-}
-
-function parseHead(text) {
-  const end = text.indexOf("\r\n\r\n");
-  if (end < 0) return undefined;
-  const head = text.slice(0, end);
-  const length = /^content-length: *(\d+)/im.exec(head)?.[1];
-  return {
-    status: Number(/^HTTP\/1\.\d (\d{3})/.exec(head)?.[1] ?? 599),
-    length: length === undefined ? undefined : Number(length),
-    chunked: /^transfer-encoding:.*chunked/im.test(head),
-    bodyAt: end + 4,
-    keepsAlive: /^HTTP\/1\.1/.test(head) && !/^connection:.*close/im.test(head),
-  };
+/**
+ * Whether the server still takes data after its end came, which tells who was first, our request or the end of the connection.
+ *
+ * TCP answers data for a socket that is closed already with a reset. That follows the FIN, so reading shows an orderly end,
+ * but another write fails at once (EPIPE): the request crossed the end. If the write succeeds, there was no reset, so the server
+ * had taken the request, and lost it. A request that lies unread in the server's socket as that is closed gives a reset without
+ * a FIN, which is an error event. Unix sockets need no such look: what was unread, or written too late, is always an error
+ * (unix_release_sock and unix_stream_sendmsg in net/unix/af_unix.c).
+ */
+function takesMore(socket) {
+  return new Promise((resolve) => {
+    socket.once("error", () => resolve(false));
+    socket.write("\r\n", (error) => resolve(!error)); // An empty line before a request is ignored by servers (RFC 9112, 2.2).
+  });
 }

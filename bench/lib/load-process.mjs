@@ -1,0 +1,67 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { setPriority } from "node:os";
+import { join } from "node:path";
+import { root } from "./programs.mjs";
+
+const program = join(root, "bench/load.mjs");
+
+/**
+ * A load in a process of its own, so that neither disturbs the other: what this process does costs the load no latency.
+ *
+ *   kind      "http", "udp" or "long-lived"
+ *   options   of `startLoad`, `startUdpLoad` or `startLongLivedLoad`; no functions
+ *
+ * Resolves once the load has begun, with {pid, result(), stop()}: what happened so far, and the end of it all once every request
+ * has its outcome. The process ends with this one, whatever becomes of it.
+ */
+export async function startLoadProcess(kind, options) {
+  // Extra certificates make the start of Node longer, and nothing here needs them.
+  const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+  const child = fork(program, ["--child"], { env, stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true });
+  if (process.getuid() === 0) prefer(child.pid);
+  const waiting = [];
+  const ended = once(child, "exit");
+  child.on("message", (answer) => waiting.shift()?.resolve(answer));
+  child.on("exit", (code, signal) => {
+    for (const { reject } of waiting.splice(0)) reject(new Error(`the load ended with ${code ?? signal}`));
+  });
+  const ask = (question) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject });
+      child.send(question, (error) => error && reject(error));
+    });
+
+  await ask({ start: kind, options });
+  return {
+    pid: child.pid,
+    /** @returns {Promise<any>} */
+    result: () => ask({ result: true }),
+    /** @returns {Promise<any>} */
+    async stop() {
+      const result = await ask({ stop: true });
+      child.disconnect();
+      await ended;
+      return result;
+    },
+  };
+}
+
+/** Whether a server is not behind the load: not answered is what is slow, and little else. A fifth of a second is much. */
+export function keptUp({ sent, answered }, rate) {
+  return sent - answered < rate / 5;
+}
+
+/**
+ * Clients elsewhere would not wait for this machine's processors either. Where the kernel groups processes by session, only the
+ * value of the group counts (sched(7), autogroups), and the load is a session of its own.
+ */
+function prefer(pid) {
+  setPriority(pid, -10);
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, "-10");
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error; // A kernel without autogroups.
+  }
+}
