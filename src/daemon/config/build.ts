@@ -5,6 +5,7 @@ import { Claims, checkSocketKeys } from "./check-sockets.js";
 import type { ServiceConfig, SocketConfig, SupervisorConfig } from "./config.js";
 import { withDefaults } from "./defaults.js";
 import { describeValue, wrongOf } from "./leaf.js";
+import { checkProbe } from "./probe-config.js";
 import { type Findings, quote, wrong } from "./problem.js";
 import { nameSchema, supervisorSchema } from "./schema.js";
 import { defaultsSchema, serviceSchema } from "./schema-service.js";
@@ -56,6 +57,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
     checkService(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });
+    checkProbe(config, { site, sockets: known });
     starters.claim(config, site);
   }
   if (o.complete && services.length === sections.service.entries.size) warnOfUnused(sockets, services, sections, o);
