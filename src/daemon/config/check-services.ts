@@ -58,7 +58,7 @@ export function checkService(service: ServiceConfig, site: Site): void {
     );
   }
   if (
-    (ready.when === "notify" || ready.when === "newline") &&
+    (ready.when === "notify" || ready.when === "newline" || ready.when === "probe") &&
     site.has("ready", "settle") &&
     !site.inherits("ready", "settle")
   ) {

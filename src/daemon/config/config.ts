@@ -122,10 +122,35 @@ export interface ReadyPolicy {
    * `notify`: READY=1. `newline`: a line on the descriptor in READY_FD. `spawned`: exec succeeded and it lived for `settleMs`.
    * `listening`: the kernel shows it waiting for one of its sockets. `auto`: `notify` or `listening`, whichever comes first; a service without
    * sockets never has it, because there it means `spawned` with a `settleMs` of its own. Where the kernel does not let us look, both settle instead.
+   * `probe`: it answered `probe`, which is there then and only then.
    */
-  readonly when: "auto" | "notify" | "listening" | "newline" | "spawned";
+  readonly when: "auto" | "notify" | "listening" | "newline" | "spawned" | "probe";
   readonly timeoutMs: number;
   readonly settleMs: number;
+  readonly probe?: ProbePolicy;
+}
+
+export type ProbeAddress =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly family: "ipv4" | "ipv6" }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** How a worker is asked whether it is well. */
+export interface ProbePolicy {
+  /** undefined: the worker's own, the first of its service's tcp and unix stream sockets. */
+  readonly address?: ProbeAddress;
+  /** undefined: a connection that it accepts is enough. */
+  readonly http?: {
+    /** Starts with a slash; may have a query. */
+    readonly path: string;
+    /** For the Host header, as it was written; undefined: the address. */
+    readonly host?: string;
+    /** Good answers; empty: 200 to 399. */
+    readonly status: readonly number[];
+  };
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+  /** In a row. */
+  readonly successes: number;
 }
 
 export interface RestartPolicy {

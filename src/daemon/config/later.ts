@@ -7,7 +7,6 @@ const NOT_YET = "this version of Holdfast does not have it yet";
 export const LATER = {
   vsock: `vsock:// listens for a virtual machine's host or guests; ${NOT_YET}`,
   task: `a "task" runs to completion instead of being kept running; ${NOT_YET}`,
-  probe: `"probe" asks the worker itself over HTTP, TCP or a command; ${NOT_YET}`,
 } as const;
 
 /** By section, then key: how the sentence goes on after the key. `container` is a section and stands under the empty name. */
@@ -35,8 +34,8 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     fd_store: "keeps descriptors that a worker leaves for its successor",
     handoff: "is a live channel to a worker for sockets and connections",
   },
-  "service.ready": {
-    probe: "asks the worker itself whether it is ready",
+  "service.ready.probe": {
+    exec: "is a command that finds out whether the worker is ready",
   },
   "service.reload": {
     command: "is what makes a worker read its configuration again, instead of a signal",
@@ -62,7 +61,6 @@ export function laterThings(): { readonly written: string; readonly is: string }
   return [
     ...keys,
     { written: 'service.type = "task"', is: plain(LATER.task) },
-    { written: 'service.ready.when = "probe"', is: plain(LATER.probe) },
     { written: "vsock://CID:PORT", is: plain(LATER.vsock) },
   ];
 }

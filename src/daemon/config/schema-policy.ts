@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { optional, required, withDefault } from "./key.js";
-import { LATER } from "./later.js";
 import { annotate, choice, decimal, duration, integer, leaf, signal, size, wrongType } from "./leaf.js";
 import { didYouMean } from "./nearest.js";
 import { quote, right, wrong } from "./problem.js";
+import { probeSchema } from "./schema-probe.js";
 
 // The tables inside a service: when it is ready, started again, stopped, reloaded, and where its output goes.
 
@@ -89,8 +89,8 @@ export const restartSchema = annotate(
 
 export const readySchema = annotate(
   z.strictObject({
-    when: withDefault(choice(["auto", "notify", "listening", "newline", "spawned"], { probe: LATER.probe }), "auto", {
-      is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `listening`: the kernel shows it waiting for one of its sockets (epoll, accept, poll, select). `auto`: `notify` or `listening`, whichever comes first; without sockets it must live for `settle`.",
+    when: withDefault(choice(["auto", "notify", "listening", "newline", "spawned", "probe"]), "auto", {
+      is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `listening`: the kernel shows it waiting for one of its sockets (epoll, accept, poll, select). `auto`: `notify` or `listening`, whichever comes first; without sockets it must live for `settle`. `probe`: it answered `probe`; that is also what `auto` means where there is one.",
       example: '"notify"',
     }),
     timeout: withDefault(duration({ positive: true }), "30s", {
@@ -101,6 +101,11 @@ export const readySchema = annotate(
       is: "How long a worker must live to be ready with `spawned`, and with `auto` without sockets; with sockets only where the kernel does not let Holdfast look.",
       otherwise: '`"0s"` with `spawned`, else `"1s"`',
       example: '"1s"',
+    }),
+    probe: optional(probeSchema, {
+      is: "How the worker is asked whether it is ready. Only an answer of this very worker counts, also where others share its socket.",
+      otherwise: "nothing is asked",
+      example: '{ http = "/health", every = "250ms", timeout = "2s" }',
     }),
   }),
   { shorthand: "when" },

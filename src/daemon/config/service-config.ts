@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { commandLine } from "./command-line.js";
 import type { DrainPolicy, LogConfig, ReadyPolicy, RestartPolicy, ServiceConfig } from "./config.js";
+import { probePolicy } from "./probe-config.js";
 import { wrong } from "./problem.js";
 import type { ServiceInput } from "./schema-service.js";
 import type { Site } from "./site.js";
@@ -30,7 +31,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     inheritEnv: input.inherit_env,
     limits: { ...input.limits },
     noNewPrivileges: input.no_new_privileges,
-    ready: readyPolicy(input),
+    ready: readyPolicy(input, o),
     restart: restartPolicy(input),
     rollout: { surge: input.rollout.surge, unavailable: input.rollout.unavailable, pauseMs: input.rollout.pause },
     ...(input.idle_stop === undefined ? {} : { idleStopMs: input.idle_stop }),
@@ -47,7 +48,22 @@ function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], 
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
-function readyPolicy({ ready, sockets }: ServiceInput): ReadyPolicy {
+function readyPolicy({ ready, sockets }: ServiceInput, o: { site: Site; base: string }): ReadyPolicy {
+  if (ready.probe !== undefined && (ready.when === "probe" || ready.when === "auto")) {
+    const probe = probePolicy(ready.probe, o);
+    return { when: "probe", timeoutMs: ready.timeout, settleMs: 0, ...(probe === undefined ? {} : { probe }) };
+  }
+  if (ready.when === "probe") {
+    o.site.refuse(
+      ["ready", "when"],
+      wrong('when = "probe" does not say what is asked', { code: "missing", hint: 'add probe = { http = "/health" }' }),
+    );
+  } else if (ready.probe !== undefined && !o.site.inherits("ready", "probe")) {
+    o.site.refuse(
+      ["ready", "probe"],
+      wrong(`a probe has no effect with when = "${ready.when}"`, { code: "conflict", hint: 'write when = "probe"' }),
+    );
+  }
   const when = ready.when === "auto" && sockets.length === 0 ? "spawned" : ready.when;
   // By the word that was written: `spawned` asks for no more than a start; with `auto` a new version that ends at once must not replace a good one.
   const settleMs = ready.settle ?? (ready.when === "auto" || ready.when === "listening" ? SETTLE_MS : 0);

@@ -78,7 +78,7 @@ export function started(
 
 /** Whether the kernel is asked for this worker's readiness. */
 export function observes({ ready: { when } }: WorkerPolicy): boolean {
-  return when === "listening" || when === "auto";
+  return when === "listening" || when === "auto" || when === "probe";
 }
 
 /** Time takes the place of what cannot be seen. */
@@ -92,7 +92,7 @@ export function heardEarly(worker: Worker, by: Announcer, policy: WorkerPolicy):
 }
 
 export function counts(by: Announcer, { ready: { when } }: WorkerPolicy): boolean {
-  return by === when || (when === "auto" && by !== "newline");
+  return by === when || (when === "auto" && (by === "notify" || by === "listening"));
 }
 
 export function ready(worker: Worker, at: Monotonic): WorkerStep {

@@ -70,7 +70,7 @@ export type WorkerEvent =
   | { readonly type: "gone" }
   | { readonly type: "deadline" };
 
-export type Announcer = "notify" | "newline" | "listening";
+export type Announcer = "notify" | "newline" | "listening" | "probe";
 
 export type WorkerEffect =
   | { readonly type: "spawn"; readonly worker: number }
@@ -80,7 +80,7 @@ export type WorkerEffect =
   | { readonly type: "signal"; readonly worker: number; readonly signal: string }
   /** SIGKILL to the process and to all that descends from it. */
   | { readonly type: "kill-tree"; readonly worker: number }
-  /** Look until it waits for one of its sockets or is not warming any more; say `announced`, or `unobservable`. */
+  /** Look until it waits for one of its sockets, or ask it until it answers, or until it is not warming any more; say `announced`, or `unobservable`. */
   | { readonly type: "observe"; readonly worker: number }
   /** Find out what keeps new connections from it, and say `valve`. Changes nothing. */
   | { readonly type: "find-valve"; readonly worker: number }

@@ -12,6 +12,7 @@ import { waitsForSocket } from "./listening.js";
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { speaksFor } from "./notify-sender.js";
+import { WorkerProbes } from "./probe/worker-probes.js";
 import { closeMembers } from "./process-tree.js";
 import type { ServiceSetup } from "./service-setup.js";
 import { decodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
@@ -55,9 +56,16 @@ export class ServiceWorkers {
   readonly #o: WorkersInput;
   readonly #resources = new Map<number, WorkerResources>();
   readonly #drains: WorkerDrains;
+  readonly #probes: WorkerProbes;
 
   constructor(input: WorkersInput) {
     this.#o = input;
+    this.#probes = new WorkerProbes({
+      setup: input.setup,
+      sockets: input.world.sockets,
+      pids: (worker) => this.pids(worker),
+      answered: (worker) => this.#emit(worker, { type: "announced", by: "probe" }),
+    });
     this.#drains = new WorkerDrains({
       setup: input.setup,
       world: input.world,
@@ -97,10 +105,12 @@ export class ServiceWorkers {
       case "disarm":
         return this.#disarm(worker);
       case "signal": {
+        this.#probes.stop(worker);
         const signal = signalNumber(effect.signal) ?? SIGTERM;
         return this.#send(`send ${effect.signal}`, keeper.signal(this.#key(worker), signal), [ESRCH, ENOENT]);
       }
       case "kill-tree":
+        this.#probes.stop(worker);
         return this.#killTree(worker, true);
       case "observe":
         return this.#observe(worker, FIRST_LOOK_MS);
@@ -157,6 +167,7 @@ export class ServiceWorkers {
 
   close(): void {
     this.#drains.closeAll();
+    this.#probes.closeAll();
     for (const resources of this.#resources.values()) resources.close();
     this.#resources.clear();
   }
@@ -223,6 +234,7 @@ export class ServiceWorkers {
   #observe(worker: number, pauseMs: number): void {
     const found = this.#o.find(worker);
     if (found?.pid === undefined || found.state.phase !== "warming") return;
+    if (this.#config.ready.when === "probe") return this.#probes.start(worker, found.lane);
     const sockets = this.#o.setup().sockets.flatMap((socket) => this.#o.world.sockets.inodes(socket, found.lane));
     const waiting = waitsForSocket(found.pid, sockets);
     if (waiting === "yes") return this.#emit(worker, { type: "announced", by: "listening" });
@@ -280,7 +292,9 @@ export class ServiceWorkers {
     const resources = this.#resources.get(worker);
     const ends = event.type === "gone" || event.type === "start-failed";
     if (ends) resources?.close();
-    const lines = ends ? (resources?.lastLines(FAILURE_LINES) ?? []) : [];
+    const remark = ends ? this.#probes.end(worker) : undefined;
+    const said = ends ? (resources?.lastLines(FAILURE_LINES) ?? []) : [];
+    const lines = remark === undefined ? said : [...said.slice(1 - FAILURE_LINES), `holdfast: ${remark}`];
     this.#o.emit(
       worker,
       event,

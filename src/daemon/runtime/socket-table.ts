@@ -1,4 +1,4 @@
-import { type OwnedFd, pollReadable } from "../../ancillary/index.js";
+import { localAddress, type OwnedFd, pollReadable, type SocketAddress } from "../../ancillary/index.js";
 import type { Address, SocketConfig } from "../config/config.js";
 import type { SocketView } from "../control/api.js";
 import type { Share } from "../lifecycle/steering.js";
@@ -220,6 +220,14 @@ export class SocketTable {
   /** Why the socket cannot be used now; undefined if all of it is bound. */
   problem(socket: SocketConfig): string | undefined {
     return this.#of(socket).find(({ error }) => error !== undefined)?.error;
+  }
+
+  /** The addresses that connections to it can be made to, as they are bound. */
+  addresses(socket: SocketConfig): readonly SocketAddress[] {
+    return this.#of(socket).flatMap(({ config, index, fd }) => {
+      const { kind } = config.listen[index]!;
+      return fd !== undefined && (kind === "tcp" || kind === "unix") ? [localAddress(fd)] : [];
+    });
   }
 
   /** All its descriptors that the keeper holds, of every lane. */

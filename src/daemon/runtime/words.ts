@@ -94,7 +94,10 @@ function prepareReason(end: End, lines: readonly string[]): string | undefined {
 function failureSentence(service: ServiceConfig, failure: Failure): string {
   const { command, workingDirectory: folder } = service;
   const who = `${instanceName(service.name, failure.slot)} (worker ${failure.worker})`;
-  if (failure.code === "ready-timeout") return `${who} did not become ready in time and was killed`;
+  if (failure.code === "ready-timeout") {
+    const remark = /^holdfast: (.*)$/s.exec(failure.lines.at(-1) ?? "")?.[1];
+    return `${who} did not become ready in time and was killed${remark === undefined ? "" : `: ${remark}`}`;
+  }
   const { end } = failure;
   const reason = prepareReason(end, failure.lines);
   if (reason !== undefined) return `${who} could not be started: ${reason}`;

@@ -25,6 +25,54 @@ describe("a service without sockets", () => {
   });
 });
 
+describe("a probe", () => {
+  const ready = (line: string) => {
+    const text = `version = 1\n[socket.web]\nlisten = ["tcp://*:80"]\n[service.a]\ncommand = "a"\nsockets = ["web"]\nready = ${line}`;
+    return configOf(parseConfigText(text, "/etc/holdfast/a.toml", ANN)).services.a?.ready;
+  };
+  const often = { everyMs: 250, timeoutMs: 2_000, successes: 1 };
+
+  test.each([
+    [
+      "a path",
+      '{ when = "probe", probe = { http = "/health?full=1" } }',
+      { http: { path: "/health?full=1", status: [] } },
+    ],
+    ["a word that stands for the table", '{ probe = "/health" }', { http: { path: "/health", status: [] } }],
+    [
+      "an address",
+      '{ probe = "http://127.0.0.1:9000" }',
+      {
+        address: { kind: "tcp", host: "127.0.0.1", port: 9000, family: "ipv4" },
+        http: { path: "/", host: "127.0.0.1:9000", status: [] },
+      },
+    ],
+    [
+      "an address of IPv6 without a port, and answers",
+      '{ probe = { http = "http://[::1]/up", status = [200, 204] } }',
+      {
+        address: { kind: "tcp", host: "::1", port: 80, family: "ipv6" },
+        http: { path: "/up", host: "[::1]", status: [200, 204] },
+      },
+    ],
+    ["a connection", "{ probe = { tcp = true } }", {}],
+    [
+      "a connection to a path",
+      '{ probe = { tcp = "unix://run/a.sock" } }',
+      { address: { kind: "unix", path: "/etc/holdfast/run/a.sock" } },
+    ],
+    ["a connection to a name", '{ probe = { tcp = "unix://@a" } }', { address: { kind: "unix", path: "@a" } }],
+  ])("may be %s", (_what, line, probe) => {
+    expect(ready(line)).toEqual({ when: "probe", timeoutMs: 30_000, settleMs: 0, probe: { ...probe, ...often } });
+  });
+
+  test("may have its own times", () => {
+    const line = '{ timeout = "1min", probe = { tcp = true, every = "1s", timeout = "500ms", successes = 3 } }';
+    const probe = { everyMs: 1_000, timeoutMs: 500, successes: 3 };
+    expect(ready(line)).toEqual({ when: "probe", timeoutMs: 60_000, settleMs: 0, probe });
+  });
+});
+
 describe("a program whose path has a blank", () => {
   test("may stand alone in a list", () => {
     const text = 'version = 1\n[service.a]\ncommand = ["/opt/my app/run"]';
