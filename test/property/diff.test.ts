@@ -36,6 +36,7 @@ function serviceOf(name: string): fc.Arbitrary<ServiceConfig> {
       inheritEnv: fc.boolean(),
       limits: fc.constant({}),
       noNewPrivileges: fc.boolean(),
+      handoff: fc.boolean(),
       ready: fc.constant({ when: "auto" as const, timeoutMs: 1, settleMs: 1 }),
       restart: fc.constant({
         when: "always" as const,
@@ -59,6 +60,7 @@ function serviceOf(name: string): fc.Arbitrary<ServiceConfig> {
         "inheritEnv",
         "limits",
         "noNewPrivileges",
+        "handoff",
         "ready",
         "restart",
         "stop",

@@ -108,6 +108,8 @@ export interface ServiceConfig {
   readonly restart: RestartPolicy;
   readonly stop: { readonly signal: string; readonly timeoutMs: number };
   readonly reload?: { readonly signal: string };
+  /** Each worker gets a channel, HOLDFAST_CHANNEL; docs/handoff.md. */
+  readonly handoff: boolean;
   readonly log: LogConfig;
 }
 
