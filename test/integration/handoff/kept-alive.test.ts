@@ -23,6 +23,6 @@ describe("kept-alive connections under load", () => {
     expect(result.answered).toBeGreaterThan(500);
     expect(result.pids.size).toBe(11);
     expect(scene.drops).toEqual([]);
-    expect(scene.finalCounts.get(first.id)).toMatchObject({ left: 32, taken: 32, kept: 0, lost: 0 });
+    expect(await scene.countsOf(first)).toMatchObject({ left: 32, taken: 32, kept: 0, lost: 0 });
   });
 });

@@ -132,6 +132,11 @@ export class HandoffScene {
     }
   }
 
+  /** What became of its connections, after its end. */
+  countsOf({ id }: HandoffWorker): Promise<HandoffCounts> {
+    return until(`the counts of worker ${id} are known`, () => this.#finalCounts.get(id));
+  }
+
   /** Ends the workers that are left, and takes the census. */
   async end(): Promise<void> {
     for (const worker of this.workers.values()) if (worker.child.exitCode === null) worker.kill("SIGKILL");
@@ -145,13 +150,13 @@ export class HandoffScene {
     expect(newDescriptors(this.before)).toEqual([]);
   }
 
-  readonly finalCounts = new Map<number, HandoffCounts>();
+  readonly #finalCounts = new Map<number, HandoffCounts>();
 
   async #gone(id: number): Promise<void> {
     const counts = await this.relay.leave(id);
     this.kept.get(id)?.close();
     this.kept.delete(id);
-    if (counts !== undefined) this.finalCounts.set(id, counts);
+    if (counts !== undefined) this.#finalCounts.set(id, counts);
   }
 
   #join(worker: HandoffWorker, channel: OwnedFd, slot: number, reopened: boolean): void {

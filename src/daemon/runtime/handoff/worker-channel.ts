@@ -29,6 +29,7 @@ export interface WorkerChannelListener {
 
 /** What may wait for a worker to read it: more than all that a relay has under way to one. */
 const MOST_QUEUED_BYTES = 16 << 20;
+const MOST_QUEUED_DESCRIPTORS = 4096;
 
 /**
  * Failures to send that do not end the channel. After the first two what the worker said before is still to be read, and then the end comes by itself;
@@ -50,6 +51,8 @@ export class WorkerChannel {
   readonly #listener: WorkerChannelListener;
   readonly #isSender: (sender: SocketCred) => boolean;
   #open = true;
+  /** Sent since the queue was empty. */
+  #queuedDescriptors = 0;
 
   /** @param isSender whether this process, whom the kernel named, speaks for the worker */
   constructor(fd: OwnedFd, isSender: (sender: SocketCred) => boolean, listener: WorkerChannelListener) {
@@ -78,7 +81,9 @@ export class WorkerChannel {
       this.#end(error as Error);
       return false;
     }
-    if (this.#channel.queuedBytes <= MOST_QUEUED_BYTES) return true;
+    const { queuedBytes } = this.#channel;
+    this.#queuedDescriptors = queuedBytes === 0 ? 0 : this.#queuedDescriptors + fds.length;
+    if (queuedBytes <= MOST_QUEUED_BYTES && this.#queuedDescriptors <= MOST_QUEUED_DESCRIPTORS) return true;
     this.#channel.close();
     this.#end("overflow");
     return false;
