@@ -128,6 +128,6 @@ function tell(state: string): void {
   try {
     notify(state);
   } catch (error) {
-    process.emitWarning(`NOTIFY_SOCKET: ${(error as Error).message}`, { code: "HOLDFAST_NOTIFY" });
+    process.emitWarning(`NOTIFY_SOCKET: ${(error as Error).message}`, { type: "HoldfastWarning" });
   }
 }
