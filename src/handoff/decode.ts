@@ -103,6 +103,7 @@ function toWorker(fields: Fields): ToWorker {
       return {
         type,
         version: fields.count("version"),
+        session: fields.text("session", longestId),
         service: fields.text("service", longestName),
         instance: fields.text("instance", longestName + longestId),
         generation: fields.count("generation"),
@@ -134,7 +135,9 @@ function toSupervisor(fields: Fields): ToSupervisor {
       return {
         type,
         version: fields.count("version"),
+        session: fields.text("session", longestId),
         adopted: fields.texts("adopted", REMEMBERED_IDS, longestId),
+        ...(fields.has("adopts") ? { adopts: fields.texts("adopts", MAX_SOCKETS, longestKind) } : {}),
         retiring: fields.flag("retiring"),
       };
     case "ready":
@@ -142,7 +145,7 @@ function toSupervisor(fields: Fields): ToSupervisor {
     case "status":
       return { type, text: fields.text("text", longestText) };
     case "leave":
-      return { type, id: fields.count("id"), again: fields.flag("again"), ...connection(fields) };
+      return { type, id: fields.count("id"), ...connection(fields) };
     case "left":
       return { type };
     case "adopted":

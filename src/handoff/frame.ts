@@ -39,6 +39,8 @@ export type ToWorker =
   | {
       readonly type: "hello";
       readonly version: number;
+      /** Of this supervisor, and of no other one: the answer has it, too. */
+      readonly session: string;
       readonly service: string;
       /** `web/1` */
       readonly instance: string;
@@ -58,13 +60,17 @@ export type ToSupervisor =
   | {
       readonly type: "hello";
       readonly version: number;
+      /** That of the `hello` which it answers. */
+      readonly session: string;
       readonly adopted: readonly string[];
+      /** As in `ready`, if it has said that it is. */
+      readonly adopts?: readonly string[];
       readonly retiring: boolean;
     }
   | { readonly type: "ready"; readonly adopts: readonly string[] }
   | { readonly type: "status"; readonly text: string }
-  /** `again`: it was sent before, to a supervisor that may have passed it on. */
-  | ({ readonly type: "leave"; readonly id: number; readonly again?: boolean } & ConnectionHead)
+  /** The same id comes again, to another supervisor, until there is an outcome. */
+  | ({ readonly type: "leave"; readonly id: number } & ConnectionHead)
   | { readonly type: "left" }
   | { readonly type: "adopted"; readonly id: string }
   | { readonly type: "refused"; readonly id: string; readonly reason: string };

@@ -43,7 +43,7 @@ export class LeftConnections {
   /** A supervisor, perhaps a new one, takes so many at a time. */
   greeted(window: number): void {
     this.#window = Math.max(1, window);
-    for (const [id, left] of this.#offered) this.#send(id, left, true);
+    for (const [id, left] of this.#offered) this.#send(id, left);
     this.#offerWaiting();
   }
 
@@ -79,7 +79,7 @@ export class LeftConnections {
       const left = this.#waiting[0];
       if (left === undefined) return;
       const id = this.#last + 1;
-      if (!this.#send(id, left, false)) {
+      if (!this.#send(id, left)) {
         if (!this.#channel.open) return this.ended();
         // Too many descriptors are in flight. With something on its way the next answer tries again.
         if (this.#offered.size > 0) return;
@@ -93,8 +93,8 @@ export class LeftConnections {
     }
   }
 
-  #send(id: number, { head, body, fd }: Left, again: boolean): boolean {
-    return this.#channel.send({ type: "leave", id, ...(again ? { again } : {}), ...head }, body, [fd]);
+  #send(id: number, { head, body, fd }: Left): boolean {
+    return this.#channel.send({ type: "leave", id, ...head }, body, [fd]);
   }
 
   #remove(id: number): Left | undefined {

@@ -110,14 +110,15 @@ export class WorkerSession {
   }
 
   /** It may be a new supervisor, which knows nothing of what was said before. */
-  #answerHello({ version, window }: ToWorker & { type: "hello" }): void {
+  #answerHello({ version, session, window }: ToWorker & { type: "hello" }): void {
     this.channel?.send({
       type: "hello",
       version: Math.min(version, HANDOFF_VERSION),
+      session,
       adopted: this.adoption.taken,
+      ...(this.#announced ? { adopts: this.adoption.kinds } : {}),
       retiring: this.#retiring,
     });
-    if (this.#announced) this.#sayReady();
     if (this.#status !== undefined) this.channel?.send({ type: "status", text: this.#status });
     this.left?.greeted(window);
   }

@@ -107,13 +107,11 @@ class Worker:
     def on_hello(self, frame, _body, _fds):
         """Perhaps a new supervisor: it learns what we have taken, and what nobody has taken from us is offered again."""
         self.window = frame["window"]
-        self.channel.send(
-            {"type": "hello", "version": 1, "adopted": list(self.adopted), "retiring": self.deadline is not None}
-        )
-        if self.listeners:
-            self.channel.send({"type": "ready", "adopts": [KIND]})
+        answer = {"type": "hello", "version": 1, "session": frame["session"], "adopted": list(self.adopted)}
+        ready = {"adopts": [KIND]} if self.listeners else {}
+        self.channel.send({**answer, **ready, "retiring": self.deadline is not None})
         for number, connection in self.left.items():
-            self.offer(number, connection, again=True)
+            self.offer(number, connection)
 
     def on_sockets(self, frame, _body, fds):
         """The whole list: what we have already comes as another descriptor of the same socket."""
@@ -180,8 +178,8 @@ class Worker:
             self.left[self.last] = self.waiting.pop(0)
             self.offer(self.last, self.left[self.last])
 
-    def offer(self, number, connection, again=False):
-        frame = {"type": "leave", "id": number, "kind": KIND, "again": again}
+    def offer(self, number, connection):
+        frame = {"type": "leave", "id": number, "kind": KIND}
         self.channel.send(frame, connection.state(), [connection.socket.fileno()])
 
     def accept(self, listener):

@@ -12,7 +12,7 @@ import {
 } from "../../../src/handoff/frame.js";
 
 const toWorker: readonly [ToWorker, number][] = [
-  [{ type: "hello", version: 1, service: "web", instance: "web/1", generation: 7, window: 64 }, 0],
+  [{ type: "hello", version: 1, session: "s", service: "web", instance: "web/1", generation: 7, window: 64 }, 0],
   [{ type: "sockets", sockets: [{ name: "web", backlog: 128 }, { name: "other" }] }, 2],
   [{ type: "retire", deadlineMs: 30_000 }, 0],
   [{ type: "adopt", id: "7.1", expiresMs: 12_345, kind: "chat", socket: "web", unread: 0 }, 1],
@@ -20,10 +20,10 @@ const toWorker: readonly [ToWorker, number][] = [
   [{ type: "keep", id: 1, reason: "no other worker takes it" }, 0],
 ];
 const toSupervisor: readonly [ToSupervisor, number][] = [
-  [{ type: "hello", version: 1, adopted: ["6.1", "6.2"], retiring: true }, 0],
+  [{ type: "hello", version: 1, session: "s", adopted: ["6.1", "6.2"], retiring: true }, 0],
   [{ type: "ready", adopts: ["http:web", "chat"] }, 0],
   [{ type: "status", text: "grüßt 👋" }, 0],
-  [{ type: "leave", id: 1, again: true, kind: "chat", unread: 0 }, 1],
+  [{ type: "leave", id: 1, kind: "chat", unread: 0 }, 1],
   [{ type: "left" }, 0],
   [{ type: "adopted", id: "7.1" }, 0],
   [{ type: "refused", id: "7.1", reason: "too late" }, 0],

@@ -1,3 +1,5 @@
+import type { OwnedFd } from "../../../ancillary/index.js";
+import type { ToSupervisor } from "../../../handoff/frame.js";
 import type { WorkerChannel } from "./worker-channel.js";
 
 /** What became of the connections of one worker. */
@@ -16,6 +18,13 @@ export interface HandoffCounts {
   dropped: number;
 }
 
+/** A `leave` as it came. */
+export interface Leave {
+  readonly frame: ToSupervisor & { type: "leave" };
+  readonly body: Uint8Array;
+  readonly fd: OwnedFd;
+}
+
 /** One worker among those of its service. */
 export interface Member {
   readonly worker: number;
@@ -25,8 +34,20 @@ export interface Member {
   /** Kinds of connections that it takes; empty until it is ready. */
   adopts: ReadonlySet<string>;
   retiring: boolean;
-  /** What it may hold of an earlier supervisor's is not known yet. */
+  /** It may have taken connections from an earlier supervisor that we do not know of. */
   unclear: boolean;
+  /** It has answered our `hello`. */
+  greeted: boolean;
+  /** What it left before that. If it lives it may have been told the outcome already, and leaves again what has none. */
+  readonly parked: Leave[];
+  /** Of the newest `hello`. */
+  session: string;
+  /** Ends `unclear` where there is no answer. */
+  clearing?: NodeJS.Timeout;
+  /** Until it is asked again what was lost on the way. */
+  asking?: NodeJS.Timeout;
+  /** Until its channel, which it does not read, is closed. */
+  closing?: NodeJS.Timeout;
   /** Ids that it has taken from an earlier supervisor. */
   readonly adoptedBefore: Set<string>;
   /** So many it has been asked to take, and has not answered. */
@@ -38,7 +59,10 @@ export function newMember(o: Pick<Member, "worker" | "slot" | "channel" | "uncle
     ...o,
     counts: { left: 0, taken: 0, kept: 0, lost: 0, adopted: 0, dropped: 0 },
     adopts: new Set(),
+    session: "",
+    greeted: !o.unclear,
     retiring: false,
+    parked: [],
     adoptedBefore: new Set(),
     asked: 0,
   };

@@ -1,15 +1,9 @@
+import { randomBytes } from "node:crypto";
 import type { Fd, OwnedFd, SocketCred } from "../../../ancillary/index.js";
-import {
-  HANDOFF_VERSION,
-  REMEMBERED_IDS,
-  type Received,
-  type SocketEntry,
-  type ToSupervisor,
-  WINDOW,
-} from "../../../handoff/frame.js";
-import { monotonicMs } from "../../../handoff/monotonic.js";
-import { bestSuccessor, type HandoffCounts, type Member, newMember } from "./member.js";
-import { parseTransitId, type Transit, transitId } from "./transit.js";
+import { HANDOFF_VERSION, type Received, type SocketEntry, type ToSupervisor, WINDOW } from "../../../handoff/frame.js";
+import { afterAnswers, turnsOfTheLoop } from "./answer-time.js";
+import { type HandoffCounts, type Leave, type Member, newMember } from "./member.js";
+import { Transits } from "./transits.js";
 import { type HandoffDrop, WorkerChannel } from "./worker-channel.js";
 
 export interface RelayListener {
@@ -20,7 +14,7 @@ export interface RelayListener {
   left(worker: number): void;
   /** Something of a worker did not count: for a counter, and for the log at a bounded rate. */
   dropped(worker: number, why: HandoffDrop, detail: string): void;
-  /** A channel ended. The worker itself may go on. */
+  /** A channel ended. The worker itself may go on. `overflow`: it did not read what it was sent. */
   ended(worker: number, why: "end" | "overflow" | Error): void;
 }
 
@@ -39,33 +33,28 @@ export interface JoiningWorker {
   isSender(sender: SocketCred): boolean;
 }
 
-/** How long a successor has to take a connection; then somebody else is asked. */
 const ADOPT_MS = 5000;
-/** Beyond that, until its answer must have come. */
-const ANSWER_MS = 1000;
-/** Connections under way at the same time, over all workers of the service. */
-const MOST_TRANSITS = 1024;
+/** More than a worker leaves before it answers: what no earlier supervisor has read, and that again. */
+const MOST_PARKED = 4 * WINDOW;
+/** A record that came without its descriptors, because we had none left, is asked for again after so long. */
+const SHORTAGE_MS = 500;
 
-/**
- * The handoff channels of one service's workers, and the connections that go from one to another.
- *
- * A connection is in one of three hands: its predecessor's, which keeps a duplicate and reads nothing, until it is told `taken` or `keep`; a
- * successor's, from its `adopted` on; and while neither has it for sure, nobody reads it. A successor that does not answer loses its claim at a time
- * that it knows as well (`expiresMs`), so no two processes ever read the same connection.
- */
+/** The handoff channels of one service's workers: who they are, what they say, and who gives what to whom. */
 export class HandoffRelay {
   readonly #service: string;
   readonly #listener: RelayListener;
-  readonly #members = new Map<number, Member>();
-  readonly #transits = new Map<string, Transit>();
-  readonly #clearing = new Map<number, NodeJS.Timeout>();
   readonly #adoptMs: number;
-  #onChange: (() => void)[] = [];
+  readonly #members = new Map<number, Member>();
+  readonly #transits: Transits;
 
   constructor(service: string, listener: RelayListener, o: { readonly adoptMs?: number } = {}) {
     this.#service = service;
     this.#listener = listener;
     this.#adoptMs = o.adoptMs ?? ADOPT_MS;
+    this.#transits = new Transits(this.#members, {
+      adoptMs: this.#adoptMs,
+      unexpected: (member, detail) => this.#dropped(member, "unexpected", detail),
+    });
   }
 
   /** Greets the worker, which may not even have been started yet, and offers it its sockets. */
@@ -73,28 +62,14 @@ export class HandoffRelay {
     const { worker, slot } = o;
     const channel = new WorkerChannel(o.channel, (sender) => o.isSender(sender), {
       said: (message, fds) => this.#hear(member, message, fds),
-      dropped: (why, detail) => {
-        member.counts.dropped += 1;
-        this.#listener.dropped(worker, why, detail);
-      },
+      dropped: (why, detail) => this.#dropped(member, why, detail),
+      overflowed: () => this.#overflowed(member),
       ended: (why) => this.#ended(member, why),
     });
     const member = newMember({ worker, slot, channel, unclear: o.reopened === true });
     this.#members.set(worker, member);
-    if (member.unclear)
-      this.#clearing.set(
-        worker,
-        this.#afterAnswers(() => this.#clear(member)),
-      );
-    const instance = `${this.#service}/${slot}`;
-    channel.send({
-      type: "hello",
-      version: HANDOFF_VERSION,
-      service: this.#service,
-      instance,
-      generation: worker,
-      window: WINDOW,
-    });
+    if (member.unclear) member.clearing = afterAnswers(this.#adoptMs, () => this.#clear(member));
+    this.#greet(member);
     this.#offer(member, o.sockets);
   }
 
@@ -103,13 +78,12 @@ export class HandoffRelay {
     for (const member of this.#members.values()) this.#offer(member, sockets);
   }
 
-  /** From now on what the worker leaves is given to others, and nothing is given to it. May be repeated. */
+  /** From now on what the worker leaves is given to others, and nothing is given to it; what is on its way to it, it refuses. May be repeated. */
   retire(worker: number, deadlineMs: number): void {
     const member = this.#members.get(worker);
     if (member === undefined) return;
     member.retiring = true;
     member.channel.send({ type: "retire", deadlineMs: Math.ceil(deadlineMs) });
-    // What was on its way to it is refused by it, and goes on to others then.
   }
 
   counts(worker: number): HandoffCounts | undefined {
@@ -122,173 +96,107 @@ export class HandoffRelay {
     return this.#transits.size;
   }
 
-  /** After the worker's process has been reaped: resolves once what it said is heard and all that it left has been taken or closed. */
+  /** After the worker's whole tree is gone: resolves once what it said is heard and all that it left has been taken or closed. */
   async leave(worker: number): Promise<HandoffCounts | undefined> {
     const member = this.#members.get(worker);
     if (member === undefined) return undefined;
-    // What it said last waits in our end. A process that it left behind may hold the channel open: that one is not waited for.
-    await turnsOfTheLoop();
+    await turnsOfTheLoop(); // What it said last waits in our end.
     member.channel.close();
     this.#release(member);
-    while ([...this.#transits.values()].some(({ predecessor }) => predecessor === worker)) {
-      await new Promise<void>((resolve) => this.#onChange.push(resolve));
-    }
+    await this.#transits.settled(member);
     this.#members.delete(worker);
     return { ...member.counts };
   }
 
   /** Closes everything of ours. The workers keep what nobody has told them to be taken. */
   close(): void {
-    for (const timer of this.#clearing.values()) clearTimeout(timer);
-    this.#clearing.clear();
-    for (const { channel } of this.#members.values()) channel.close();
-    this.#members.clear();
-    for (const { asked, fd } of this.#transits.values()) {
-      clearTimeout(asked?.lapse);
-      fd.close();
+    for (const member of this.#members.values()) {
+      for (const timer of [member.clearing, member.asking, member.closing]) clearTimeout(timer);
+      member.channel.close();
+      closeParked(member);
     }
-    this.#transits.clear();
-    this.#changed();
+    this.#members.clear();
+    this.#transits.close();
+  }
+
+  /** The answer, which repeats `session`, tells what it knows from others than us, and behind it comes all that it has left without an outcome. */
+  #greet(member: Member): void {
+    member.session = randomBytes(8).toString("hex");
+    member.channel.send({
+      type: "hello",
+      version: HANDOFF_VERSION,
+      session: member.session,
+      service: this.#service,
+      instance: `${this.#service}/${member.slot}`,
+      generation: member.worker,
+      window: WINDOW,
+    });
   }
 
   #offer({ channel }: Member, sockets: readonly OfferedSocket[]): void {
     const entries = sockets.map(({ fd: _, ...entry }) => entry);
-    channel.send(
-      { type: "sockets", sockets: entries },
-      undefined,
-      sockets.map(({ fd }) => fd),
-    );
+    const fds = sockets.map(({ fd }) => fd);
+    channel.send({ type: "sockets", sockets: entries }, undefined, fds);
   }
 
   #hear(member: Member, { frame, body }: Received<ToSupervisor>, fds: readonly OwnedFd[]): void {
     switch (frame.type) {
       case "hello":
-        member.retiring ||= frame.retiring;
-        if (member.unclear) for (const id of frame.adopted) member.adoptedBefore.add(id);
-        return this.#clear(member);
+        return this.#greeted(member, frame);
       case "ready":
-        member.adopts = new Set(frame.adopts);
-        return this.#listener.ready(member.worker);
+        return this.#ready(member, frame.adopts);
       case "status":
         return this.#listener.status(member.worker, frame.text);
       case "left":
         return this.#listener.left(member.worker);
       case "leave":
-        return this.#left(member, frame, Uint8Array.from(body), fds[0]!);
+        return this.#left(member, { frame, body: Uint8Array.from(body), fd: fds[0]! });
       case "adopted":
-        return this.#adopted(member, frame.id);
+        return this.#transits.adopted(member, frame.id);
       case "refused":
-        return this.#refused(member, frame.id);
+        return this.#transits.refused(member, frame.id);
     }
   }
 
-  #left(member: Member, frame: ToSupervisor & { type: "leave" }, body: Uint8Array, fd: OwnedFd): void {
-    const id = transitId(member.worker, frame.id);
-    if (this.#transits.has(id)) {
-      fd.close();
-      return this.#unexpected(member, "a connection that is under way already");
-    }
-    const { id: number, kind, socket, unread, again = false } = frame;
-    const head = { kind, ...(socket === undefined ? {} : { socket }), ...(unread ? { unread } : {}) };
-    const tried = new Set([member.worker]);
-    const transit: Transit = { id, predecessor: member.worker, number, head, body, fd, again, tried };
-    member.counts.left += 1;
-    this.#transits.set(id, transit);
-    if ([...this.#members.values()].some(({ adoptedBefore }) => adoptedBefore.has(id))) return this.#taken(transit);
-    if (!member.retiring) return this.#keep(transit, "nobody has asked this worker to retire");
-    if (this.#transits.size > MOST_TRANSITS || this.#underWayFrom(member) > WINDOW) {
-      return this.#keep(transit, "too many are under way");
-    }
-    this.#place(transit);
+  #greeted(member: Member, { session, adopted, adopts, retiring }: ToSupervisor & { type: "hello" }): void {
+    if (member.unclear) for (const id of adopted) member.adoptedBefore.add(id);
+    if (session !== member.session) return; // The answer to an earlier one.
+    member.greeted = true;
+    member.retiring ||= retiring;
+    closeParked(member);
+    if (adopts !== undefined) this.#ready(member, adopts);
+    this.#clear(member);
   }
 
-  /** Asks the best successor, or waits for one that could have it already or has no room now, or gives it back. */
-  #place(transit: Transit): void {
-    if (transit.again && [...this.#members.values()].some(({ unclear }) => unclear)) return;
-    const slot = this.#members.get(transit.predecessor)?.slot;
-    const wanted = { kind: transit.head.kind, slot, except: transit.tried };
-    for (let next = bestSuccessor(this.#members.values(), wanted); ; ) {
-      if (next === undefined) return this.#keep(transit, "no other worker takes it");
-      if (next.asked >= WINDOW) return; // Its next answer places this one.
-      if (this.#ask(transit, next)) return;
-      transit.tried.add(next.worker);
-      next = bestSuccessor(this.#members.values(), wanted);
-    }
+  #ready(member: Member, adopts: readonly string[]): void {
+    member.adopts = new Set(adopts);
+    this.#listener.ready(member.worker);
   }
 
-  #ask(transit: Transit, member: Member): boolean {
-    const { id, head, body, fd } = transit;
-    const expiresMs = monotonicMs() + this.#adoptMs;
-    if (!member.channel.send({ type: "adopt", id, expiresMs, ...head }, body, [fd])) return false;
-    const lapse = this.#afterAnswers(() => this.#unanswered(transit, member));
-    member.asked += 1;
-    transit.asked = { worker: member.worker, lapse };
-    return true;
+  #left(member: Member, leave: Leave): void {
+    if (member.greeted) return this.#transits.add(member, leave);
+    if (member.parked.length < MOST_PARKED) member.parked.push(leave);
+    else leave.fd.close();
   }
 
-  #adopted(member: Member, id: string): void {
-    const transit = this.#transits.get(id);
-    if (transit?.asked?.worker === member.worker) {
-      member.counts.adopted += 1;
-      this.#unask(transit);
-      this.#taken(transit);
-      return this.#placeWaiting();
-    }
-    const parsed = parseTransitId(id);
-    // An earlier supervisor asked, and did not live to read this answer.
-    if (transit?.asked === undefined && member.unclear && parsed !== undefined) {
-      if (member.adoptedBefore.size < REMEMBERED_IDS) member.adoptedBefore.add(id);
-      if (transit !== undefined) return this.#taken(transit);
-      this.#members.get(parsed.predecessor)?.channel.send({ type: "taken", id: parsed.number });
-      return;
-    }
-    this.#unexpected(member, "an answer to no question");
+  #dropped(member: Member, why: HandoffDrop, detail: string): void {
+    member.counts.dropped += 1;
+    this.#listener.dropped(member.worker, why, detail);
+    if (why !== "truncated" || member.asking !== undefined) return;
+    // Perhaps it was a connection: its worker waits for an outcome.
+    member.asking = setTimeout(() => {
+      delete member.asking;
+      member.greeted = false;
+      this.#greet(member);
+    }, SHORTAGE_MS);
   }
 
-  #refused(member: Member, id: string): void {
-    const transit = this.#transits.get(id);
-    if (transit?.asked?.worker !== member.worker) {
-      if (!member.unclear) this.#unexpected(member, "an answer to no question");
-      return;
-    }
-    this.#unask(transit);
-    transit.tried.add(member.worker);
-    this.#place(transit);
-    this.#placeWaiting();
-  }
-
-  #unanswered(transit: Transit, member: Member): void {
-    if (transit.asked?.worker !== member.worker) return;
-    this.#refused(member, transit.id);
-  }
-
-  #taken(transit: Transit): void {
-    const predecessor = this.#members.get(transit.predecessor);
-    if (predecessor !== undefined) predecessor.counts.taken += 1;
-    predecessor?.channel.send({ type: "taken", id: transit.number });
-    this.#forget(transit);
-  }
-
-  #keep(transit: Transit, reason: string): void {
-    const predecessor = this.#members.get(transit.predecessor);
-    const isTold = predecessor?.channel.send({ type: "keep", id: transit.number, reason }) === true;
-    if (predecessor !== undefined) predecessor.counts[isTold ? "kept" : "lost"] += 1;
-    this.#forget(transit);
-  }
-
-  #forget(transit: Transit): void {
-    this.#transits.delete(transit.id);
-    transit.fd.close();
-    this.#changed();
-  }
-
-  #unask(transit: Transit): void {
-    const { asked } = transit;
-    if (asked === undefined) return;
-    clearTimeout(asked.lapse);
-    const member = this.#members.get(asked.worker);
-    if (member !== undefined) member.asked -= 1;
-    delete transit.asked;
+  /** Nothing is sent to it any more; but what it was asked before it may still take, and then it must be heard. */
+  #overflowed(member: Member): void {
+    member.closing = afterAnswers(this.#adoptMs, () => {
+      member.channel.close();
+      this.#ended(member, "overflow");
+    });
   }
 
   #ended(member: Member, why: "end" | "overflow" | Error): void {
@@ -296,51 +204,26 @@ export class HandoffRelay {
     this.#listener.ended(member.worker, why);
   }
 
-  /** What it was asked to take goes to others; nothing else is expected of it. */
+  /** It says nothing more: what it left before it could answer does not come again. */
   #release(member: Member): void {
-    for (const transit of [...this.#transits.values()]) {
-      if (transit.asked?.worker === member.worker) this.#refused(member, transit.id);
-    }
+    clearTimeout(member.asking);
+    clearTimeout(member.closing);
+    this.#transits.release(member);
+    const parked = member.parked.splice(0);
+    member.greeted = true;
     this.#clear(member);
+    if (parked.length > 0) member.retiring = true;
+    for (const leave of parked) this.#transits.add(member, leave);
   }
 
   #clear(member: Member): void {
-    clearTimeout(this.#clearing.get(member.worker));
-    this.#clearing.delete(member.worker);
+    clearTimeout(member.clearing);
     if (!member.unclear) return;
     member.unclear = false;
-    for (const transit of [...this.#transits.values()]) {
-      if (transit.asked === undefined && member.adoptedBefore.has(transit.id)) this.#taken(transit);
-    }
-    this.#placeWaiting();
-  }
-
-  #placeWaiting(): void {
-    for (const transit of [...this.#transits.values()]) if (transit.asked === undefined) this.#place(transit);
-  }
-
-  #underWayFrom(member: Member): number {
-    let count = 0;
-    for (const { predecessor } of this.#transits.values()) if (predecessor === member.worker) count += 1;
-    return count;
-  }
-
-  #unexpected(member: Member, detail: string): void {
-    member.counts.dropped += 1;
-    this.#listener.dropped(member.worker, "unexpected", detail);
-  }
-
-  #changed(): void {
-    for (const resolve of this.#onChange.splice(0)) resolve();
-  }
-
-  /** Once a question that was asked now is void, and an answer that waits in a channel has been read: we may have been the one who was stopped. */
-  #afterAnswers(judge: () => void): NodeJS.Timeout {
-    return setTimeout(() => void turnsOfTheLoop().then(judge), this.#adoptMs + ANSWER_MS);
+    this.#transits.cleared(member);
   }
 }
 
-/** Until the event loop has looked at its descriptors more than once: a channel gives up to 64 records a turn. */
-async function turnsOfTheLoop(): Promise<void> {
-  for (let turn = 0; turn < 4; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+function closeParked({ parked }: Member): void {
+  for (const { fd } of parked.splice(0)) fd.close();
 }

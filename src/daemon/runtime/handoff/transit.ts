@@ -16,8 +16,6 @@ export interface Transit {
   readonly head: ConnectionHead;
   readonly body: Uint8Array;
   readonly fd: OwnedFd;
-  /** It may be with a successor to which another supervisor gave it. */
-  readonly again: boolean;
   /** Workers that refused it, were too late, or ended. */
   readonly tried: Set<number>;
   /** Who has been asked, and when the question is void. */

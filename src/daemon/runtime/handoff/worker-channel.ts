@@ -23,8 +23,10 @@ export interface WorkerChannelListener {
   said(message: Received<ToSupervisor>, fds: readonly OwnedFd[]): void;
   /** What came was closed. `detail` quotes nothing of the sender's. */
   dropped(why: HandoffDrop, detail: string): void;
-  /** Once, after all that the worker had said. `overflow`: it does not read what it is sent. */
-  ended(why: "end" | "overflow" | Error): void;
+  /** It does not read what it is sent: nothing is sent to it from now on, and it is heard until `close`. */
+  overflowed(): void;
+  /** Once, after all that the worker had said. */
+  ended(why: "end" | Error): void;
 }
 
 /** What may wait for a worker to read it: more than all that a relay has under way to one. */
@@ -51,6 +53,7 @@ export class WorkerChannel {
   readonly #listener: WorkerChannelListener;
   readonly #isSender: (sender: SocketCred) => boolean;
   #open = true;
+  #muted = false;
   /** Sent since the queue was empty. */
   #queuedDescriptors = 0;
 
@@ -66,13 +69,14 @@ export class WorkerChannel {
     });
   }
 
+  /** Whether something can be sent. */
   get open(): boolean {
-    return this.#open;
+    return this.#open && !this.#muted;
   }
 
   /** The descriptors stay the caller's. False: it is not on its way, because the worker has gone or the system is short of something. */
   send(frame: ToWorker, body?: Uint8Array, fds: readonly Fd[] = []): boolean {
-    if (!this.#open) return false;
+    if (!this.open) return false;
     try {
       this.#channel.send(encodeFrame(frame, body), fds);
     } catch (error) {
@@ -84,9 +88,9 @@ export class WorkerChannel {
     const { queuedBytes } = this.#channel;
     this.#queuedDescriptors = queuedBytes === 0 ? 0 : this.#queuedDescriptors + fds.length;
     if (queuedBytes <= MOST_QUEUED_BYTES && this.#queuedDescriptors <= MOST_QUEUED_DESCRIPTORS) return true;
-    this.#channel.close();
-    this.#end("overflow");
-    return false;
+    this.#muted = true;
+    this.#listener.overflowed();
+    return true;
   }
 
   /** Idempotent. No `ended` comes after it. */
@@ -110,7 +114,7 @@ export class WorkerChannel {
     this.#listener.said(decoded, message.fds);
   }
 
-  #end(why: "end" | "overflow" | Error): void {
+  #end(why: "end" | Error): void {
     if (!this.#open) return;
     this.#open = false;
     this.#listener.ended(why);

@@ -86,6 +86,14 @@ async function retired(worker: number, o: { slot?: number } = {}): Promise<FakeW
   return fake;
 }
 
+/** The worker answers the newest `hello`. */
+async function greet(fake: FakeWorker, o: { adopted: string[]; retiring: boolean }): Promise<void> {
+  await until("it is greeted", () => fake.heard.filter(({ frame }) => frame.type === "hello").length === 2);
+  await fake.next("hello");
+  const { session } = (await fake.next("hello")).frame;
+  fake.say({ type: "hello", version: 1, session, ...o });
+}
+
 /** The worker ends: the last descriptor of its end is closed. */
 function end(worker: number): void {
   workers.get(worker)?.close();
@@ -111,6 +119,7 @@ describe("a worker that joins", () => {
     expect((await fake.next("hello")).frame).toEqual({
       type: "hello",
       version: 1,
+      session: expect.stringMatching(/^[0-9a-f]{16}$/),
       service: "web",
       instance: "web/2",
       generation: 7,
@@ -263,13 +272,13 @@ describe("a new supervisor", () => {
     replace();
     join(1, { reopened: true });
     join(2, { reopened: true });
-    from.say({ type: "hello", version: 1, adopted: [], retiring: true });
-    from.say({ type: "leave", id: 1, again: true, kind: "chat" }, Buffer.from("s"), [file("x")]);
+    await greet(from, { adopted: [], retiring: true });
+    from.say({ type: "leave", id: 1, kind: "chat" }, Buffer.from("s"), [file("x")]);
     await until("it is under way", () => relay.transits === 1);
     to.say({ type: "ready", adopts: ["chat"] });
     await until("it is told", () => told.includes("2 ready"));
     expect(to.heard.map(({ frame }) => frame.type)).not.toContain("adopt");
-    to.say({ type: "hello", version: 1, adopted: ["1.1"], retiring: false });
+    await greet(to, { adopted: ["1.1"], retiring: false });
     expect((await from.next("taken")).frame.id).toBe(1);
     expect(to.heard.map(({ frame }) => frame.type)).not.toContain("adopt");
   });
@@ -280,10 +289,28 @@ describe("a new supervisor", () => {
     replace();
     join(1, { reopened: true });
     join(2, { reopened: true });
-    from.say({ type: "hello", version: 1, adopted: [], retiring: true });
-    from.say({ type: "leave", id: 1, again: true, kind: "chat" }, undefined, [file("x")]);
+    await greet(from, { adopted: [], retiring: true });
+    from.say({ type: "leave", id: 1, kind: "chat" }, undefined, [file("x")]);
     to.say({ type: "ready", adopts: ["chat"] });
-    to.say({ type: "hello", version: 1, adopted: ["9.9"], retiring: false });
+    await greet(to, { adopted: ["9.9"], retiring: false });
+    const { frame, fds } = await to.next("adopt");
+    expect(frame.id).toBe("1.1");
+    fds[0]!.close();
+  });
+
+  test("counts what a worker left before it answered only if that worker ends", async () => {
+    const from = await retired(1);
+    const to = await joinReady(2);
+    replace();
+    join(1, { reopened: true });
+    join(2, { reopened: true });
+    from.say({ type: "leave", id: 1, kind: "chat" }, undefined, [file("x")]);
+    from.say({ type: "hello", version: 1, session: "of the supervisor before", adopted: [], retiring: true });
+    await greet(to, { adopted: [], retiring: false });
+    to.say({ type: "ready", adopts: ["chat"] });
+    await until("it is told", () => told.includes("2 ready"));
+    expect([relay.transits, to.heard.length]).toEqual([0, 0]);
+    end(1);
     const { frame, fds } = await to.next("adopt");
     expect(frame.id).toBe("1.1");
     fds[0]!.close();
@@ -309,8 +336,8 @@ describe("a new supervisor", () => {
     relay = newRelay(20);
     join(1, { reopened: true });
     join(2, { reopened: true });
-    from.say({ type: "hello", version: 1, adopted: [], retiring: true });
-    from.say({ type: "leave", id: 1, again: true, kind: "chat" }, undefined, [file("x")]);
+    await greet(from, { adopted: [], retiring: true });
+    from.say({ type: "leave", id: 1, kind: "chat" }, undefined, [file("x")]);
     expect((await from.next("keep")).frame.id).toBe(1);
   });
 });
@@ -361,7 +388,8 @@ describe("a worker that does not keep to the protocol", () => {
     relay.join({ worker: 1, slot: 1, channel: ours, sockets: [], isSender: () => true });
     const reason = { name: "x".repeat(200), fd: file("x") };
     const many = Array.from({ length: 60 }, () => reason);
-    for (let time = 0; time < 3000 && told.length === 0; time += 1) relay.offer(many);
+    for (let time = 0; time < 3000; time += 1) relay.offer(many);
+    await until("it is given up", () => told.length > 0);
     expect(told).toEqual(["1 ended overflow"]);
   });
 });
