@@ -72,6 +72,15 @@ export class SeqpacketChannel {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
+  /** The event loop waits for this channel (the default). */
+  ref(): void {
+    this.#watcher.ref();
+  }
+
+  unref(): void {
+    this.#watcher.unref();
+  }
+
   /** Idempotent. What is queued is dropped, its descriptors are closed. */
   close(): void {
     if (this.#state === "closed") return;

@@ -60,7 +60,7 @@ describe("a code in the sources", () => {
 
   test("is written in small letters with hyphens, or as ERR_ and capitals where other programs get it", () => {
     const odd = sources.flatMap(({ path, codes }) => {
-      const form = path.startsWith("src/ancillary/") ? /^ERR_[A-Z_]+$/ : /^[a-z]+(-[a-z]+)*$/;
+      const form = /^src\/(ancillary|worker)\//.test(path) ? /^ERR_[A-Z_]+$/ : /^[a-z]+(-[a-z]+)*$/;
       return codes.filter((code) => !form.test(code)).map((code) => `${code} (${path})`);
     });
     expect(odd).toEqual([]);

@@ -4,6 +4,8 @@ import { sourcesUnder } from "./sources.js";
 /** What each layer may import at run time, beside itself. Types may be taken from where `types` says as well. */
 const layers: Readonly<Record<string, { readonly code: readonly string[]; readonly types?: readonly string[] }>> = {
   "src/ancillary": { code: ["node:"] },
+  "src/handoff": { code: [] },
+  "src/worker": { code: ["node:", "src/ancillary/index.ts", "src/handoff"] },
   "src/daemon/config": { code: ["node:", "zod", "yaml", "toml-eslint-parser", "src/daemon/config"] },
   "src/daemon/plan": { code: [], types: ["src/daemon/config/config.ts"] },
   "src/daemon/lifecycle": { code: [], types: ["src/daemon/config/config.ts"] },
@@ -12,7 +14,15 @@ const layers: Readonly<Record<string, { readonly code: readonly string[]; readon
     types: ["src/daemon/config/config.ts"],
   },
   "src/daemon/runtime": {
-    code: ["node:", "pino", "src/ancillary/index.ts", "src/daemon/lifecycle", "src/daemon/plan", "src/daemon/control"],
+    code: [
+      "node:",
+      "pino",
+      "src/ancillary/index.ts",
+      "src/handoff",
+      "src/daemon/lifecycle",
+      "src/daemon/plan",
+      "src/daemon/control",
+    ],
     types: ["src/daemon/config/config.ts"],
   },
   "src/cli": {
@@ -66,8 +76,12 @@ describe("what only one place may do", () => {
       .filter(({ code }) => pattern.test(code))
       .map(({ path }) => path);
 
-  test("only the entry points end the process", () => {
-    expect(places(/process\.(exit|reallyExit|abort)\b/)).toEqual(["src/cli/main.ts", "src/daemon/main.ts"]);
+  test("only the entry points end the process, and the library for workers at their end", () => {
+    expect(places(/process\.(exit|reallyExit|abort)\b/)).toEqual([
+      "src/cli/main.ts",
+      "src/daemon/main.ts",
+      "src/worker/process-end.ts",
+    ]);
   });
 
   test("only the logger knows pino", () => {

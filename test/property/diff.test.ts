@@ -37,6 +37,7 @@ function serviceOf(name: string): fc.Arbitrary<ServiceConfig> {
       inheritEnv: fc.boolean(),
       limits: fc.constant({}),
       noNewPrivileges: fc.boolean(),
+      handoff: fc.boolean(),
       ready: fc.constant({ when: "auto" as const, timeoutMs: 1, settleMs: 1 }),
       restart: fc.constant({
         when: "always" as const,
@@ -67,6 +68,7 @@ function serviceOf(name: string): fc.Arbitrary<ServiceConfig> {
         "inheritEnv",
         "limits",
         "noNewPrivileges",
+        "handoff",
         "ready",
         "restart",
         "rollout",

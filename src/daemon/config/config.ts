@@ -114,6 +114,8 @@ export interface ServiceConfig {
   readonly drain: DrainPolicy;
   readonly stop: { readonly signal: string; readonly timeoutMs: number };
   readonly reload?: { readonly signal: string };
+  /** Each worker gets a channel, HOLDFAST_CHANNEL; docs/handoff.md. */
+  readonly handoff: boolean;
   readonly log: LogConfig;
 }
 

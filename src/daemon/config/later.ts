@@ -32,7 +32,6 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     after: "starts a service once another one is ready",
     hooks: "runs commands before a start and after a stop",
     fd_store: "keeps descriptors that a worker leaves for its successor",
-    handoff: "is a live channel to a worker for sockets and connections",
   },
   "service.ready.probe": {
     exec: "is a command that finds out whether the worker is ready",

@@ -203,6 +203,10 @@ export const serviceSchema = z.strictObject({
     otherwise: "`holdfast reload` is refused",
     example: '{ signal = "SIGHUP" }',
   }),
+  handoff: withDefault(flag(), false, {
+    is: "Give each worker a channel (HOLDFAST_CHANNEL) over which sockets come and go without a restart, and over which it leaves open connections to its successor. For programs that use `holdfast/worker` or speak the protocol of handoff.md.",
+    example: "true",
+  }),
   log: withDefault(
     logSchema,
     {},

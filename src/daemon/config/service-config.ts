@@ -38,6 +38,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     drain: drainPolicy(input),
     stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
     ...(input.reload === undefined ? {} : { reload: { signal: input.reload.signal } }),
+    handoff: input.handoff,
     log: logConfig(input, o.base),
   };
 }

@@ -108,6 +108,7 @@ describe("a minimal file", () => {
           inheritEnv: false,
           limits: {},
           noNewPrivileges: true,
+          handoff: false,
           ready: { when: "spawned", timeoutMs: 30_000, settleMs: 1_000 },
           restart: {
             when: "always",
@@ -218,6 +219,7 @@ describe("a file with every key", () => {
         cpu: { soft: "unlimited", hard: "unlimited" },
       },
       noNewPrivileges: false,
+      handoff: true,
       ready: { when: "newline", timeoutMs: 5000, settleMs: 0 },
       restart: {
         when: "on-failure",

@@ -13,6 +13,7 @@ export const plainService: ServiceConfig = {
   inheritEnv: false,
   limits: {},
   noNewPrivileges: true,
+  handoff: false,
   ready: { when: "notify", timeoutMs: 30_000, settleMs: 0 },
   restart: {
     when: "always",

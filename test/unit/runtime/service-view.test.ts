@@ -16,6 +16,7 @@ const config: ServiceConfig = {
   inheritEnv: false,
   limits: {},
   noNewPrivileges: true,
+  handoff: false,
   ready: { when: "spawned", timeoutMs: 30_000, settleMs: 0 },
   restart: {
     when: "always",
