@@ -7,8 +7,8 @@ import { BROKEN, deploy, missing, WORKERS } from "./bench-workers.mjs";
 import { command, freePort, startHoldfast } from "./holdfast.mjs";
 import { keptUp, startLoadProcess } from "./load-process.mjs";
 import { restartService, restartUnderKill } from "./restart.mjs";
-import { median } from "./samples.mjs";
 import { startUpstream } from "./upstream.mjs";
+import { judge } from "./verdict.mjs";
 
 const BASELINE_MS = 5000;
 /** No run takes longer, whatever hangs. */
@@ -51,7 +51,9 @@ export async function runRestarts(run, options) {
     const result = await load.stop();
     load = undefined;
     const after = await holdfast.workerPids("web");
-    return judge({ run, worker, result, restarts, kills, without, baseline, before, after, keepsUp });
+    const fault = run.broken ?? (run.killSupervisor ? "supervisor killed" : "");
+    const verdict = judge({ run, promises: worker.promises[run.mode], result, baseline, restarts, before, after });
+    return { ...run, fault, result, restarts, kills, without, keepsUp, ...verdict };
   } finally {
     await load?.stop();
     await holdfast.dispose();
@@ -67,9 +69,10 @@ async function restartAgain(holdfast, run, { times, pauseMs, seed }) {
     if (count > 0) await pause(pauseMs); // Load without a restart, between two of them.
     // The first is left alone, to know how long one takes; then the supervisor dies at any moment of it.
     const killed = run.killSupervisor && count > 0;
-    const usualMs = median(restarts.map(({ ms }) => ms)) || 0;
     restarts.push(
-      killed ? await restartUnderKill(holdfast, "web", random() * usualMs) : await restartService(holdfast, "web"),
+      killed
+        ? await restartUnderKill(holdfast, "web", random() * restarts[0].ms)
+        : await restartService(holdfast, "web"),
     );
     if (killed) kills += 1;
   }
@@ -150,34 +153,6 @@ function takes(config) {
   } finally {
     rmSync(directory, { recursive: true });
   }
-}
-
-/** What must be 0 and is not, in words. */
-function judge({ run, worker, result, restarts, kills, without, baseline, before, after, keepsUp }) {
-  const wanted = run.broken === undefined ? "done" : "rolled-back";
-  const promises = { ...worker.promises[run.mode] };
-  if (run.broken !== undefined) promises["closed idle"] = ({ closedIdle }) => closedIdle;
-  const broken = Object.entries(promises)
-    .map(([name, count]) => [name, count(result) - (baseline === undefined ? 0 : count(baseline))])
-    .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${count} ${name}`);
-  const others = restarts.filter(({ outcome }) => outcome !== wanted).map(({ outcome }) => outcome);
-  if (others.length > 0) broken.push(`${others.length} restarts not ${wanted} (${[...new Set(others)].join(", ")})`);
-  if (run.broken !== undefined && String(before) !== String(after)) broken.push("the workers are not those of before");
-  if (result.unsolicited > 0) broken.push(`${result.unsolicited} unsolicited answers`);
-  const fault = run.broken ?? (run.killSupervisor ? "supervisor killed" : "");
-  return {
-    ...run,
-    fault,
-    result,
-    restarts,
-    kills,
-    without,
-    baseline,
-    keepsUp,
-    promised: Object.keys(promises),
-    broken,
-  };
 }
 
 /** Numbers from 0 to 1 that the seed repeats (mulberry32). */
