@@ -1,8 +1,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
-import { setPriority } from "node:os";
 import { join } from "node:path";
+import { prefer } from "./prefer.mjs";
 import { root } from "./programs.mjs";
 
 const program = join(root, "bench/load.mjs");
@@ -20,7 +19,7 @@ export async function startLoadProcess(kind, options) {
   // Extra certificates make the start of Node longer, and nothing here needs them.
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
   const child = fork(program, ["--child"], { env, stdio: ["ignore", "inherit", "inherit", "ipc"], detached: true });
-  if (process.getuid() === 0) prefer(child.pid);
+  prefer(child.pid);
   const waiting = [];
   const ended = once(child, "exit");
   child.on("message", (answer) => waiting.shift()?.resolve(answer));
@@ -51,17 +50,4 @@ export async function startLoadProcess(kind, options) {
 /** Whether a server is not behind the load: not answered is what is slow, and little else. A fifth of a second is much. */
 export function keptUp({ sent, answered }, rate) {
   return sent - answered < rate / 5;
-}
-
-/**
- * Clients elsewhere would not wait for this machine's processors either. Where the kernel groups processes by session, only the
- * value of the group counts (sched(7), autogroups), and the load is a session of its own.
- */
-function prefer(pid) {
-  setPriority(pid, -10);
-  try {
-    writeFileSync(`/proc/${pid}/autogroup`, "-10");
-  } catch (error) {
-    if (error.code !== "ENOENT") throw error; // A kernel without autogroups.
-  }
 }

@@ -6,4 +6,4 @@ createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
   const slow = /^\/slow\/(\d+)/.exec(request.url);
   if (slow === null) answer();
   else setTimeout(answer, Number(slow[1]));
-}).listen({ path: process.argv[2], writableAll: true });
+}).listen({ path: process.argv[2], writableAll: true, backlog: 4096 });
