@@ -103,6 +103,8 @@ export interface RetiredView {
   /** Connections in flight that were finished, and those that its stop signal cut. */
   readonly drained: number;
   readonly cut: number;
+  /** Connections that its successors have taken over its handoff channel; their clients saw nothing of it. */
+  readonly handedOver: number;
   /** SIGKILL was needed. */
   readonly forced: boolean;
   /** How it ended, in words. */

@@ -149,6 +149,7 @@ const retiredView = view<RetiredView>("Retired")({
   drainMs: milliseconds,
   drained: count,
   cut: count,
+  handedOver: count,
   forced: z.boolean(),
   end: z.string(),
 });

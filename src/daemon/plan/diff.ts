@@ -78,7 +78,7 @@ export function diff(current: Config, desired: Config): readonly Change[] {
       const ownKeys = changedKeys(before, service);
       const keys = [...ownKeys, ...sockets.map(({ name }) => `socket.${name}`)];
       if (keys.length > 0) {
-        const rolls = sockets.length > 0 || !equal(startedWith(before), startedWith(service));
+        const rolls = (sockets.length > 0 && !service.handoff) || !equal(startedWith(before), startedWith(service));
         const restarts = sockets.some(({ how }) => how === "rebind");
         changes.push({
           kind: "change-service",
@@ -102,7 +102,9 @@ export function diff(current: Config, desired: Config): readonly Change[] {
 
 /** The part of a service that its workers are started with: where two are equal, a worker of the one is a worker of the other. */
 export function startedWith(service: ServiceConfig): Readonly<Record<string, unknown>> {
-  const part = Object.entries(service).filter(([key]) => !LIVE_SERVICE_KEYS.has(key));
+  // With a channel, sockets come and go while it runs.
+  const live = (key: string): boolean => LIVE_SERVICE_KEYS.has(key) || (service.handoff && key === "sockets");
+  const part = Object.entries(service).filter(([key]) => !live(key));
   return { ...Object.fromEntries(part), readyFd: service.ready.when === "newline" };
 }
 

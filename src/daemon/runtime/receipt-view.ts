@@ -10,16 +10,24 @@ export interface Counted {
 }
 
 /** What the machine noted and what the kernel counted, as the operator sees it. */
-export function receiptView(service: string, receipt: Receipt, counted: Counted): ReceiptView {
+export function receiptView(
+  service: string,
+  receipt: Receipt,
+  counted: Counted,
+  handedOver: (worker: number) => number,
+): ReceiptView {
   return {
     service,
     started: receipt.started.map(({ slot, worker, readyMs }) => ({ instance: `${service}/${slot}`, worker, readyMs })),
-    retired: receipt.retired.map((retired) => retiredView(service, retired)),
+    retired: receipt.retired.map((retired) => ({
+      ...retiredView(service, retired),
+      handedOver: handedOver(retired.worker),
+    })),
     longestUnreadyMs: receipt.longestUnreadyMs,
     ...counted,
   };
 }
 
-function retiredView(service: string, { slot, valve, end, ...retired }: Retired): RetiredView {
+function retiredView(service: string, { slot, valve, end, ...retired }: Retired): Omit<RetiredView, "handedOver"> {
   return { instance: `${service}/${slot}`, ...retired, valve: valve ?? "none", end: describeEnd(end) };
 }

@@ -1,5 +1,6 @@
 import type { ServiceConfig } from "../config/config.js";
 import type { FailureView, ReceiptView, ServiceView } from "../control/api.js";
+import type { Receipt } from "../lifecycle/receipt.js";
 import { stepService } from "../lifecycle/service.js";
 import {
   type Answer,
@@ -183,6 +184,7 @@ export class ServiceRuntime {
     this.#setup = setup;
     this.#version = versionOf(setup);
     this.#idle.watch(setup.config.idleStopMs);
+    this.#workers.offerSockets();
     this.socketsChanged();
     // While its sockets cannot be bound nothing can start, and it starts by itself as soon as they are.
     if (this.#state.blocked && workersOf(this.#state).length === 0) return { answer: "done" };
@@ -387,7 +389,7 @@ export class ServiceRuntime {
     resolve({
       answer,
       ...(view === undefined ? {} : { failure: view }),
-      ...(receipt === undefined ? {} : { receipt: receiptView(this.config.name, receipt, counted) }),
+      ...(receipt === undefined ? {} : { receipt: this.#receiptView(receipt, counted) }),
     });
   }
 
@@ -395,9 +397,7 @@ export class ServiceRuntime {
     const { message, level } = factSentence(this.config.name, fact, more);
     const { pid } = more;
     const { type, ...rest } =
-      fact.type === "restarted"
-        ? { ...fact, receipt: receiptView(this.config.name, fact.receipt, more.counted) }
-        : fact;
+      fact.type === "restarted" ? { ...fact, receipt: this.#receiptView(fact.receipt, more.counted) } : fact;
     const where = {
       service: this.config.name,
       ...("slot" in fact ? { instance: `${this.config.name}/${fact.slot}` } : {}),
@@ -413,6 +413,10 @@ export class ServiceRuntime {
     const running = instances.flatMap(({ current }) => current ?? []);
     const rests = running.length > 0 && running.every(({ state: { phase } }) => phase === "ready");
     return rests && job === undefined && retiring.length === 0 ? this.acceptors() : undefined;
+  }
+
+  #receiptView(receipt: Receipt, counted: Counted): ReceiptView {
+    return receiptView(this.config.name, receipt, counted, (worker) => this.#workers.handedOver(worker));
   }
 
   #steer(shares: readonly Share[]): void {

@@ -20,7 +20,8 @@ export function isSteered({ sockets }: ServiceSetup): boolean {
 
 /** The mark of workers that are started with this: equal for equal configurations, whatever the order of keys in their files. */
 export function versionOf({ config, sockets }: ServiceSetup): string {
-  const seen = { ...startedWith(config), listen: sockets.map(({ name, listen }) => [name, listen]) };
+  const listen = sockets.map(({ name, listen }) => [name, listen]);
+  const seen = { ...startedWith(config), ...(config.handoff ? {} : { listen }) };
   return createHash("sha256").update(JSON.stringify(seen, sorted)).digest("hex").slice(0, 16);
 }
 

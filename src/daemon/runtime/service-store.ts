@@ -56,7 +56,7 @@ export interface WorkerTag {
   /** INVOCATION_ID in its environment: the mark by which its tree is found. */
   readonly invocation: string;
   /** What the kept descriptors are, in order. */
-  readonly keep: readonly ("stdout" | "stderr" | "notify" | "ready")[];
+  readonly keep: readonly ("stdout" | "stderr" | "notify" | "ready" | "channel")[];
 }
 
 export function workerKey(service: string, slot: number, worker: number): string {

@@ -5,6 +5,7 @@ import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
 import { wordsOf } from "./drain/valve-finder.js";
 import { WorkerDrains } from "./drain/worker-drains.js";
+import { WorkerHandoffs } from "./handoff/worker-handoffs.js";
 import { resolveIdentity } from "./identity.js";
 import { KeeperError } from "./keeper/keeper-client.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
@@ -57,9 +58,21 @@ export class ServiceWorkers {
   readonly #resources = new Map<number, WorkerResources>();
   readonly #drains: WorkerDrains;
   readonly #probes: WorkerProbes;
+  readonly #handoffs: WorkerHandoffs;
 
   constructor(input: WorkersInput) {
     this.#o = input;
+    this.#handoffs = new WorkerHandoffs({
+      setup: input.setup,
+      world: input.world,
+      find: input.find,
+      // READY=1 by another way.
+      ready: (worker) => this.#emit(worker, { type: "announced", by: "notify" }),
+      status: (worker, text) => {
+        const resources = this.#resources.get(worker);
+        if (resources !== undefined) resources.statusText = text.slice(0, FAILURE_LINE_CHARACTERS);
+      },
+    });
     this.#probes = new WorkerProbes({
       setup: input.setup,
       sockets: input.world.sockets,
@@ -72,8 +85,19 @@ export class ServiceWorkers {
       find: input.find,
       pids: (worker) => this.pids(worker),
       others: input.acceptors,
+      handoffs: this.#handoffs,
       emit: (worker, event) => this.#emit(worker, event),
     });
+  }
+
+  /** Its sockets are other ones: workers that have a channel get them at once. */
+  offerSockets(): void {
+    this.#handoffs.offer();
+  }
+
+  /** How many connections of a worker others have taken. */
+  handedOver(worker: number): number {
+    return this.#handoffs.handedOver(worker);
   }
 
   /** What could keep new connections from a worker now, in words. */
@@ -142,7 +166,7 @@ export class ServiceWorkers {
     const fds = await this.#o.world.keeper.fetch(isChild ? "children" : "arms", record.key);
     if (isChild && record.state === "running") fds.shift()?.close(); // Its pidfd: signals go through the keeper.
     const { notify, pipes } = sortKept(tag, fds);
-    this.#open(worker, record.key, tag, notify, pipes);
+    this.#open(worker, record.key, tag, { notify, pipes, reopened: true });
   }
 
   /** The keeper forgets an armed start that no state knows. */
@@ -167,6 +191,7 @@ export class ServiceWorkers {
 
   close(): void {
     this.#drains.closeAll();
+    this.#handoffs.close();
     this.#probes.closeAll();
     for (const resources of this.#resources.values()) resources.close();
     this.#resources.clear();
@@ -194,7 +219,7 @@ export class ServiceWorkers {
       return this.#neverAsked(worker, error.errno, error.message);
     }
     const asked = ask(plan); // Before `#open`, which takes the pipes over: the frame carries duplicates of them.
-    this.#open(worker, plan.request.key, plan.tag, notify, plan.pipes);
+    this.#open(worker, plan.request.key, plan.tag, { notify, pipes: plan.pipes, reopened: false });
     for (const fd of plan.theirs) fd.close();
     asked.catch((error: Error) => {
       // EEXIST: it was asked for before a crash of the supervisor, and its own news is on the way.
@@ -292,6 +317,7 @@ export class ServiceWorkers {
     const resources = this.#resources.get(worker);
     const ends = event.type === "gone" || event.type === "start-failed";
     if (ends) resources?.close();
+    if (ends) this.#handoffs.leave(worker);
     const remark = ends ? this.#probes.end(worker) : undefined;
     const said = ends ? (resources?.lastLines(FAILURE_LINES) ?? []) : [];
     const lines = remark === undefined ? said : [...said.slice(1 - FAILURE_LINES), `holdfast: ${remark}`];
@@ -310,8 +336,14 @@ export class ServiceWorkers {
     this.#send("forget a worker", this.#o.world.keeper.acknowledge(resources.key), [ENOENT]);
   }
 
-  #open(worker: number, key: string, tag: WorkerTag, notify: NotifySocket, pipes: StartPlan["pipes"]): void {
+  #open(
+    worker: number,
+    key: string,
+    tag: WorkerTag,
+    o: { readonly notify: NotifySocket; readonly pipes: StartPlan["pipes"]; readonly reopened: boolean },
+  ): void {
     const { ring, world } = this.#o;
+    const { notify, pipes, reopened } = o;
     const sink = this.#o.sink();
     const resources = new WorkerResources({
       key,
@@ -327,6 +359,7 @@ export class ServiceWorkers {
       },
     });
     this.#resources.set(worker, resources);
+    if (pipes.channel !== undefined) this.#handoffs.join(worker, pipes.channel, { mark: resources.mark, reopened });
   }
 
   #notified(worker: number, message: NotifyMessage): void {

@@ -222,6 +222,11 @@ export class SocketTable {
     return this.#of(socket).find(({ error }) => error !== undefined)?.error;
   }
 
+  /** Its descriptors, of one lane if it is steered; they stay ours. */
+  fds(socket: SocketConfig, lane: number | undefined): readonly OwnedFd[] {
+    return this.#of(socket).flatMap(({ fd, lanes }) => (lane === undefined ? fd : (lanes?.fd(lane) ?? fd)) ?? []);
+  }
+
   /** The addresses that connections to it can be made to, as they are bound. */
   addresses(socket: SocketConfig): readonly SocketAddress[] {
     return this.#of(socket).flatMap(({ config, index, fd }) => {

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { type Fd, listenFdsEnvironment, type NotifySocket, OwnedFd, pipe } from "../../ancillary/index.js";
 import type { ServiceConfig } from "../config/config.js";
 import { buildEnvironment, findExecutable } from "./environment.js";
+import { CHANNEL_VARIABLE, openChannelPair } from "./handoff/channel-pair.js";
 import { resolveIdentity } from "./identity.js";
 import type { StartRequest } from "./keeper/records.js";
 import { type WorkerTag, workerKey } from "./service-store.js";
@@ -35,6 +36,8 @@ export interface WorkerPipes {
   readonly stdout?: OwnedFd;
   readonly stderr?: OwnedFd;
   readonly ready?: OwnedFd;
+  /** Our end of its handoff channel. */
+  readonly channel?: OwnedFd;
 }
 
 export interface StartPlan {
@@ -136,11 +139,20 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
     opened.push(read);
     map.push({ target, from: { frame: send(write) } });
     extra.READY_FD = String(target);
+    target += 1;
+  }
+  if (service.handoff) {
+    const { ours, theirs: end } = openChannelPair();
+    pipes.channel = ours;
+    opened.push(ours);
+    map.push({ target, from: { frame: send(end) } });
+    extra[CHANNEL_VARIABLE] = String(target);
   }
 
   const keep: WorkerTag["keep"][number][] = [];
   const keepIndexes: number[] = [];
-  const kept = { stdout: pipes.stdout, stderr: pipes.stderr, notify: notify.fd(), ready: pipes.ready };
+  const { stdout, stderr, ready, channel } = pipes;
+  const kept = { stdout, stderr, notify: notify.fd(), ready, channel };
   for (const [name, fd] of Object.entries(kept)) {
     if (fd === undefined) continue;
     keep.push(name as WorkerTag["keep"][number]);

@@ -1,5 +1,6 @@
 import type { Drain, EpollRegistration, Valve } from "../../lifecycle/drain.js";
 import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
+import type { WorkerHandoffs } from "../handoff/worker-handoffs.js";
 import type { ServiceSetup } from "../service-setup.js";
 import type { ServiceWorld } from "../service-world.js";
 import { isExclusive, noteAlso } from "../valve/epoll-registration.js";
@@ -23,6 +24,7 @@ export interface DrainsInput {
   readonly find: (worker: number) => Worker | undefined;
   /** Of its whole tree, as far as it is there. */
   readonly pids: (worker: number) => readonly number[];
+  readonly handoffs: WorkerHandoffs;
   /** Processes of the workers that go on accepting. */
   readonly others: () => readonly number[];
   readonly emit: (worker: number, event: WorkerEvent) => void;
@@ -40,6 +42,8 @@ export class WorkerDrains {
 
   /** What could keep new connections from a worker now. */
   valve(worker: number): Valve {
+    const told = this.#o.handoffs.valve(worker);
+    if (told !== undefined) return told;
     const { sockets } = this.#o.setup();
     const lane = this.#o.find(worker)?.lane;
     return valveOf({ pids: this.#o.pids(worker), sockets, lane }, this.#o.world.sockets);
@@ -54,6 +58,7 @@ export class WorkerDrains {
   close(worker: number): void {
     const valve = this.#drainOf(worker)?.valve;
     if (valve === undefined || valve.kind === "signal") return;
+    if (valve.kind === "handoff") this.#retire(worker);
     const closed = valve.kind === "epoll" ? this.#quiesce(valve) : Promise.resolve();
     closed.then(
       () => this.#watch(worker),
@@ -84,6 +89,13 @@ export class WorkerDrains {
     const refused = results.find(({ outcome }) => outcome === "not-permitted" || outcome === "failed");
     if (refused !== undefined) throw new Error(`the epoll set of pid ${refused.registration.pid}: ${refused.outcome}`);
     await this.#nudgeOthers(valve.registrations);
+  }
+
+  /** It is told how long it has; it gives away what others take, finishes what it has, and ends by itself. */
+  #retire(worker: number): void {
+    const state = this.#o.find(worker)?.state;
+    const left = state?.phase === "draining" ? state.deadline - this.#o.world.clock.monotonic() : 0;
+    this.#o.handoffs.retire(worker, Math.max(0, left));
   }
 
   /**
@@ -130,7 +142,10 @@ export class WorkerDrains {
     const pids = this.#o.pids(worker);
     try {
       this.#quiesceAgain(worker, pids);
-      const counted = watch.look(pids, this.#o.setup().config.drain);
+      // Whoever speaks over a channel knows best when it is done: then it ends.
+      const { drain } = this.#o.setup().config;
+      const speaks = this.#drainOf(worker)?.valve?.kind === "handoff";
+      const counted = watch.look(pids, speaks ? { ...drain, waitFor: "connections" } : drain);
       if (!closing) return counted;
       const closable = watch.closable();
       closeConnections(this.#o.world.keeper, pids, closable).catch((error: Error) =>

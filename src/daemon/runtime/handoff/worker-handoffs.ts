@@ -1,0 +1,122 @@
+import type { OwnedFd } from "../../../ancillary/index.js";
+import type { Valve } from "../../lifecycle/drain.js";
+import type { Worker } from "../../lifecycle/worker.js";
+import { resolveIdentity } from "../identity.js";
+import { speaksFor } from "../notify-sender.js";
+import type { ServiceSetup } from "../service-setup.js";
+import type { ServiceWorld } from "../service-world.js";
+import type { HandoffCounts } from "./member.js";
+import { HandoffRelay, type OfferedSocket } from "./relay.js";
+
+/** What is remembered of workers that are gone, for the receipt of the restart that ended them. */
+const MOST_REMEMBERED = 512;
+
+export interface HandoffsInput {
+  readonly setup: () => ServiceSetup;
+  readonly world: ServiceWorld;
+  readonly find: (worker: number) => Worker | undefined;
+  readonly ready: (worker: number) => void;
+  readonly status: (worker: number, text: string) => void;
+}
+
+/** The handoff channels of the workers of one service: what its sockets are, who speaks, what it counts. */
+export class WorkerHandoffs {
+  readonly #o: HandoffsInput;
+  readonly #speaking = new Set<number>();
+  readonly #ended = new Map<number, HandoffCounts>();
+  #relay: HandoffRelay | undefined;
+
+  constructor(input: HandoffsInput) {
+    this.#o = input;
+  }
+
+  /** Takes over our end of a worker's channel. */
+  join(worker: number, channel: OwnedFd, o: { readonly mark: string; readonly reopened: boolean }): void {
+    const found = this.#o.find(worker);
+    this.#theRelay().join({
+      worker,
+      slot: found?.slot ?? 0,
+      channel,
+      reopened: o.reopened,
+      sockets: this.#sockets(found?.lane),
+      isSender: (sender) => this.#speaks(worker, o.mark, sender),
+    });
+  }
+
+  /** The sockets are other ones. */
+  offer(): void {
+    this.#relay?.offer(this.#sockets(undefined));
+  }
+
+  /** A worker that has spoken over its channel stops accepting when it is asked to. */
+  valve(worker: number): Valve | undefined {
+    return this.#speaking.has(worker) ? { kind: "handoff" } : undefined;
+  }
+
+  retire(worker: number, withinMs: number): void {
+    this.#relay?.retire(worker, withinMs);
+  }
+
+  /** Its whole tree is gone: what it left is taken by others, or closed. */
+  leave(worker: number): void {
+    this.#speaking.delete(worker);
+    const counts = this.#relay?.counts(worker);
+    if (counts === undefined) return;
+    this.#remember(worker, counts);
+    this.#relay?.leave(worker).then(
+      (last) => last && this.#remember(worker, last),
+      (error: Error) => this.#o.world.log.error(`handoff: ${error.message}`, { error }),
+    );
+  }
+
+  /** How many connections others have taken from it. */
+  handedOver(worker: number): number {
+    return (this.#relay?.counts(worker) ?? this.#ended.get(worker))?.taken ?? 0;
+  }
+
+  close(): void {
+    this.#relay?.close();
+  }
+
+  #theRelay(): HandoffRelay {
+    const { world } = this.#o;
+    const { name } = this.#o.setup().config;
+    this.#relay ??= new HandoffRelay(name, {
+      ready: (worker) => {
+        this.#speaking.add(worker);
+        this.#o.ready(worker);
+      },
+      status: (worker, text) => this.#o.status(worker, text),
+      left: () => {}, // It is about to exit, and the keeper tells that.
+      dropped: (worker, why, detail) => {
+        world.count(`handoff-${why}`);
+        world.log.warn(`${name}: something on the handoff channel of worker ${worker} was dropped: ${detail}`);
+      },
+      ended: (worker, why) => {
+        this.#speaking.delete(worker);
+        if (why !== "end")
+          world.log.warn(`${name}: the handoff channel of worker ${worker} was closed: ${String(why)}`);
+      },
+    });
+    return this.#relay;
+  }
+
+  #sockets(lane: number | undefined): OfferedSocket[] {
+    const { sockets } = this.#o.setup();
+    return sockets.flatMap((socket) =>
+      this.#o.world.sockets.fds(socket, lane).map((fd) => ({ name: socket.name, backlog: socket.backlog, fd })),
+    );
+  }
+
+  #speaks(worker: number, mark: string, sender: { readonly pid: number; readonly uid: number }): boolean {
+    const pid = this.#o.find(worker)?.pid ?? 0; // Not told yet: then only the mark counts.
+    const uid = resolveIdentity(this.#o.setup().config).uid ?? process.getuid?.() ?? 0;
+    return speaksFor(sender, { pid, uid, mark });
+  }
+
+  #remember(worker: number, counts: HandoffCounts): void {
+    this.#ended.set(worker, counts);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > MOST_REMEMBERED && oldest !== undefined) this.#ended.delete(oldest);
+  }
+}
