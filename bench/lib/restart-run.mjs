@@ -128,7 +128,8 @@ function configFor({ socket = [], service = [], instances, stop, kind }, { liste
     start = "boot"
     workers = ${instances}
     env = { PYTHONDONTWRITEBYTECODE = "1" }
-    ${needed.length > 0 ? "" : 'ready = { timeout = "3s" }'}
+    ${needed.length > 0 ? "" : 'ready = { timeout = "20s" }'}
+    drain = { timeout = "3s" }
     stop = { ${stop === undefined ? "" : `signal = "${stop}", `}timeout = "20s" }
     log = { to = "null" }
     ${[...needed, ...service].filter((line) => taken.includes(line)).join("\n    ")}`;

@@ -10,8 +10,8 @@
  *   the worker spoke last, `idleMs` ago or longer           idle
  *   the worker spoke last, since                            in flight
  *   both at the same tick of the kernel's clock:
- *     an acknowledgement came soon after, or nothing was
- *     ever asked before                                     as if the worker spoke last
+ *     an acknowledgement came soon after, or one question
+ *     in one piece came since it was at rest                as if the worker spoke last
  *     bytes moved since the look before, or there was none  in flight
  *     nothing moved                                         idle once `tiedIdleMs` have passed
  *   unix sockets                                            in flight: the kernel keeps neither times nor counts for them
@@ -19,8 +19,9 @@
  * The tick (a jiffy, 1 to 10 ms) makes ties: an answer within the tick of its question looks like the next question within the tick of an answer. Both
  * are the rule with a client nearby: of 160 that had asked again at once 148 were tied, and of 120 that were answered 101 (Linux 6.18, 250 ticks a second).
  * What parts them: after an answer the peer acknowledges it with a packet of its own, a moment later; the next question would have carried that. It must
- * be soon, because keep-alive probes look like acknowledgements. A peer that is new acknowledges at once, within the tick; but then its first question
- * came in one piece, and before it there was no answer that it could have followed (but for protocols where the server speaks first).
+ * be soon, because keep-alive probes look like acknowledgements. A peer that is new, or was silent for some time, acknowledges at once, within the tick;
+ * but if all that came since it was at rest, or since the beginning, is one piece, then there was no answer in between that it could have followed
+ * (but for protocols where the server speaks unasked). Earlier looks help with both: `rememberAnswered`.
  */
 
 /** RFC 1122, 4.2.3.2: an acknowledgement is delayed by less than 0.5 s. Keep-alive probes begin after a second or later. */
@@ -52,7 +53,14 @@ export interface InFlightPolicy {
   readonly tiedIdleMs: number;
   /** "connections": each open one counts (websockets and the like, which are silent for long and idle never). */
   readonly waitFor: "requests" | "connections";
+  /** What earlier looks have proven, and this one. */
+  readonly answered?: Answered;
 }
+
+/** The connections that were seen at rest, with what had been said until then. */
+export type Answered = ReadonlyMap<string, Spoken>;
+
+type Spoken = Pick<ConnectionActivity, "bytesReceived" | "bytesSent" | "segmentsReceived">;
 
 export interface InFlightCount {
   readonly inFlight: number;
@@ -79,18 +87,39 @@ export function isInFlight(
   if (now.receiveQueueBytes > 0 || now.sendQueueBytes > 0) return true;
   if (now.bytesReceived === 0 || now.bytesSent === 0) return true;
   if (now.lastReceivedMs < now.lastSentMs) return true;
-  if (now.lastReceivedMs > now.lastSentMs || answersInOneTick(now)) return now.lastSentMs < policy.idleMs;
+  if (wasAnswered(now, policy.answered)) return now.lastSentMs < policy.idleMs;
   if (before === undefined || hasMoved(now, before)) return true;
   return now.lastSentMs < policy.tiedIdleMs;
 }
 
-/** Of a connection whose last question and last answer are tied: the answer was the later. */
-function answersInOneTick(now: ConnectionActivity): boolean {
-  if (now.segmentsReceived === 1) return true;
-  const ackDelayMs = now.lastSentMs - now.lastAckMs;
+/**
+ * The connections that this look, or an earlier one and nothing since, has shown at rest: the worker spoke last, `idleMs` ago or longer. The proof itself
+ * passes: a keep-alive probe is enough to hide that an acknowledgement came soon. So who looks several times remembers it, and gives it to `isInFlight` as
+ * `answered`; a look while the worker still works as usual helps later. Not those answered a moment ago: more of the answer may follow.
+ */
+export function rememberAnswered(now: readonly ConnectionActivity[], idleMs: number, earlier?: Answered): Answered {
+  const atRest = now.filter((one) => one.lastSentMs >= idleMs && wasAnswered(one, earlier));
+  return new Map(atRest.map((one) => [one.id, one]));
+}
+
+function wasAnswered(now: ConnectionActivity, earlier: Answered | undefined): boolean {
+  if (now.kind === "unix" || now.bytesReceived === 0 || now.bytesSent === 0) return false;
+  if (now.lastReceivedMs !== now.lastSentMs) return now.lastReceivedMs > now.lastSentMs;
+  const then = earlier?.get(now.id);
+  if (then !== undefined && !hasMoved(now, then)) return true;
+  return isAcknowledgedSoon(now) || hasOneQuestionSince(now, then);
+}
+
+function isAcknowledgedSoon({ lastSentMs, lastAckMs }: ConnectionActivity): boolean {
+  const ackDelayMs = lastSentMs - lastAckMs;
   return ackDelayMs > 0 && ackDelayMs <= LONGEST_ACK_DELAY_MS;
 }
 
-function hasMoved(now: ConnectionActivity, before: ConnectionActivity): boolean {
+/** Since it was at rest, or since the beginning, one piece came and something was sent: that was its answer. */
+function hasOneQuestionSince(now: ConnectionActivity, then: Spoken | undefined): boolean {
+  return now.segmentsReceived - (then?.segmentsReceived ?? 0) === 1 && now.bytesSent > (then?.bytesSent ?? 0);
+}
+
+function hasMoved(now: Spoken, before: Spoken): boolean {
   return now.bytesReceived !== before.bytesReceived || now.bytesSent !== before.bytesSent;
 }

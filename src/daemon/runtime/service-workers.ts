@@ -3,6 +3,7 @@ import { type NotifyMessage, NotifySocket } from "../../ancillary/index.js";
 import type { ServiceConfig, SocketConfig } from "../config/config.js";
 import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
+import { socketUseInWords, socketUseOf } from "./connections/socket-use.js";
 import { wordsOf } from "./drain/valve-finder.js";
 import { WorkerDrains } from "./drain/worker-drains.js";
 import { WorkerHandoffs } from "./handoff/worker-handoffs.js";
@@ -58,6 +59,7 @@ export class ServiceWorkers {
   readonly #resources = new Map<number, WorkerResources>();
   readonly #drains: WorkerDrains;
   readonly #probes: WorkerProbes;
+  readonly #remarks = new Map<number, string>();
   readonly #handoffs: WorkerHandoffs;
 
   constructor(input: WorkersInput) {
@@ -135,6 +137,7 @@ export class ServiceWorkers {
       }
       case "kill-tree":
         this.#probes.stop(worker);
+        this.#remarkSockets(worker);
         return this.#killTree(worker, true);
       case "observe":
         return this.#observe(worker, FIRST_LOOK_MS);
@@ -318,7 +321,7 @@ export class ServiceWorkers {
     const ends = event.type === "gone" || event.type === "start-failed";
     if (ends) resources?.close();
     if (ends) this.#handoffs.leave(worker);
-    const remark = ends ? this.#probes.end(worker) : undefined;
+    const remark = ends ? this.#remark(worker) : undefined;
     const said = ends ? (resources?.lastLines(FAILURE_LINES) ?? []) : [];
     const lines = remark === undefined ? said : [...said.slice(1 - FAILURE_LINES), `holdfast: ${remark}`];
     this.#o.emit(
@@ -326,6 +329,26 @@ export class ServiceWorkers {
       event,
       lines.map((line) => line.slice(0, FAILURE_LINE_CHARACTERS)),
     );
+  }
+
+  /** Of one that has not become ready and is killed for it: what it listens on instead of what it was given. */
+  #remarkSockets(worker: number): void {
+    const found = this.#o.find(worker);
+    if (found?.reason !== "ready-timeout") return;
+    const { sockets } = this.#o.world;
+    const given = this.#o.setup().sockets;
+    const inodes = given.flatMap((socket) => sockets.inodes(socket, found.lane));
+    const addresses = given.flatMap(({ listenText }) => listenText);
+    const words = socketUseInWords(socketUseOf(this.pids(worker), inodes), addresses);
+    if (words !== undefined) this.#remarks.set(worker, words);
+  }
+
+  /** Why it did not become ready, as far as can be seen from outside; forgotten then. */
+  #remark(worker: number): string | undefined {
+    const probe = this.#probes.end(worker);
+    const seen = this.#remarks.get(worker);
+    this.#remarks.delete(worker);
+    return probe === undefined ? seen : seen === undefined ? probe : `${probe}; ${seen}`;
   }
 
   #forget(worker: number): void {

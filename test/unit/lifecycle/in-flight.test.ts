@@ -5,6 +5,7 @@ import {
   countInFlight,
   type InFlightPolicy,
   isInFlight,
+  rememberAnswered,
 } from "../../../src/daemon/lifecycle/in-flight.js";
 
 const policy: InFlightPolicy = { idleMs: 200, tiedIdleMs: 1000, waitFor: "requests" };
@@ -80,6 +81,62 @@ describe("a connection whose last question and last answer fell into one tick", 
     ["in flight when the first question was not answered", { segmentsReceived: 1, bytesSent: 0 }, tied, true],
   ])("is %s", (_what, change, before, wanted) => {
     expect(isInFlight({ ...tied, ...change }, before, policy)).toBe(wanted);
+  });
+});
+
+describe("an answer that was seen", () => {
+  const soonAcknowledged = { ...tied, lastAckMs: 560 };
+  const probed = { ...tied, lastReceivedMs: 1600, lastSentMs: 1600, lastAckMs: 4 };
+  const long = { ...policy, tiedIdleMs: 60_000 };
+
+  test("is remembered when a keep-alive probe hides it", () => {
+    const answered = rememberAnswered([probed], 200, rememberAnswered([soonAcknowledged], 200));
+    expect(isInFlight(probed, soonAcknowledged, long)).toBe(true);
+    expect(isInFlight(probed, soonAcknowledged, { ...long, answered })).toBe(false);
+  });
+
+  test.each([
+    ["a question came", { bytesReceived: 101, segmentsReceived: 3 }],
+    [
+      "a question came in two pieces, and something was sent",
+      { bytesReceived: 101, bytesSent: 5001, segmentsReceived: 4 },
+    ],
+    ["an answer came", { bytesSent: 5001 }],
+  ])("is forgotten when %s", (_what, change) => {
+    const next = { ...probed, ...change };
+    const answered = rememberAnswered([next], 200, rememberAnswered([soonAcknowledged], 200));
+    expect(answered.size).toBe(0);
+    expect(isInFlight(next, next, { ...long, answered })).toBe(true);
+  });
+
+  test("leads to the next one, when one question came in between", () => {
+    const next = { ...probed, bytesReceived: 101, bytesSent: 5001, segmentsReceived: 3 };
+    const answered = rememberAnswered([next], 200, rememberAnswered([soonAcknowledged], 200));
+    expect(isInFlight(next, undefined, { ...long, answered })).toBe(false);
+  });
+
+  test("is that of its own connection, and ends with it", () => {
+    const answered = rememberAnswered([soonAcknowledged], 200);
+    expect(rememberAnswered([{ ...probed, id: "tcp:2" }], 200, answered).size).toBe(0);
+    expect(rememberAnswered([], 200, answered).size).toBe(0);
+  });
+
+  test("makes nothing idle that waits, or was answered a moment ago", () => {
+    const answered = rememberAnswered([soonAcknowledged], 200);
+    expect(isInFlight({ ...probed, receiveQueueBytes: 1 }, undefined, { ...long, answered })).toBe(true);
+    expect(isInFlight({ ...probed, lastReceivedMs: 196, lastSentMs: 196 }, undefined, { ...long, answered })).toBe(
+      true,
+    );
+  });
+
+  test.each<[string, Partial<ConnectionActivity>]>([
+    ["a unix connection", { kind: "unix" }],
+    ["a silent one", { bytesReceived: 0 }],
+    ["one whose first question waits", { bytesSent: 0, segmentsReceived: 1 }],
+    ["one that asked last", { lastReceivedMs: 500 }],
+    ["one whose answer may not be over", { lastSentMs: 196 }],
+  ])("is none of %s", (_what, change) => {
+    expect(rememberAnswered([{ ...answered, ...change }], 200).size).toBe(0);
   });
 });
 

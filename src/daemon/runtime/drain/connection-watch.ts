@@ -1,5 +1,5 @@
 import type { DrainPolicy } from "../../config/config.js";
-import { countInFlight, isInFlight } from "../../lifecycle/in-flight.js";
+import { type Answered, countInFlight, isInFlight, rememberAnswered } from "../../lifecycle/in-flight.js";
 import type { ConnectionLook } from "../connections/connection-look.js";
 import { type ListenerLook, lookAtSockets } from "../connections/sockets-look.js";
 
@@ -8,6 +8,8 @@ const TIED_IDLE_MS = 5_000;
 
 /** The worker spoke last, and this long ago nobody has said anything: enough to close it when the time for the drain is over anyway. */
 const CLOSING_IDLE_MS = 5;
+/** The same where it cannot be told who spoke last. */
+const CLOSING_TIED_MS = 1_000;
 
 export interface Counted {
   readonly inFlight: number;
@@ -30,6 +32,9 @@ export class ConnectionWatch {
   #begun: ReadonlySet<string> | undefined;
   #before: readonly ConnectionLook[] | undefined;
   #now: readonly ConnectionLook[] = [];
+  /** What looks have proven to be at rest for as long as the drain asks, and for as long as closing does. */
+  #answered: Answered | undefined;
+  #answeredNow: Answered | undefined;
 
   constructor(watched: Watched) {
     this.#watched = watched;
@@ -43,7 +48,9 @@ export class ConnectionWatch {
     this.#before = this.#now.length === 0 && this.#begun === undefined ? undefined : this.#now;
     this.#now = connections;
     const { idleMs, waitFor } = drain;
-    const policy = { idleMs, tiedIdleMs: Math.max(idleMs, TIED_IDLE_MS), waitFor };
+    this.#answered = rememberAnswered(connections, idleMs, this.#answered);
+    this.#answeredNow = rememberAnswered(connections, CLOSING_IDLE_MS, this.#answeredNow);
+    const policy = { idleMs, tiedIdleMs: Math.max(idleMs, TIED_IDLE_MS), waitFor, answered: this.#answered };
     const before = new Map(this.#before?.map((one) => [one.id, one]));
     for (const one of connections) if (isInFlight(one, before.get(one.id), policy)) this.#seen.add(one.id);
     const coming = this.#watched.steered ? this.#coming(listeners) : 0;
@@ -53,7 +60,12 @@ export class ConnectionWatch {
 
   /** Of the last look: those that may be closed one by one, because nobody is in the middle of anything that shows. */
   closable(): readonly ConnectionLook[] {
-    const policy = { idleMs: CLOSING_IDLE_MS, tiedIdleMs: CLOSING_IDLE_MS, waitFor: "requests" } as const;
+    const policy = {
+      idleMs: CLOSING_IDLE_MS,
+      tiedIdleMs: CLOSING_TIED_MS,
+      waitFor: "requests",
+      ...(this.#answeredNow === undefined ? {} : { answered: this.#answeredNow }),
+    } as const;
     const before = new Map(this.#before?.map((one) => [one.id, one]));
     return this.#now.filter((one) => !isInFlight(one, before.get(one.id), policy));
   }

@@ -11,6 +11,7 @@ import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { getSystemErrorMap } from "node:util";
 import { findInternetSocket } from "../../../ancillary/index.js";
+import { kernelTellsConnections } from "../connections/sockets-look.js";
 import { type ClientEnd, type Taker, takerOf } from "./attribution.js";
 import { type Answer, readStatus, sendRequest } from "./http-exchange.js";
 import { openProbeConnection } from "./probe-connection.js";
@@ -40,6 +41,7 @@ const MOST_ANSWER_BYTES = 64 * 1024;
 
 /** Never rejects because of what a worker does. Rejects with an AbortError when `signal` is aborted, and leaves nothing open then. */
 export async function probeOnce(target: ProbeTarget, options: ProbeOptions): Promise<ProbeResult> {
+  if (!kernelTellsConnections()) return { ok: false, reason: "this kernel does not tell who takes a connection" };
   const deadline = AbortSignal.timeout(options.timeoutMs);
   const given = options.signal;
   const signal = given === undefined ? deadline : AbortSignal.any([deadline, given]);

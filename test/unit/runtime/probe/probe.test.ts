@@ -22,6 +22,8 @@ import { Scene } from "../connections/worker-fixture.js";
 const canLook = kernelTellsConnections();
 if (!canLook) console.warn("SKIPPED: this kernel has no sock_diag(7) for TCP and unix sockets");
 
+if (process.getuid?.() !== 0) console.warn("SKIPPED: looking as another user needs root to set it up");
+
 const loopback: SocketAddress = { kind: "ipv4", host: "127.0.0.1", port: 0 };
 const soon = { timeout: 5_000, interval: 5 };
 const policy = { everyMs: 10, timeoutMs: 5_000, successes: 1 };
@@ -157,6 +159,24 @@ describe.skipIf(!canLook)("a probe over HTTP", () => {
     const [child] = childrenOf(pid);
     expect(await ask(target(fd, "/200"), pid, child!)).toEqual({ ok: true });
     rmSync(folder, { recursive: true });
+  });
+});
+
+describe.skipIf(!canLook || process.getuid?.() !== 0)("a probe without privilege", () => {
+  afterEach(() => {
+    process.seteuid!(0);
+    process.setegid!(0);
+  });
+
+  test("reaches a worker of the same user, and cannot tell who answers for another one", async () => {
+    const [own, foreign] = [scene.listener(loopback), scene.listener(loopback)];
+    const pids = [await scene.program(own, node, { uid: 65534 }), await scene.program(foreign, node)] as const;
+    const [ownTarget, foreignTarget] = [target(own, "/200"), target(foreign, "/200")];
+    process.setegid!(65534);
+    process.seteuid!(65534);
+    expect(await ask(ownTarget, pids[0])).toEqual({ ok: true });
+    const reason = expect.stringMatching(/^the kernel does not tell who answers 127\.0\.0\.1:/);
+    expect(await ask(foreignTarget, pids[1])).toEqual({ ok: false, reason });
   });
 });
 
