@@ -168,6 +168,7 @@ export class SocketAncillary implements Disposable {
    * refuses (EINVAL), throws RangeError before the call. Those of another process need privilege (EPERM from the send).
    */
   addCreds(creds: readonly SocketCred[]): boolean {
+    if (!Array.isArray(creds)) throw new TypeError("creds must be an array");
     for (const cred of creds) assertCredentials(cred);
     this.#buffer.startAdding();
     const fits = this.#buffer.addCredentials(creds);
