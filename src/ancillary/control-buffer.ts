@@ -126,7 +126,8 @@ export class ControlBuffer {
 
   /** Whether these are one buffer, and that of the call before. */
   isSame(buffers: unknown): boolean {
-    return Array.isArray(buffers) && buffers.length === 1 && this.#isKept(buffers[0]);
+    const kept = this.#kept;
+    return Array.isArray(buffers) && buffers.length === 1 && buffers[0] === kept && kept.length === this.#keptSize;
   }
 
   /** How long the data of the call before is. */

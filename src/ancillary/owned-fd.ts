@@ -6,7 +6,8 @@ import { threadDescriptors } from "./thread-descriptors.js";
 
 // Filled by OwnedFd below: what this library may do with a descriptor, and its users may not.
 let lend: (owner: OwnedFd) => number;
-let usable: (owner: OwnedFd) => number;
+/** The number of an owner, negative once it was closed or released. Where every instruction counts; otherwise `numberOf`. */
+export let numberIfOpen: (owner: OwnedFd) => number;
 let holdOwner: (owner: OwnedFd) => void;
 let heldNumber: (owner: OwnedFd) => number;
 let letGoOwner: (owner: OwnedFd) => void;
@@ -81,7 +82,7 @@ export class OwnedFd implements Disposable {
       }
       young.length = 0;
     };
-    usable = (owner) => owner.#number;
+    numberIfOpen = (owner) => owner.#number;
     lend = (owner) => {
       if (owner.#number < 0) refuseClosed();
       return owner.#number;
@@ -191,11 +192,6 @@ export function closeOwners(owners: readonly OwnedFd[]): void {
     }
     if (count > 0) native.closeMany(closing, count);
   }
-}
-
-/** The number of an owner, negative once it was closed or released. Where every instruction counts; otherwise `numberOf`. */
-export function numberIfOpen(owner: OwnedFd): number {
-  return usable(owner);
 }
 
 /** The number, for a system call that is made now. Throws ERR_FD_CLOSED. */

@@ -7,10 +7,13 @@ import { assertCredentials, takeRights } from "./message.js";
 import { type Fd, hold, letGo, numberOfHeld, OwnedFd } from "./owned-fd.js";
 import type { SocketCred } from "./socket-cred.js";
 
-// Filled by SocketAncillary below: the sockets of this library use the buffer itself.
-let bufferToSend: (ancillary: SocketAncillary) => ControlBuffer;
-let bufferToReceive: (ancillary: SocketAncillary) => ControlBuffer;
-let bufferOf: (ancillary: SocketAncillary) => ControlBuffer;
+// Filled by SocketAncillary below: the sockets of this library use the buffer itself. Functions around these would be one call more for every message.
+/** The native buffer as it is. */
+export let nativeBuffer: (ancillary: SocketAncillary) => ControlBuffer;
+/** The native buffer, for a send. Throws RangeError for credentials that no send takes. */
+export let nativeBufferToSend: (ancillary: SocketAncillary) => ControlBuffer;
+/** The native buffer, for a receive: what was added or came before is gone after it. */
+export let nativeBufferToReceive: (ancillary: SocketAncillary) => ControlBuffer;
 let takeNext: (ancillary: SocketAncillary) => AncillaryMessage | undefined;
 
 /** What outlives a SocketAncillary for a moment, so that its finaliser can tell what was left in it. */
@@ -75,18 +78,20 @@ export class SocketAncillary implements Disposable {
   #hasWrongCredentials = false;
 
   static {
-    bufferOf = (ancillary) => ancillary.#buffer;
+    nativeBuffer = (ancillary) => ancillary.#buffer;
     takeNext = (ancillary) => {
       const { isIncoming, table } = ancillary.#buffer;
       if (!isIncoming || ancillary.#taken >= table.messages) return undefined;
       ancillary.#taken += 1;
       return ancillary.#take(ancillary.#taken - 1);
     };
-    bufferToSend = (ancillary) => {
+    nativeBufferToSend = (ancillary) => {
+      if (!(#buffer in ancillary)) refuse();
       if (ancillary.#hasWrongCredentials) refuseCredentials();
       return ancillary.#buffer;
     };
-    bufferToReceive = (ancillary) => {
+    nativeBufferToReceive = (ancillary) => {
+      if (!(#buffer in ancillary)) refuse();
       const contents = ancillary.#contents;
       if (contents.held > 0) contents.letGo();
       ancillary.#taken = 0;
@@ -163,6 +168,7 @@ export class SocketAncillary implements Disposable {
    * refuses (EINVAL), throws RangeError before the call. Those of another process need privilege (EPERM from the send).
    */
   addCreds(creds: readonly SocketCred[]): boolean {
+    if (!Array.isArray(creds)) throw new TypeError("creds must be an array");
     for (const cred of creds) assertCredentials(cred);
     this.#buffer.startAdding();
     const fits = this.#buffer.addCredentials(creds);
@@ -251,32 +257,10 @@ class Untaken implements IterableIterator<AncillaryMessage, void> {
   }
 }
 
-function assertAncillary(ancillary: SocketAncillary): void {
-  if (!(ancillary instanceof SocketAncillary)) refuse();
-}
-
 function refuse(): never {
   throw new TypeError("a SocketAncillary is needed");
 }
 
 function refuseCredentials(): never {
   throw new RangeError("a message carries the credentials of exactly one process");
-}
-
-/** The native buffer as it is. */
-export function nativeBuffer(ancillary: SocketAncillary): ControlBuffer {
-  assertAncillary(ancillary);
-  return bufferOf(ancillary);
-}
-
-/** The native buffer, for a send. Throws RangeError for credentials that no send takes. */
-export function nativeBufferToSend(ancillary: SocketAncillary): ControlBuffer {
-  assertAncillary(ancillary);
-  return bufferToSend(ancillary);
-}
-
-/** The native buffer, for a receive: what was added or came before is gone after it. */
-export function nativeBufferToReceive(ancillary: SocketAncillary): ControlBuffer {
-  assertAncillary(ancillary);
-  return bufferToReceive(ancillary);
 }

@@ -18,7 +18,10 @@ describe("any row of operations with descriptors", () => {
     process.stdout.write(`descriptor ownership: FC_SEED=${seed}\n`);
   });
 
-  test("leaves exactly those open that somebody owns, after each of them, and none at the end", () => {
+  // It computes and never waits: four seconds, and many times that where others want the processor as well.
+  test("leaves exactly those open that somebody owns, after each of them, and none at the end", {
+    timeout: 180_000,
+  }, () => {
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 60, size: "max" }), (operations) => {
         const before = openDescriptors();

@@ -85,6 +85,9 @@ duplicate(3);
 // @ts-expect-error owners are made by adopt
 new OwnedFd(3);
 
+// @ts-expect-error socket objects are made by adopt, which looks at what it gets
+new UnixStream(copy);
+
 // Nor what looks like one.
 // @ts-expect-error a look-alike
 send({ number: 3 }, { data });

@@ -28,7 +28,7 @@ beforeAll(() => {
   const archive = readdirSync(folder).find((name) => name.endsWith(".tgz"))!;
   execFileSync("tar", ["-xzf", join(folder, archive), "-C", installed, "--strip-components=1"]);
   copyFileSync(join(root, "build/Release/holdfast.node"), join(installed, "build/Release/holdfast.node"));
-});
+}, 120_000); // npm takes its time where others want the processor as well.
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** What a program in that folder prints, on both streams: a warning of Node's would show. */

@@ -54,6 +54,39 @@ describe("control messages that were added", () => {
   });
 });
 
+describe("what is no list of descriptors or credentials", () => {
+  const own = { pid: 1, uid: 0, gid: 0 };
+  test.each<[string, (to: SocketAncillary, fd: OwnedFd) => unknown]>([
+    ["a set of owners", (to, fd) => to.addFds(new Set([fd]) as never)],
+    ["a generator", (to) => to.addFds([].values() as never)],
+    ["what looks like an array", (to, fd) => to.addFds({ length: 1, 0: fd } as never)],
+    ["a number behind an owner", (to, fd) => to.addFds([fd, 3 as never])],
+    ["a hole behind an owner", (to, fd) => to.addFds([fd, undefined as never])],
+    ["an owner where numbers are wanted", (to, fd) => to.addRawFds([fd as never])],
+    ["a number of more than 32 bits", (to) => to.addRawFds([2 ** 31])],
+    ["a fraction", (to) => to.addRawFds([1.5])],
+    ["a set of credentials", (to) => to.addCreds(new Set([own]) as never)],
+    ["credentials without a gid", (to) => to.addCreds([{ pid: 1, uid: 0 } as never])],
+    ["credentials with a uid below zero", (to) => to.addCreds([own, { ...own, uid: -1 }])],
+    ["nothing", (to) => to.addCreds(undefined as never)],
+  ])("is refused, adds nothing and holds nothing: %s", (_, add) => {
+    const [a, b] = UnixStream.pair();
+    const ancillary = new SocketAncillary(128);
+    ancillary.addCreds([own]);
+    const wanted = ancillary.added();
+    let error: unknown;
+    try {
+      add(ancillary, b.fd);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error instanceof TypeError || error instanceof RangeError).toBe(true);
+    expect([ancillary.len, ancillary.added()]).toEqual([32, wanted]);
+    OwnedFd.adopt(b.fd.release()).close(); // Not held, or this would be ERR_FD_HELD.
+    a.close();
+  });
+});
+
 describe("descriptors that came and that nobody took", () => {
   function arrive(): { ancillary: SocketAncillary; close: () => void } {
     const [a, b] = UnixStream.pair();
