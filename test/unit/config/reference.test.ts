@@ -52,6 +52,7 @@ describe("the reference", () => {
         "log.rotate.size": 'command = "x"\nlog.to = "file:x"',
         "log.rotate.keep": 'command = "x"\nlog.to = "file:x"',
         start: 'command = "x"\nsockets = "web"',
+        idle_stop: 'command = "x"\nsockets = "web"\nstart = "connection"',
         symlinks: 'listen = "unix:///run/y"',
         listen: "",
         command: "",
@@ -63,7 +64,7 @@ describe("the reference", () => {
             ? "unix:///run/x"
             : "tcp://127.0.0.1:80";
       const base = name === "socket" ? `listen = "${listen}"` : name === "service" ? 'command = "x"' : "";
-      const web = /^(start|sockets)$/.test(path) ? '[socket.web]\nlisten = "tcp://127.0.0.1:1"\n' : "";
+      const web = /^(start|sockets|idle_stop)$/.test(path) ? '[socket.web]\nlisten = "tcp://127.0.0.1:1"\n' : "";
       const text = `version = 1\n${web}[${table}]\n${around[path] ?? base}\n${path} = ${example}\n`;
       const result = parseConfigText(text, "x.toml", { ...ANN, uid: 0 });
       expect(result.ok ? [] : result.problems, text).toEqual([]);
