@@ -45,7 +45,9 @@ describe("a setting in a sentence or table", () => {
     const inSupervisor = `version = 1\n[supervisor]\n${setting}\n[service.x]\ncommand = "x"\n`;
     const inSocket = `version = 1\n[socket.x]\nlisten = "tcp://127.0.0.1:1"\n${setting}\n[service.x]\ncommand = "x"\nsockets = "x"\n`;
     const place = { place: "", language: "toml" };
-    const tries = [inService, inSupervisor, inSocket].map((text) => problemsOf({ ...place, text: text.replaceAll("…", "/x") }));
+    const tries = [inService, inSupervisor, inSocket].map((text) =>
+      problemsOf({ ...place, text: text.replaceAll("…", "/x") }),
+    );
     expect(
       tries.some((problems) => problems.length === 0),
       JSON.stringify(tries[0]),
