@@ -32,7 +32,7 @@ describe("a configuration in the documents", () => {
 });
 
 describe("a setting in a sentence or table", () => {
-  /** `key = value` as the tables of docs/operation.md have them, tried in a service. */
+  /** `key = value` as the tables of docs/operation.md have them, tried in a service, in [supervisor] and in a socket. */
   const settings = [...readDocument("docs/operation.md").matchAll(/`(\w+ = (?:"[^`]*"|\{[^`]*\}|\[[^`]*\]))`/g)].map(
     ([, setting]) => setting!,
   );
@@ -43,8 +43,11 @@ describe("a setting in a sentence or table", () => {
     const around = setting.startsWith("command") ? "" : 'command = "x"\nsockets = "x"\n';
     const inService = `version = 1\n[socket.x]\nlisten = "tcp://127.0.0.1:1"\n[service.x]\n${around}${setting}\n`;
     const inSupervisor = `version = 1\n[supervisor]\n${setting}\n[service.x]\ncommand = "x"\n`;
+    const inSocket = `version = 1\n[socket.x]\nlisten = "tcp://127.0.0.1:1"\n${setting}\n[service.x]\ncommand = "x"\nsockets = "x"\n`;
     const place = { place: "", language: "toml" };
-    const tries = [inService, inSupervisor].map((text) => problemsOf({ ...place, text: text.replaceAll("…", "/x") }));
+    const tries = [inService, inSupervisor, inSocket].map((text) =>
+      problemsOf({ ...place, text: text.replaceAll("…", "/x") }),
+    );
     expect(
       tries.some((problems) => problems.length === 0),
       JSON.stringify(tries[0]),
