@@ -86,25 +86,28 @@ describe("a request in flight at a restart", () => {
   test.each([
     ["tcp", undefined],
     ["a unix socket", "unix" as const],
-  ])("is answered by Node over %s, which handles no signal, and what is new goes to the successor", async (_, where) => {
-    const { scene, to, before } = await serve(http, "", where);
-    const client = await HttpClient.connect(to);
-    expect(await client.ask()).toBe(before);
-    const slow = client.ask("/wait");
-    const restarting = scene.restart("web");
-    expect(await draining(scene, 1)).toMatchObject({ role: "retiring", pid: before, valve: "epoll" });
+  ])(
+    "is answered by Node over %s, which handles no signal, and what is new goes to the successor",
+    async (_, where) => {
+      const { scene, to, before } = await serve(http, "", where);
+      const client = await HttpClient.connect(to);
+      expect(await client.ask()).toBe(before);
+      const slow = client.ask("/wait");
+      const restarting = scene.restart("web");
+      expect(await draining(scene, 1)).toMatchObject({ role: "retiring", pid: before, valve: "epoll" });
 
-    const after = await scene.pid("web");
-    expect(await askMany(to, 40)).toEqual(new Set([after]));
-    await openGate(scene);
-    expect(await slow).toBe(before);
-    client.close();
-    const outcome = await restarting;
-    expect(outcome.result).toBe("done");
-    expect(retired(outcome)).toMatchObject({ valve: "epoll", drained: 1, cut: 0, forced: false });
-    expect(outcome.receipt).toMatchObject({ longestUnreadyMs: 0, started: [{ instance: "web/1" }] });
-    expect(isRunning(before)).toBe(false);
-  });
+      const after = await scene.pid("web");
+      expect(await askMany(to, 40)).toEqual(new Set([after]));
+      await openGate(scene);
+      expect(await slow).toBe(before);
+      client.close();
+      const outcome = await restarting;
+      expect(outcome.result).toBe("done");
+      expect(retired(outcome)).toMatchObject({ valve: "epoll", drained: 1, cut: 0, forced: false });
+      expect(outcome.receipt).toMatchObject({ longestUnreadyMs: 0, started: [{ instance: "web/1" }] });
+      expect(isRunning(before)).toBe(false);
+    },
+  );
 
   test("is answered by Python's event loop, which handles no signal", async () => {
     const served = await serve(command("answers-in-asyncio"));
