@@ -45,7 +45,7 @@ static void malformed_frames_are_refused(struct client *c)
 	CHECK_EQUAL(send_raw(c, &(struct header){1, 0, REQUEST_SHUT_DOWN, 70, 0}, 12, 70), EBADMSG);
 	CHECK_EQUAL(send_raw(c, &(struct header){2, 0, REQUEST_SHUT_DOWN, 71, 1}, 13, 71), EPROTO);
 	CHECK_EQUAL(send_raw(c, &(struct header){1, 1, REQUEST_SHUT_DOWN, 72, 1}, 13, 72), EPROTO);
-	CHECK_EQUAL(send_raw(c, &(struct header){1, 0, 14, 73, 0}, 12, 73), EPROTO);
+	CHECK_EQUAL(send_raw(c, &(struct header){1, 0, 127, 73, 0}, 12, 73), EPROTO);
 	CHECK_EQUAL(send_raw(c, &(struct header){1, 0, 128, 74, 0}, 12, 74), EPROTO);
 	CHECK_EQUAL(send_raw(c, &(struct header){1, 0, REQUEST_SHUT_DOWN, 75, 2}, 14, 75), EBADMSG);
 	CHECK_EQUAL(send_raw(c, &(struct header){1, 0, REQUEST_SHUT_DOWN, 76, 1}, 14, 76), EBADMSG);
