@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../../native/keeper/registration.h"
+#include "../../native/keeper/shut.h"
 #include "../../native/keeper/request.h"
 
 static struct start start, again; /* far too large for a stack */
@@ -94,12 +95,24 @@ static void check_registrations(const struct request *request, size_t frame_fds,
 	check(reader_done(&r));
 }
 
+static void check_connections(const struct request *request, size_t frame_fds, struct bytes payload)
+{
+	check_within(request->connections.at, request->connections.length, payload);
+	check(request->connection_count >= 1 && request->connection_count <= CONNECTIONS_MAX);
+	struct reader r = reader_over(request->connections);
+	for (size_t i = 0; i < request->connection_count; i++) {
+		struct connection connection = connection_decode(&r, frame_fds);
+		check(connection.process < frame_fds && connection.number >= 0);
+	}
+	check(reader_done(&r));
+}
+
 static void check_request(const struct request *request, size_t frame_fds, struct bytes payload)
 {
 	check_key(request->key, payload);
 	check(request->key.length > 0 || request->type == REQUEST_LIST || request->type == REQUEST_ATTACH ||
 	      request->type == REQUEST_HEARTBEAT || request->type == REQUEST_SHUT_DOWN || request->type == REQUEST_QUIESCE ||
-	      request->type == REQUEST_RESUME);
+	      request->type == REQUEST_RESUME || request->type == REQUEST_SHUT);
 	check(request->tag.length <= TAG_MAX && request->table < TABLE_COUNT && request->mode <= ATTACH_SHADOW);
 	check_within(request->tag.at, request->tag.length, payload);
 	check_within(request->start.at, request->start.length, payload);
@@ -110,6 +123,8 @@ static void check_request(const struct request *request, size_t frame_fds, struc
 	}
 	if (request->type == REQUEST_QUIESCE || request->type == REQUEST_RESUME)
 		check_registrations(request, frame_fds, payload);
+	if (request->type == REQUEST_SHUT)
+		check_connections(request, frame_fds, payload);
 	if (request->type == REQUEST_ARM) {
 		struct reader r = reader_over(request->watched);
 		check(reader_has_more(&r));

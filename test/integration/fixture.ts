@@ -24,6 +24,8 @@ function run(name: string): string[] {
       return [compile(source, name)];
     case ".py": // Isolated and without site-packages: it starts in a third of the time, and nothing of the machine's gets in.
       return ["/usr/bin/python3", "-I", "-S", source];
+    case ".mjs":
+      return [process.execPath, source];
     case ".sh":
       return ["/bin/sh", source];
     default:

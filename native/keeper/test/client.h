@@ -17,6 +17,7 @@
 #include "../frame.h"
 #include "../registration.h"
 #include "../request.h"
+#include "../shut.h"
 #include "../system_calls.h"
 
 enum { PATIENCE_MS = 20000, EVENTS_MAX = 1024, KEEP = -1 };
@@ -550,6 +551,34 @@ static inline int turn_valve(struct client *c, uint16_t type, int pidfd, const s
 			     int32_t *errors)
 {
 	return turn_valves(c, type, &pidfd, 1, registrations, count, errors);
+}
+
+static inline void write_connection(struct writer *w, const struct connection *connection)
+{
+	writer_u16(w, connection->process);
+	writer_u32(w, (uint32_t)connection->number);
+	writer_u64(w, connection->inode);
+}
+
+/* Writes one errno for each connection. 0, or the error of the whole request. */
+static inline int shut(struct client *c, const int *pidfds, size_t pidfd_count, const struct connection *connections,
+		       size_t count, int32_t *errors)
+{
+	struct writer w = payload();
+	writer_u16(&w, (uint16_t)count);
+	for (size_t i = 0; i < count; i++)
+		write_connection(&w, &connections[i]);
+	struct frame reply = call(c, REQUEST_SHUT, w, pidfds, pidfd_count);
+	int error = frame_error(&reply);
+	if (error == 0) {
+		struct reader r = frame_reader(&reply);
+		CHECK_EQUAL(reader_u16(&r), count);
+		for (size_t i = 0; i < count; i++)
+			errors[i] = reader_i32(&r);
+		CHECK(reader_done(&r));
+	}
+	frame_free(&reply);
+	return error;
 }
 
 static inline int spawn_order(struct client *c, const struct order *o)

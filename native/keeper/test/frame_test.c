@@ -38,6 +38,10 @@ static int decode(uint16_t type, const uint8_t *bytes, size_t length, struct req
 		for (size_t i = 0; i < request->registration_count; i++)
 			CHECK(registration_decode(&r, SAMPLE_FDS).process < SAMPLE_FDS);
 		CHECK(reader_done(&r));
+		r = reader_over(request->connections);
+		for (size_t i = 0; i < request->connection_count; i++)
+			CHECK(connection_decode(&r, SAMPLE_FDS).process < SAMPLE_FDS);
+		CHECK(reader_done(&r));
 		if (type == REQUEST_SPAWN || type == REQUEST_ARM) {
 			CHECK(start.argument_count >= 1 && start.arguments[start.argument_count] == NULL);
 			CHECK(start.environment[start.environment_count] == NULL);
@@ -110,6 +114,11 @@ static struct writer sample(uint16_t type)
 		write_registration(&w, &(struct registration){SAMPLE_FDS - 1, 5, 7, text("socket/web/a"), 0, 0x19, UINT64_MAX});
 		write_registration(&w, &(struct registration){0, 9, 9, text("k"), 65535, 0x90000019, 3});
 		break;
+	case REQUEST_SHUT:
+		writer_u16(&w, 2);
+		write_connection(&w, &(struct connection){SAMPLE_FDS - 1, 7, UINT64_MAX});
+		write_connection(&w, &(struct connection){0, 0, 1});
+		break;
 	default:
 		writer_key(&w, text("key"));
 	}
@@ -120,7 +129,7 @@ static struct writer sample(uint16_t type)
 static void right_frames_are_decoded(void)
 {
 	struct request request;
-	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_RESUME; type++) {
+	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_SHUT; type++) {
 		struct writer w = sample(type);
 		CHECK_EQUAL(decode(type, w.bytes, w.at, &request), 0);
 		CHECK_EQUAL(request.type, type);
@@ -147,7 +156,7 @@ static void right_frames_are_decoded(void)
 static void cut_and_longer_frames_are_refused(void)
 {
 	struct request request;
-	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_RESUME; type++) {
+	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_SHUT; type++) {
 		struct writer w = sample(type);
 		for (size_t length = 0; length < w.at; length++)
 			CHECK_EQUAL(decode(type, w.bytes, length, &request), EBADMSG);
@@ -155,7 +164,7 @@ static void cut_and_longer_frames_are_refused(void)
 		CHECK_EQUAL(decode(type, w.bytes, w.at, &request), EBADMSG);
 	}
 	CHECK_EQUAL(decode(0, NULL, 0, &request), EPROTO);
-	CHECK_EQUAL(decode(REQUEST_RESUME + 1, NULL, 0, &request), EPROTO);
+	CHECK_EQUAL(decode(REQUEST_SHUT + 1, NULL, 0, &request), EPROTO);
 	CHECK_EQUAL(decode(65535, (const uint8_t *)"x", 1, &request), EPROTO);
 }
 
@@ -233,6 +242,34 @@ static void registrations_are_bounded(void)
 	CHECK_EQUAL(decode_registrations(1, 1, &r), EBADMSG);
 }
 
+static int decode_connections(size_t count, size_t written, const struct connection *connection)
+{
+	struct request request;
+	struct writer w = payload();
+	writer_u16(&w, (uint16_t)count);
+	for (size_t i = 0; i < written; i++)
+		write_connection(&w, connection);
+	int error = decode(REQUEST_SHUT, w.bytes, w.at, &request);
+	CHECK(error != 0 || (request.connection_count == count && request.connections.length == w.at - 2));
+	return error;
+}
+
+static void connections_are_bounded(void)
+{
+	struct connection connection = {0, 7, 4711};
+	CHECK_EQUAL(decode_connections(1, 1, &connection), 0);
+	CHECK_EQUAL(decode_connections(256, 256, &connection), 0);
+	CHECK_EQUAL(decode_connections(257, 257, &connection), EBADMSG);
+	CHECK_EQUAL(decode_connections(0, 0, &connection), EBADMSG);
+	CHECK_EQUAL(decode_connections(2, 1, &connection), EBADMSG);
+	CHECK_EQUAL(decode_connections(1, 2, &connection), EBADMSG);
+	connection.process = SAMPLE_FDS; /* the frame has no such descriptor */
+	CHECK_EQUAL(decode_connections(1, 1, &connection), EBADMSG);
+	connection.process = 0;
+	connection.number = -1;
+	CHECK_EQUAL(decode_connections(1, 1, &connection), EBADMSG);
+}
+
 static void text_ends_at_its_nul_and_nowhere_before(void)
 {
 	struct request request;
@@ -245,12 +282,12 @@ static void changed_frames_do_no_harm(void)
 {
 	struct request request;
 	for (int round = 0; round < ROUNDS; round++) {
-		uint16_t type = (uint16_t)(1 + random_number() % REQUEST_RESUME);
+		uint16_t type = (uint16_t)(1 + random_number() % REQUEST_SHUT);
 		struct writer w = sample(type);
 		for (uint32_t changes = 1 + random_number() % 4; changes != 0; changes--)
 			w.bytes[random_number() % w.at] = (uint8_t)random_number();
 		decode(type, w.bytes, w.at - random_number() % 2, &request);
-		decode((uint16_t)(random_number() % (REQUEST_RESUME + 3)), w.bytes, w.at, &request);
+		decode((uint16_t)(random_number() % (REQUEST_SHUT + 3)), w.bytes, w.at, &request);
 	}
 }
 
@@ -262,7 +299,7 @@ static void noise_does_no_harm(void)
 		size_t length = random_number() % sizeof noise;
 		for (size_t i = 0; i < length; i++)
 			noise[i] = random_number() % 3 == 0 ? (uint8_t)random_number() : (uint8_t)(random_number() % 4);
-		decode((uint16_t)(random_number() % (REQUEST_RESUME + 3)), noise, length, &request);
+		decode((uint16_t)(random_number() % (REQUEST_SHUT + 3)), noise, length, &request);
 	}
 }
 
@@ -288,6 +325,7 @@ int main(int argc, char **argv)
 	cut_and_longer_frames_are_refused();
 	bounds_are_kept();
 	registrations_are_bounded();
+	connections_are_bounded();
 	text_ends_at_its_nul_and_nowhere_before();
 	a_writer_stops_at_its_end();
 	changed_frames_do_no_harm();

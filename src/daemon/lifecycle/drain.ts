@@ -36,8 +36,15 @@ export interface Drain {
   readonly valve?: Valve;
   /** Connections that were in flight at some time since the valve was closed. */
   readonly seen: number;
-  /** Those that are in flight still; of a worker that has got its stop signal: those that were cut. */
+  /** Those that are in flight still. */
   readonly inFlight: number;
+  /** Those of `inFlight` that it has not accepted: they wait in a socket of its own, and outlive it there. Missing: 0. */
+  readonly waiting?: number;
   /** When it got its stop signal. */
   readonly until?: Monotonic;
+}
+
+/** Of a worker that has got its stop signal: the connections that it has cut. Those that it had not accepted are not among them. */
+export function cutOf({ inFlight, waiting = 0 }: Pick<Drain, "inFlight" | "waiting">): number {
+  return inFlight - waiting;
 }

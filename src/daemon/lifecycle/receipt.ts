@@ -1,4 +1,4 @@
-import type { Valve } from "./drain.js";
+import { cutOf, type Valve } from "./drain.js";
 import type { End, Monotonic } from "./end.js";
 import type { ServiceState } from "./service-state.js";
 import type { Worker } from "./worker-state.js";
@@ -47,15 +47,15 @@ export function withRetired(receipt: Receipt, worker: Worker): Receipt {
   if (state.phase !== "gone") return receipt;
   const { end } = state;
   const { valve } = drain ?? {};
-  const inFlight = drain?.inFlight ?? 0;
+  const cut = drain === undefined ? 0 : cutOf(drain);
   const retired: Retired = {
     slot,
     worker: id,
     ...(valve === undefined ? {} : { valve: valve.kind }),
     ...(valve?.kind === "signal" ? { why: valve.why } : {}),
     drainMs: drain?.until === undefined ? 0 : Math.round(drain.until - drain.since),
-    drained: (drain?.seen ?? 0) - inFlight,
-    cut: inFlight,
+    drained: (drain?.seen ?? 0) - cut,
+    cut,
     forced: worker.forced === true,
     end,
   };

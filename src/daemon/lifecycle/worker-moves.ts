@@ -185,14 +185,16 @@ export function valveFound(worker: Worker, valve: Valve, at: Monotonic, policy: 
 
 export function connections(
   worker: Worker,
-  { inFlight, seen, open }: Extract<WorkerEvent, { type: "connections" }>,
+  { inFlight, seen, open, waiting = 0 }: Extract<WorkerEvent, { type: "connections" }>,
   at: Monotonic,
   policy: WorkerPolicy,
 ): WorkerStep {
   if (worker.drain === undefined) return same(worker);
   if (worker.reason === "idle" && open > 0) return reopen(worker);
   // Another supervisor counts from its own first look on.
-  const known = { ...worker, drain: { ...worker.drain, inFlight, seen: Math.max(seen, worker.drain.seen) } };
+  const { waiting: _, ...before } = worker.drain;
+  const counted = { inFlight, seen: Math.max(seen, before.seen), ...(waiting > 0 ? { waiting } : {}) };
+  const known = { ...worker, drain: { ...before, ...counted } };
   return inFlight === 0 ? stop(known, at, policy) : same(known);
 }
 

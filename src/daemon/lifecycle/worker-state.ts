@@ -60,8 +60,14 @@ export type WorkerEvent =
   | { readonly type: "idle" }
   /** What can keep new connections from it; it is not closed yet. */
   | { readonly type: "valve"; readonly valve: Valve }
-  /** Its valve is closed: so many of its connections are in flight now, were in flight in all since then, and are open. */
-  | { readonly type: "connections"; readonly inFlight: number; readonly seen: number; readonly open: number }
+  /** Its valve is closed: so many of its connections are in flight now, were in flight in all since then, and are open; `waiting`, of those in flight: it has not accepted them. */
+  | {
+      readonly type: "connections";
+      readonly inFlight: number;
+      readonly seen: number;
+      readonly open: number;
+      readonly waiting?: number;
+    }
   | { readonly type: "reopened" }
   /** The keeper forgot the armed start (`true`), or had already fired it. */
   | { readonly type: "disarmed"; readonly inTime: boolean }

@@ -1,5 +1,7 @@
 import { readlinkSync } from "node:fs";
+import { dumpInternetSockets } from "../../ancillary/index.js";
 import type { Address } from "../config/config.js";
+import { kernelTellsConnections } from "./connections/sockets-look.js";
 import { userName } from "./identity.js";
 import { type InternetSocket, internetSockets, unixSockets } from "./kernel-sockets.js";
 import { allPids, listProc, readProc } from "./process-stat.js";
@@ -24,9 +26,7 @@ export function findOwner(address: Address): PortOwner | undefined {
     case "tcp":
     case "udp": {
       const held = findInternetSocket(address);
-      if (held === undefined) return undefined;
-      const pid = holderOf(new Set([held.inode]));
-      return pid === undefined ? { user: userName(held.uid) } : describe(pid);
+      return held && ownerOf(held);
     }
     default: {
       const inodes = unixSockets().filter((socket) => socket.path === address.path);
@@ -43,9 +43,25 @@ export function isServed(address: InternetAddress): boolean {
   return serving(address).length > 0;
 }
 
-/** The sockets that share what comes in at this address. */
-export function serving(address: InternetAddress): InternetSocket[] {
-  return colliding(address).filter((socket) => address.kind === "udp" || socket.listening);
+/** A socket of this network namespace, and the user that made it. */
+export type UsersSocket = Pick<InternetSocket, "inode" | "uid">;
+
+/** Who has the socket: of several processes the one with the lowest pid. */
+export function ownerOf({ inode, uid }: UsersSocket): PortOwner {
+  const pid = holderOf(new Set([inode]));
+  return pid === undefined ? { user: userName(uid) } : describe(pid);
+}
+
+/** The sockets that share what comes in at this address. Where the kernel is asked for them alone it is cheap, however many connections there are. */
+export function serving(address: InternetAddress): UsersSocket[] {
+  const { kind, host, family, port } = address;
+  if (!kernelTellsConnections()) return colliding(address).filter((socket) => kind === "udp" || socket.listening);
+  const states = kind === "tcp" ? (["listen"] as const) : (["close", "established"] as const);
+  const wanted = hostBytes(host, family);
+  return (["ipv4", "ipv6"] as const)
+    .flatMap((of) => [...dumpInternetSockets({ protocol: kind, family: of, states, ports: [port] })])
+    .filter(({ local }) => collides(hostBytes(local.host, local.host.includes(":") ? "ipv6" : "ipv4"), wanted))
+    .map(({ inode, uid }) => ({ inode: BigInt(inode), uid }));
 }
 
 function findInternetSocket(address: InternetAddress): InternetSocket | undefined {

@@ -8,11 +8,11 @@ import type { Keeper } from "./keeper/keeper-client.js";
 import type { HeldRecord } from "./keeper/records.js";
 import type { Inode } from "./listening.js";
 import type { Logger } from "./logger.js";
-import { findOwner, ownerInWords, serving } from "./port-owner.js";
+import { ownerInWords, ownerOf, serving } from "./port-owner.js";
 import { flushSocket } from "./socket-flush.js";
 import { canonicalAddress, isAnyPort, socketKeys } from "./socket-key.js";
 import { adjustSocket, openLane, openSocket, removeSocketPath } from "./socket-opener.js";
-import { type QueueLook, queueLength, queueLook } from "./socket-queue.js";
+import { queueLooks } from "./socket-queue.js";
 import { laneKey, SocketLanes } from "./steering/socket-lanes.js";
 import type { HeldSocket } from "./valve/find-valve.js";
 
@@ -207,14 +207,24 @@ export class SocketTable {
 
   /** What waits and what was dropped, at each address. */
   look(sockets: readonly SocketConfig[]): readonly SocketLook[] {
-    return sockets.flatMap((socket) =>
-      this.#of(socket).map((entry) => {
-        const looks = entryFds(entry).map((fd) => queueLook(fd));
-        const sum = (of: (look: QueueLook) => number): number => looks.reduce((total, look) => total + of(look), 0);
-        const { config, address } = entry;
-        return { name: config.name, address, queued: sum(({ queued }) => queued), drops: sum(({ drops }) => drops) };
-      }),
-    );
+    const entries = sockets.flatMap((socket) => this.#of(socket));
+    return this.#queues(entries).map(({ entry: { config, address }, queued = 0, drops }) => {
+      return { name: config.name, address, queued, drops };
+    });
+  }
+
+  /** What waits in all sockets of each entry. One look for all of them. */
+  #queues(
+    entries: readonly Entry[],
+  ): readonly { readonly entry: Entry; readonly queued: number | undefined; readonly drops: number }[] {
+    const fds = entries.flatMap((entry) => entryFds(entry).map((fd) => ({ entry, fd })));
+    const looks = queueLooks(fds.map(({ fd }) => fd));
+    const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+    return entries.map((entry) => {
+      const own = looks.filter((_, index) => fds[index]?.entry === entry);
+      const told = own.flatMap(({ queued }) => queued ?? []);
+      return { entry, queued: told.length === 0 ? undefined : sum(told), drops: sum(own.map(({ drops }) => drops)) };
+    });
   }
 
   /** Why the socket cannot be used now; undefined if all of it is bound. */
@@ -257,26 +267,22 @@ export class SocketTable {
 
   /** One view for each address; `services` says who uses a socket. */
   views(services: (socket: string) => readonly string[]): SocketView[] {
-    return this.#sockets
-      .flatMap((socket) => this.#of(socket))
-      .map((entry) => {
-        const { config, index, fd, address, error, lanes } = entry;
-        const { kind } = config.listen[index]!;
-        const lengths = entryFds(entry).map((lane) => queueLength(lane));
-        const queued = lengths.reduce((sum, length) => (length === undefined ? sum : (sum ?? 0) + length), undefined);
-        const listens = kind === "tcp" || kind === "unix" || kind === "unix-seqpacket";
-        return {
-          name: config.name,
-          address,
-          kind,
-          bound: fd !== undefined,
-          services: services(config.name),
-          ...(error === undefined ? {} : { error }),
-          ...(queued === undefined ? {} : { queued }),
-          ...(listens ? { backlog: config.backlog } : {}),
-          ...(lanes === undefined ? {} : { lanes: lanes.count }),
-        };
-      });
+    const entries = this.#sockets.flatMap((socket) => this.#of(socket));
+    return this.#queues(entries).map(({ entry: { config, index, fd, address, error, lanes }, queued }) => {
+      const { kind } = config.listen[index]!;
+      const listens = kind === "tcp" || kind === "unix" || kind === "unix-seqpacket";
+      return {
+        name: config.name,
+        address,
+        kind,
+        bound: fd !== undefined,
+        services: services(config.name),
+        ...(error === undefined ? {} : { error }),
+        ...(queued === undefined ? {} : { queued }),
+        ...(listens ? { backlog: config.backlog } : {}),
+        ...(lanes === undefined ? {} : { lanes: lanes.count }),
+      };
+    });
   }
 
   /** Closes our duplicates and, at the end of everything, removes the paths that are to be removed. */
@@ -362,9 +368,9 @@ export class SocketTable {
   #lookForStrangers(address: Address, lanes: SocketLanes, text: string): void {
     if (!("port" in address) || address.port === 0) return;
     const ours = new Set(lanes.inodes(undefined).map(({ ino }) => ino));
-    const strangers = serving(address).filter(({ inode }) => !ours.has(inode));
-    if (strangers.length === 0) return;
-    const message = `${text} is shared with a socket that is not ours (${ownerInWords(findOwner(address))}): it takes connections from the workers; end that process`;
+    const [stranger] = serving(address).filter(({ inode }) => !ours.has(inode));
+    if (stranger === undefined) return;
+    const message = `${text} is shared with a socket that is not ours (${ownerInWords(ownerOf(stranger))}): it takes connections from the workers; end that process`;
     this.#log.error(message);
     this.#events.add({ type: "socket-shared", message });
   }

@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { getSystemErrorMap } from "node:util";
 import type { ServiceConfig } from "../config/config.js";
 import type { FailureView } from "../control/api.js";
-import type { Drain } from "../lifecycle/drain.js";
+import { cutOf, type Drain } from "../lifecycle/drain.js";
 import { type End, isWanted } from "../lifecycle/end.js";
 import type { Failure, ServiceFact } from "../lifecycle/service-state.js";
 import type { Clock } from "./clock.js";
@@ -116,7 +116,7 @@ function drained(drain: Drain | undefined): string {
   if (drain?.valve === undefined) return "";
   if (drain.valve.kind === "signal") return ` (nothing can keep new connections from it: ${drain.valve.why})`;
   if (drain.seen === 0) return " (nothing was in flight)";
-  return ` (${drain.seen - drain.inFlight} of ${drain.seen} in flight were finished)`;
+  return ` (${drain.seen - cutOf(drain)} of ${drain.seen} in flight were finished)`;
 }
 
 export function failureView(service: ServiceConfig, failure: Failure, clock: Clock): FailureView {
@@ -160,7 +160,7 @@ export function factSentence(
     case "draining":
       return { message: `${who}${pid} gets no new connections from now on`, level: "debug" };
     case "drain-timeout": {
-      const count = fact.drain?.inFlight ?? 0;
+      const count = fact.drain === undefined ? 0 : cutOf(fact.drain);
       const cut = count === 1 ? "1 connection is" : `${count} connections are`;
       return { message: `${who}${pid} did not finish in time: ${cut} cut by its stop signal`, level: "warn" };
     }

@@ -194,7 +194,7 @@ export async function waitsAgain({ pids }: Waiting): Promise<void> {
 }
 
 /** How many sockets these processes have, each once for each process. */
-export function socketCount({ pids }: Waiting): number {
+export function socketCount({ pids }: Pick<Waiting, "pids">): number {
   const links = pids.flatMap((pid) => readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`)));
   return links.filter((link) => link.startsWith("socket:")).length;
 }

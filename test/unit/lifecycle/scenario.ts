@@ -12,7 +12,7 @@
  *   @0 stranded 2             connections wait in that lane
  *   @0 A stop within 5000
  *   @0 A canary 5 | promote | abort
- *   @0 #1 valve epoll | valve steered | valve signal | connections IN-FLIGHT SEEN OPEN | reopened
+ *   @0 #1 valve epoll | valve steered | valve signal | connections IN-FLIGHT SEEN OPEN [NOT-ACCEPTED] | reopened
  *   @0 A start | stop | restart | restart --hard | scale 3 | reset | configure [--replace]        the operator A asks
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
  *   @0 #1 disarmed | fired    what the keeper said to a disarm: in time, or too late
@@ -209,8 +209,9 @@ function parseWorkerEvent(at: number, worker: number, what: string, rest: string
     case "valve":
       return { type: "valve", valve: parseValve(rest[0]!) };
     case "connections": {
-      const [inFlight, seen, open] = rest.map(Number);
-      return { type: "connections", inFlight: inFlight!, seen: seen!, open: open! };
+      const [inFlight, seen, open, waiting] = rest.map(Number);
+      const unaccepted = waiting === undefined ? {} : { waiting };
+      return { type: "connections", inFlight: inFlight!, seen: seen!, open: open!, ...unaccepted };
     }
     case "exited":
       return { type: "exited", end: parseEnd(rest[0]!) };

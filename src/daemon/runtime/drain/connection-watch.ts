@@ -15,6 +15,8 @@ export interface Counted {
   readonly inFlight: number;
   readonly seen: number;
   readonly open: number;
+  /** Of those in flight: what it has not accepted. */
+  readonly waiting: number;
 }
 
 export interface Watched {
@@ -55,7 +57,7 @@ export class ConnectionWatch {
     for (const one of connections) if (isInFlight(one, before.get(one.id), policy)) this.#seen.add(one.id);
     const coming = this.#watched.steered ? this.#coming(listeners) : 0;
     const { inFlight } = countInFlight(connections, this.#before, policy);
-    return { inFlight: inFlight + coming, seen: this.#seen.size, open: connections.length + coming };
+    return { inFlight: inFlight + coming, seen: this.#seen.size, open: connections.length + coming, waiting: coming };
   }
 
   /** Of the last look: those that may be closed one by one, because nobody is in the middle of anything that shows. */

@@ -187,5 +187,7 @@ export class WorkerDrains {
 }
 
 function same(a: Counted, b: Counted | undefined): boolean {
-  return b !== undefined && a.inFlight === b.inFlight && a.seen === b.seen && a.open === b.open;
+  return (
+    b !== undefined && a.inFlight === b.inFlight && a.seen === b.seen && a.open === b.open && a.waiting === b.waiting
+  );
 }
