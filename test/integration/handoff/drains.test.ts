@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { Agent, request as httpsRequest } from "node:https";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -194,19 +194,27 @@ describe("a server of HTTP/2 at SIGTERM", () => {
     "(%s) finishes streams that are open, takes one that crosses its GOAWAY, and ends",
     async (protocol) => {
       const { worker, port } = await start(protocol, { PORT: "0" });
+      const way = await SlowWay.to(port);
       const scheme = protocol === "h2" ? "https" : "http";
-      const session = connectHttp2(`${scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
+      const session = connectHttp2(`${scheme}://127.0.0.1:${way.port}`, { rejectUnauthorized: false });
       const goaways: number[] = [];
       session.on("goaway", (_, lastStream) => goaways.push(lastStream));
       expect(await ask(session, "/")).toBe(200);
       const open = ask(session, "/slow");
-      worker.kill("SIGTERM");
-      const crossing = ask(session, "/crossing");
+      expect(await ask(session, "/")).toBe(200); // So the one before has been read.
+      way.hold();
+      await terminate(worker);
+      const crossing = ask(session, "/crossing"); // Its client cannot know.
+      const sent = way.sent;
+      await until("it is on its way", () => way.sent > sent);
+      expect(goaways).toEqual([]);
+      way.letGo();
       expect(await Promise.all([open, crossing])).toEqual([200, 200]);
       expect(await worker.ended).toBe(0);
       expect(goaways[0]).toBe(2 ** 31 - 1);
       expect(goaways.length).toBeGreaterThan(1);
       session.destroy();
+      await way.close();
     },
   );
 });
@@ -250,4 +258,58 @@ describe("a running worker with a channel", () => {
 function openOf(worker: HandoffWorker, inode: bigint): number {
   const list = execFileSync("ls", ["-l", `/proc/${worker.pid}/fd`]).toString();
   return list.split("\n").filter((line) => line.endsWith(`socket:[${inode}]`)).length;
+}
+
+/** Between a client and a server: what the server sends can be held up. */
+class SlowWay {
+  sent = 0;
+  readonly #held: Buffer[] = [];
+  #holds = false;
+  #client: Socket | undefined;
+  readonly #door: Server;
+
+  private constructor(port: number) {
+    this.#door = createServer((client) => {
+      this.#client = client;
+      const server = connect(port, "127.0.0.1");
+      client.on("data", (bytes) => {
+        this.sent += bytes.length;
+        server.write(bytes);
+      });
+      server.on("data", (bytes) => {
+        if (this.#holds) this.#held.push(bytes);
+        else client.write(bytes);
+      });
+      for (const [one, other] of [
+        [client, server],
+        [server, client],
+      ] as const) {
+        one.on("error", () => other.destroy());
+        one.on("close", () => other.destroySoon());
+      }
+    });
+  }
+
+  static async to(port: number): Promise<SlowWay> {
+    const way = new SlowWay(port);
+    await new Promise<void>((resolve) => way.#door.listen(0, "127.0.0.1", resolve));
+    return way;
+  }
+
+  get port(): number {
+    return (this.#door.address() as AddressInfo).port;
+  }
+
+  hold(): void {
+    this.#holds = true;
+  }
+
+  letGo(): void {
+    this.#holds = false;
+    for (const bytes of this.#held.splice(0)) this.#client?.write(bytes);
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#door.close(() => resolve()));
+  }
 }
