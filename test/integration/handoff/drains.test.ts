@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { Agent, request as httpsRequest } from "node:https";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
@@ -220,6 +220,35 @@ describe("a server of HTTP/2 at SIGTERM", () => {
 });
 
 describe("a running worker with a channel", () => {
+  // ss(8) shows the backlog of a listening socket as its Send-Q.
+  test.runIf(spawnSync("ss", ["-V"]).status === 0)(
+    "leaves the backlog of its socket as it was configured",
+    async () => {
+      const port = scene.listen("web");
+      await scene.startReady(program, { env: { PROTOCOL: "http" } });
+      const [, , sendQueue] = execFileSync("ss", ["-Hltn", `sport = :${port}`])
+        .toString()
+        .trim()
+        .split(/\s+/);
+      expect(sendQueue).toBe("1024");
+    },
+  );
+
+  test("holds no descriptor of connections that came and went", async () => {
+    const port = scene.listen("web");
+    const first = await scene.startReady(program, { env: { PROTOCOL: "http" } });
+    const many = await Promise.all(Array.from({ length: 20 }, () => client(port)));
+    await Promise.all(many.map((each) => each.get("/")));
+    const second = await scene.startReady(program, { env: { PROTOCOL: "http" } });
+    const before = readdirSync(`/proc/${second.pid}/fd`).length;
+    scene.relay.retire(first.id, 5000);
+    expect(await first.ended).toBe(0);
+    await Promise.all(many.slice(0, 10).map((each) => each.get("/")));
+    await until("it has them all", () => readdirSync(`/proc/${second.pid}/fd`).length === before + 20);
+    for (const each of many) each.destroy();
+    await until("they are closed", () => readdirSync(`/proc/${second.pid}/fd`).length === before);
+  });
+
   test("serves a socket that comes, and leaves one that goes to others", async () => {
     const first = scene.listen("web");
     const worker = await scene.startReady(program, { env: { PROTOCOL: "http" } });
