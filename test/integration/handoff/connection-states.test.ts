@@ -1,7 +1,9 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { until } from "../../../bench/lib/until.mjs";
 import { KeptAliveClient } from "./clients.js";
 import { HandoffScene, type HandoffWorker } from "./scene.js";
 
@@ -131,4 +133,45 @@ describe("a worker that hands over", () => {
     await new Promise((resolve) => idle.socket.once("close", resolve));
     expect(performance.now() - at).toBeLessThan(5000);
   });
+});
+
+/** Whether strace may attach here: it needs ptrace of another process. */
+const canTrace = spawnSync("strace", ["-o", "/dev/null", "true"]).status === 0;
+if (!canTrace) console.warn("strace is not there: what a predecessor does with a connection is not traced");
+
+describe("a predecessor", () => {
+  test.runIf(canTrace)(
+    "closes connections without shutting them down, and reads nothing once it has begun",
+    async () => {
+      const { port, worker, used } = await served();
+      const others = await Promise.all([client(port), client(port)]);
+      await Promise.all(others.map((each) => each.get("/")));
+      const trace = join(folder, "trace");
+      const calls = "trace=shutdown,read,readv,recvfrom,fcntl,close";
+      const tracer = spawn("strace", ["-f", "-o", trace, "-e", calls, "-p", String(worker.pid)], {
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      const ended = new Promise((resolve) => tracer.once("close", resolve));
+      let said = "";
+      tracer.stderr.on("data", (bytes) => {
+        said += bytes;
+      });
+      await until("strace is attached", () => said.includes("attached"));
+      await used.get("/");
+      await retire(worker, used);
+      expect(await worker.ended).toBe(0);
+      await ended;
+      const lines = readFileSync(trace, "latin1").split("\n");
+      const passed = new Set<string>();
+      const wrong: string[] = [];
+      for (const line of lines) {
+        const duplicate = /fcntl\((\d+), F_DUPFD_CLOEXEC, \d+\)\s+= (\d+)/.exec(line);
+        if (duplicate !== null) passed.add(duplicate[1]!).add(duplicate[2]!);
+        const read = /(?:read|readv|recvfrom)\((\d+)/.exec(line)?.[1];
+        if (line.includes("shutdown(") || (read !== undefined && passed.has(read))) wrong.push(line);
+      }
+      expect(passed.size).toBeGreaterThanOrEqual(3);
+      expect(wrong).toEqual([]);
+    },
+  );
 });

@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { Agent, request as httpsRequest } from "node:https";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -182,36 +182,73 @@ describe("a server with TLS at SIGTERM", () => {
 });
 
 describe("a server of HTTP/2 at SIGTERM", () => {
-  const ask = (session: ClientHttp2Session, path: string): Promise<number> =>
+  const ask = (session: ClientHttp2Session, path: string): Promise<number | "refused"> =>
     new Promise((resolve, reject) => {
       const stream = session.request({ ":path": path });
       stream.once("response", (headers) => resolve(headers[":status"] ?? 0));
-      stream.once("error", reject);
+      stream.once("error", (error) => (error.message.includes("REFUSED_STREAM") ? resolve("refused") : reject(error)));
       stream.resume().end();
     });
 
-  test.each(hasOpenssl ? ["h2c", "h2"] : ["h2c"])(
-    "(%s) finishes streams that are open, takes one that crosses its GOAWAY, and ends",
-    async (protocol) => {
-      const { worker, port } = await start(protocol, { PORT: "0" });
-      const scheme = protocol === "h2" ? "https" : "http";
-      const session = connectHttp2(`${scheme}://127.0.0.1:${port}`, { rejectUnauthorized: false });
-      const goaways: number[] = [];
-      session.on("goaway", (_, lastStream) => goaways.push(lastStream));
-      expect(await ask(session, "/")).toBe(200);
-      const open = ask(session, "/slow");
-      worker.kill("SIGTERM");
-      const crossing = ask(session, "/crossing");
-      expect(await Promise.all([open, crossing])).toEqual([200, 200]);
-      expect(await worker.ended).toBe(0);
-      expect(goaways[0]).toBe(2 ** 31 - 1);
-      expect(goaways.length).toBeGreaterThan(1);
-      session.destroy();
-    },
-  );
+  test.each([
+    ["h2c", "serve one that crosses its GOAWAY", 200],
+    ["h2", "refuse one that crosses its GOAWAY, so that it may be repeated", "refused"],
+  ] as const)("(%s) lets open streams finish, and does %s", async (protocol, _, crosses) => {
+    if (protocol === "h2" && !hasOpenssl) return;
+    const { worker, port } = await start(protocol, { PORT: "0" });
+    const way = await SlowWay.to(port);
+    const scheme = protocol === "h2" ? "https" : "http";
+    const session = connectHttp2(`${scheme}://127.0.0.1:${way.port}`, { rejectUnauthorized: false });
+    const goaways: number[] = [];
+    session.on("goaway", (_, lastStream) => goaways.push(lastStream));
+    expect(await ask(session, "/")).toBe(200);
+    const open = ask(session, "/slow");
+    expect(await ask(session, "/")).toBe(200); // So the one before has been read.
+    way.hold();
+    await terminate(worker);
+    const crossing = ask(session, "/crossing"); // Its client cannot know.
+    const sent = way.sent;
+    await until("it is on its way", () => way.sent > sent);
+    expect(goaways).toEqual([]);
+    way.letGo();
+    expect(await Promise.all([open, crossing])).toEqual([200, crosses]);
+    expect(await worker.ended).toBe(0);
+    expect(goaways[0]).toBe(protocol === "h2c" ? 2 ** 31 - 1 : 5);
+    session.destroy();
+    await way.close();
+  });
 });
 
 describe("a running worker with a channel", () => {
+  // ss(8) shows the backlog of a listening socket as its Send-Q.
+  test.runIf(spawnSync("ss", ["-V"]).status === 0)(
+    "leaves the backlog of its socket as it was configured",
+    async () => {
+      const port = scene.listen("web");
+      await scene.startReady(program, { env: { PROTOCOL: "http" } });
+      const [, , sendQueue] = execFileSync("ss", ["-Hltn", `sport = :${port}`])
+        .toString()
+        .trim()
+        .split(/\s+/);
+      expect(sendQueue).toBe("1024");
+    },
+  );
+
+  test("holds no descriptor of connections that came and went", async () => {
+    const port = scene.listen("web");
+    const first = await scene.startReady(program, { env: { PROTOCOL: "http" } });
+    const many = await Promise.all(Array.from({ length: 20 }, () => client(port)));
+    await Promise.all(many.map((each) => each.get("/")));
+    const second = await scene.startReady(program, { env: { PROTOCOL: "http" } });
+    const before = readdirSync(`/proc/${second.pid}/fd`).length;
+    scene.relay.retire(first.id, 5000);
+    expect(await first.ended).toBe(0);
+    await Promise.all(many.slice(0, 10).map((each) => each.get("/")));
+    await until("it has them all", () => readdirSync(`/proc/${second.pid}/fd`).length === before + 20);
+    for (const each of many) each.destroy();
+    await until("they are closed", () => readdirSync(`/proc/${second.pid}/fd`).length === before);
+  });
+
   test("serves a socket that comes, and leaves one that goes to others", async () => {
     const first = scene.listen("web");
     const worker = await scene.startReady(program, { env: { PROTOCOL: "http" } });
@@ -250,4 +287,58 @@ describe("a running worker with a channel", () => {
 function openOf(worker: HandoffWorker, inode: bigint): number {
   const list = execFileSync("ls", ["-l", `/proc/${worker.pid}/fd`]).toString();
   return list.split("\n").filter((line) => line.endsWith(`socket:[${inode}]`)).length;
+}
+
+/** Between a client and a server: what the server sends can be held up. */
+class SlowWay {
+  sent = 0;
+  readonly #held: Buffer[] = [];
+  #holds = false;
+  #client: Socket | undefined;
+  readonly #door: Server;
+
+  private constructor(port: number) {
+    this.#door = createServer((client) => {
+      this.#client = client;
+      const server = connect(port, "127.0.0.1");
+      client.on("data", (bytes) => {
+        this.sent += bytes.length;
+        server.write(bytes);
+      });
+      server.on("data", (bytes) => {
+        if (this.#holds) this.#held.push(bytes);
+        else client.write(bytes);
+      });
+      for (const [one, other] of [
+        [client, server],
+        [server, client],
+      ] as const) {
+        one.on("error", () => other.destroy());
+        one.on("close", () => other.destroySoon());
+      }
+    });
+  }
+
+  static async to(port: number): Promise<SlowWay> {
+    const way = new SlowWay(port);
+    await new Promise<void>((resolve) => way.#door.listen(0, "127.0.0.1", resolve));
+    return way;
+  }
+
+  get port(): number {
+    return (this.#door.address() as AddressInfo).port;
+  }
+
+  hold(): void {
+    this.#holds = true;
+  }
+
+  letGo(): void {
+    this.#holds = false;
+    for (const bytes of this.#held.splice(0)) this.#client?.write(bytes);
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#door.close(() => resolve()));
+  }
 }

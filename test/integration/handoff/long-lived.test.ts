@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { until } from "../../../bench/lib/until.mjs";
 import { root } from "../../unit/docs/fences.js";
 import { LineClients } from "./line-clients.js";
 import { HandoffScene } from "./scene.js";
@@ -29,6 +30,7 @@ describe("long-lived connections", () => {
       const clients = new LineClients(port, 250);
       await clients.connected;
       clients.start();
+      await until("all are accepted", () => clients.clients.every(({ answered }) => answered > 0));
       for (const program of programs.slice(1)) {
         const predecessor = worker;
         worker = await scene.replace(worker, program);

@@ -73,6 +73,19 @@ describe("the packed library", () => {
     expect(await runHere("cjs", text)).toBe("[[],true,true]");
   });
 
+  test("has the library for workers, one for both kinds of modules", async () => {
+    const text = `
+      const { serve } = require("holdfast/worker");
+      import("holdfast/worker").then(async (imported) => {
+        const server = require("node:http").createServer();
+        const { retire } = await serve(server, { listen: { port: 0, host: "127.0.0.1" }, exit: false });
+        console.log(imported.serve === serve, server.listening, Object.keys(imported).sort().join());
+        await retire();
+      });`;
+    const names = "WorkerError,adopt,leave,onRetire,ready,serve,status,takeSockets";
+    expect(await runHere("cjs", text)).toBe(`true true ${names}`);
+  });
+
   test("works in worker threads, several at once", async () => {
     const text = `
       import { isMainThread, parentPort, Worker } from "node:worker_threads";
