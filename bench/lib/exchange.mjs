@@ -91,6 +91,9 @@ export function exchange(socket, { request, protocol, timeoutMs, reused = false,
   });
 }
 
+/** Between a FIN and the close of a socket with something unread in it, on a busy machine. */
+const RESET_AFTER_END_MS = 50;
+
 /** The exchange is over: whoever owns the socket sees its `close`, and no outcome depends on the error any more. */
 export function ignoreLateError() {}
 
@@ -105,12 +108,15 @@ function isOurs({ code }) {
  * TCP answers data for a socket that is closed already with a reset. That follows the FIN, so reading shows an orderly end,
  * but another write fails at once (EPIPE): the request crossed the end. If the write succeeds, there was no reset, so the server
  * had taken the request, and lost it. A request that lies unread in the server's socket as that is closed gives a reset without
- * a FIN, which is an error event. Unix sockets need no such look: what was unread, or written too late, is always an error
+ * a FIN, which is an error event; unless the server sends its FIN first (shutdown(2), as Node does) and closes a moment later: the reset follows the FIN then, so a
+ * moment passes before the write. Unix sockets need no such look: what was unread, or written too late, is always an error
  * (unix_release_sock and unix_stream_sendmsg in net/unix/af_unix.c).
  */
 function takesMore(socket) {
   return new Promise((resolve) => {
     socket.once("error", () => resolve(false));
-    socket.write("\r\n", (error) => resolve(!error)); // An empty line before a request is ignored by servers (RFC 9112, 2.2).
+    setTimeout(() => {
+      socket.write("\r\n", (error) => resolve(!error)); // An empty line before a request is ignored by servers (RFC 9112, 2.2).
+    }, RESET_AFTER_END_MS);
   });
 }

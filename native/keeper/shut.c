@@ -3,6 +3,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,8 +24,20 @@ struct connection connection_decode(struct reader *r, size_t frame_fds)
 	if (number >= INT_MAX)
 		reader_refuse(r);
 	connection.inode = reader_u64(r);
+	connection.received = reader_u64(r);
 	connection.number = r->failed ? 0 : (int)number;
 	return connection;
+}
+
+/* More has come than was known when somebody decided that nothing is in hand. */
+static bool has_moved(int fd, uint64_t received)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof info;
+	if (received == UINT64_MAX)
+		return false;
+	memset(&info, 0, sizeof info);
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_bytes_received != received;
 }
 
 static int shut(const struct keeper *k, const struct connection *connection, int pidfd)
@@ -35,6 +51,8 @@ static int shut(const struct keeper *k, const struct connection *connection, int
 		error = errno;
 	else if (!S_ISSOCK(file.st_mode) || file.st_ino != connection->inode)
 		error = ESTALE;
+	else if (has_moved(fd, connection->received))
+		error = EBUSY;
 	else if (shutdown(fd, SHUT_WR) != 0)
 		error = errno;
 	close(fd);

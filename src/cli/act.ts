@@ -99,6 +99,8 @@ function tell(context: CommandContext, { code, outcome, message }: End): void {
     const lines = outcome.failure?.lastLines.map((text) => `  | ${printable(text)}\n`) ?? [];
     const word = outcome.result.replace("-", " ");
     context.err.write(`holdfast: ${coloured(context.err, "red", word)}: ${line}\n${lines.join("")}`);
+    if (outcome.receipt !== undefined && context.options.output === "table")
+      context.err.write(renderReceipt(outcome.receipt));
     if (outcome.failure !== undefined) context.err.write(`  "holdfast why ${outcome.service}" tells more\n`);
     return;
   }

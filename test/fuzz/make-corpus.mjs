@@ -132,7 +132,10 @@ const requests = {
   ),
   resume: frame(15, list([registration(0, 5, 7, "socket/web/a", 0x40000019, 7)]), 1),
   "most-registrations": frame(14, list(Array.from({ length: 256 }, () => registration(0, 1, 1, "k", 1, 1))), 1),
-  shut: frame(16, list([Buffer.concat([u16(0), u32(7), u64(4711)]), Buffer.concat([u16(1), u32(8), u64(1)])])),
+  shut: frame(
+    16,
+    list([Buffer.concat([u16(0), u32(7), u64(4711), u64(5)]), Buffer.concat([u16(1), u32(8), u64(1), u64(0)])]),
+  ),
   "most-connections": frame(16, list(Array.from({ length: 256 }, () => Buffer.concat([u16(0), u32(7), u64(1)]))), 1),
   "no-connection": frame(16, list([])),
   "no-registration": frame(15, list([])),

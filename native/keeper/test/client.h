@@ -558,6 +558,7 @@ static inline void write_connection(struct writer *w, const struct connection *c
 	writer_u16(w, connection->process);
 	writer_u32(w, (uint32_t)connection->number);
 	writer_u64(w, connection->inode);
+	writer_u64(w, connection->received);
 }
 
 /* Writes one errno for each connection. 0, or the error of the whole request. */

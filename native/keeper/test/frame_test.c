@@ -116,8 +116,8 @@ static struct writer sample(uint16_t type)
 		break;
 	case REQUEST_SHUT:
 		writer_u16(&w, 2);
-		write_connection(&w, &(struct connection){SAMPLE_FDS - 1, 7, UINT64_MAX});
-		write_connection(&w, &(struct connection){0, 0, 1});
+		write_connection(&w, &(struct connection){SAMPLE_FDS - 1, 7, UINT64_MAX, 5});
+		write_connection(&w, &(struct connection){0, 0, 1, UINT64_MAX});
 		break;
 	default:
 		writer_key(&w, text("key"));
@@ -256,7 +256,7 @@ static int decode_connections(size_t count, size_t written, const struct connect
 
 static void connections_are_bounded(void)
 {
-	struct connection connection = {0, 7, 4711};
+	struct connection connection = {0, 7, 4711, UINT64_MAX};
 	CHECK_EQUAL(decode_connections(1, 1, &connection), 0);
 	CHECK_EQUAL(decode_connections(256, 256, &connection), 0);
 	CHECK_EQUAL(decode_connections(257, 257, &connection), EBADMSG);

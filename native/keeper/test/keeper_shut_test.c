@@ -92,7 +92,7 @@ static int32_t shut_own(struct client *c, int number, ino_t inode)
 	int32_t error = -1;
 	int pidfd = sys_pidfd_open(getpid());
 	CHECK(pidfd >= 0);
-	const struct connection connection = {0, number, inode};
+	const struct connection connection = {0, number, inode, UINT64_MAX};
 	CHECK_EQUAL(shut(c, &pidfd, 1, &connection, 1, &error), 0);
 	close(pidfd);
 	return error;
@@ -133,13 +133,13 @@ static void each_connection_has_its_own_answer(struct client *c)
 	const int pidfds[2] = {sys_pidfd_open(getpid()), pipes[0] /* no pidfd */};
 	CHECK(pidfds[0] >= 0);
 	const struct connection connections[] = {
-		{0, first.server, first.inode},
-		{0, other.server, first.inode},           /* the number is another socket's by now, */
-		{0, pipes[0], inode_of(pipes[0])},        /* or that of no socket */
-		{0, 4000, other.inode},                   /* or nobody's */
-		{0, unconnected, inode_of(unconnected)},
-		{1, other.server, other.inode},
-		{0, last.server, last.inode},
+		{0, first.server, first.inode, UINT64_MAX},
+		{0, other.server, first.inode, UINT64_MAX},           /* the number is another socket's by now, */
+		{0, pipes[0], inode_of(pipes[0]), UINT64_MAX},        /* or that of no socket */
+		{0, 4000, other.inode, UINT64_MAX},                   /* or nobody's */
+		{0, unconnected, inode_of(unconnected), UINT64_MAX},
+		{1, other.server, other.inode, UINT64_MAX},
+		{0, last.server, last.inode, UINT64_MAX},
 	};
 	const int32_t wanted[] = {0, ESTALE, ESTALE, EBADF, ENOTCONN, EBADF, 0};
 	int32_t errors[7];
@@ -157,6 +157,31 @@ static void each_connection_has_its_own_answer(struct client *c)
 	close_pair(&first);
 	close_pair(&other);
 	close_pair(&last);
+	end_scenario(c);
+}
+
+/* Somebody has asked something since it was looked at. */
+static void what_has_moved_is_left_alone(struct client *c)
+{
+	attach(c);
+	struct pair p = tcp_pair();
+	int pidfd = sys_pidfd_open(getpid());
+	CHECK(pidfd >= 0);
+	const uint64_t received[] = {0, 1, 1};
+	const int32_t wanted[] = {EBUSY, 0, 0};
+	CHECK_EQUAL(write(p.client, "x", 1), 1);
+	CHECK_EQUAL(read_byte(p.server), 1);
+	for (int i = 0; i < 3; i++) {
+		int32_t error = -1;
+		const struct connection connection = {0, p.server, p.inode, received[i]};
+		CHECK_EQUAL(shut(c, &pidfd, 1, &connection, 1, &error), 0);
+		CHECK_EQUAL(error, wanted[i]);
+		if (i == 0)
+			CHECK(is_silent(p.client));
+	}
+	CHECK_EQUAL(read_byte(p.client), 0);
+	close(pidfd);
+	close_pair(&p);
 	end_scenario(c);
 }
 
@@ -184,7 +209,7 @@ static void as_many_as_a_frame_takes(struct client *c)
 	struct pair p = tcp_pair();
 	int pidfd = sys_pidfd_open(getpid());
 	for (size_t i = 0; i < MOST + 1; i++)
-		connections[i] = (struct connection){0, p.server, i == MOST - 1 ? p.inode : p.inode + 1};
+		connections[i] = (struct connection){0, p.server, i == MOST - 1 ? p.inode : p.inode + 1, UINT64_MAX};
 	CHECK_EQUAL(shut(c, &pidfd, 1, connections, MOST + 1, errors), EBADMSG);
 	CHECK_EQUAL(shut(c, &pidfd, 1, connections, 0, errors), EBADMSG);
 	CHECK_EQUAL(shut(c, &pidfd, 0, connections, 1, errors), EBADMSG); /* without the pidfd that it names */
@@ -208,7 +233,7 @@ static void a_process_that_has_ended_is_said_to_have(struct client *c)
 		_exit(0);
 	}
 	int pidfd = sys_pidfd_open(pid), wait_status;
-	const struct connection connection = {0, p.server, p.inode};
+	const struct connection connection = {0, p.server, p.inode, UINT64_MAX};
 	int32_t error = -1;
 	CHECK(pidfd >= 0 && kill(pid, SIGKILL) == 0 && waitpid(pid, &wait_status, 0) == pid);
 	CHECK_EQUAL(shut(c, &pidfd, 1, &connection, 1, &error), 0);
@@ -233,7 +258,7 @@ static void a_process_of_another_user_is_not_touched(struct client *c)
 			CHECK_EQUAL(fscanf(file, "%d", &runner), 1);
 	fclose(file);
 	int pidfd = sys_pidfd_open(runner);
-	const struct connection connection = {0, 0, 1};
+	const struct connection connection = {0, 0, 1, UINT64_MAX};
 	int32_t error = -1;
 	CHECK(pidfd >= 0);
 	CHECK_EQUAL(shut(c, &pidfd, 1, &connection, 1, &error), 0);
@@ -246,6 +271,7 @@ static const struct scenario scenarios[] = {
 	{.name = "clients see an orderly end", .run = clients_see_an_orderly_end},
 	{.name = "clients of an unprivileged keeper see one", .run = clients_see_an_orderly_end, .unprivileged = true},
 	{.name = "each connection has its own answer", .run = each_connection_has_its_own_answer},
+	{.name = "what has moved is left alone", .run = what_has_moved_is_left_alone},
 	{.name = "a listening socket goes on", .run = a_listening_socket_goes_on},
 	{.name = "as many as a frame takes", .run = as_many_as_a_frame_takes},
 	{.name = "a process that has ended is said to have", .run = a_process_that_has_ended_is_said_to_have},

@@ -25,12 +25,13 @@ function retiredLine(retired: RetiredView): string {
   return `${instance} worker ${worker}: ${drainWords(retired)}; it ${end}${forced ? ", SIGKILL was needed" : ""}`;
 }
 
-function drainWords({ valve, why, drainMs, drained, cut, handedOver }: RetiredView): string {
+function drainWords({ valve, why, drainMs, drained, closed, cut, handedOver }: RetiredView): string {
   if (valve === "none") return "stopped without a drain";
   if (valve === "signal") return `no valve (${why ?? "unknown"}), so the stop signal was all it got`;
   const cutWords = cut > 0 ? `, ${count(cut)} cut` : ", none cut";
+  const shut = closed > 0 ? `, ${closed} closed between two requests` : "";
   const given = handedOver > 0 ? `${count(handedOver)} handed over, ` : "";
-  return `valve ${valve}, ${given}${count(drained)} drained in ${formatDuration(drainMs)}${cutWords}`;
+  return `valve ${valve}, ${given}${count(drained)} drained in ${formatDuration(drainMs)}${shut}${cutWords}`;
 }
 
 function count(connections: number): string {

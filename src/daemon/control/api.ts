@@ -102,6 +102,8 @@ export interface RetiredView {
   readonly drainMs: number;
   /** Connections in flight that were finished, and those that its stop signal cut. */
   readonly drained: number;
+  /** Closed between two requests, because the time for the drain was over. */
+  readonly closed: number;
   readonly cut: number;
   /** Connections that its successors have taken over its handoff channel; their clients saw nothing of it. */
   readonly handedOver: number;

@@ -148,6 +148,7 @@ const retiredView = view<RetiredView>("Retired")({
   why: z.string().exactOptional(),
   drainMs: milliseconds,
   drained: count,
+  closed: count,
   cut: count,
   handedOver: count,
   forced: z.boolean(),

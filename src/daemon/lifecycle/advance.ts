@@ -178,5 +178,6 @@ function isSettled(turn: Turn, { current, called, halted }: Instance): boolean {
 function takeSuccessor(turn: Turn, slot: number): void {
   const instance = turn.instance(slot);
   if (instance?.successor === undefined || instance.current !== undefined) return;
+  if (turn.state.canary?.slot === slot) turn.clear("canary");
   turn.setInstance({ ...without(instance, "successor"), ...laneOf(instance.successor), current: instance.successor });
 }

@@ -1,4 +1,5 @@
 import { handOver } from "./handover.js";
+import { withReady } from "./receipt.js";
 import { type Instance, newInstance, range, type ServiceEvent, unhindered } from "./service-state.js";
 import type { Turn } from "./turn.js";
 import { stepWorker, type Worker } from "./worker.js";
@@ -42,12 +43,22 @@ function start(turn: Turn, asker: number): void {
   turn.set({ desired: "started" });
   turn.beginJob("start", askers);
   turn.eachInstance((instance) => ({ ...unhindered(instance), called: true }));
+  letOverlap(turn);
   for (const { current, successor } of turn.state.instances) {
     if (current === undefined || successor !== undefined) continue;
     const { phase } = current.state;
     if (phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
     // It has failed already, before this command: it must not count as the command's own failure.
     if (phase === "killing" || phase === "sweeping" || current.reason === "idle") turn.retire(current, false);
+  }
+}
+
+/** What a stop has left draining gets nothing new, so another worker may serve meanwhile; unless the operator lets no two run at all. */
+function letOverlap(turn: Turn): void {
+  if (turn.policy.rollout.surge === 0) return;
+  for (const worker of turn.state.retiring) {
+    if (worker.state.phase !== "draining" || worker.drain?.valve === undefined) continue;
+    turn.take(stepWorker(worker, { type: "retire", overlaps: true }, turn.at, turn.policy));
   }
 }
 
@@ -156,7 +167,9 @@ function promoteCanary(turn: Turn, asker: number): void {
   turn.endJob("superseded");
   turn.clear("canary");
   turn.beginJob("restart", [asker]);
-  handOver(turn, tried.successor);
+  const { successor } = tried;
+  turn.note((receipt) => withReady(receipt, successor));
+  handOver(turn, successor);
   const pending = turn.state.instances.map(({ slot }) => slot).filter((slot) => slot !== tried.slot);
   turn.set({ rollout: { pending, active: [] } });
 }

@@ -40,7 +40,9 @@ export interface Drain {
   readonly inFlight: number;
   /** Those of `inFlight` that it has not accepted: they wait in a socket of its own, and outlive it there. Missing: 0. */
   readonly waiting?: number;
-  /** When it got its stop signal. */
+  /** Those that were closed between two requests, because the time for the drain was over. */
+  readonly closed: number;
+  /** When it got its stop signal, or ended by itself. */
   readonly until?: Monotonic;
 }
 

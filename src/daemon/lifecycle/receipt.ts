@@ -30,6 +30,8 @@ export interface Retired {
   readonly drainMs: number;
   /** Connections that were in flight when its valve was closed, and were finished; those that its stop signal cut. */
   readonly drained: number;
+  /** Closed between two requests, because the time for the drain was over. */
+  readonly closed: number;
   readonly cut: number;
   readonly forced: boolean;
   readonly end: End;
@@ -54,7 +56,8 @@ export function withRetired(receipt: Receipt, worker: Worker): Receipt {
     ...(valve === undefined ? {} : { valve: valve.kind }),
     ...(valve?.kind === "signal" ? { why: valve.why } : {}),
     drainMs: drain?.until === undefined ? 0 : Math.round(drain.until - drain.since),
-    drained: (drain?.seen ?? 0) - cut,
+    drained: Math.max(0, (drain?.seen ?? 0) - cut - (drain?.closed ?? 0)),
+    closed: drain?.closed ?? 0,
     cut,
     forced: worker.forced === true,
     end,

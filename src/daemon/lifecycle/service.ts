@@ -149,7 +149,8 @@ function ended(turn: Turn, worker: Worker, role: "current" | "successor" | "reti
 function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Failure): void {
   const { successor, ...idle } = without(turn.instance(worker.slot)!, "current");
   if (successor !== undefined) {
-    // It was on the way already and is now what the instance has.
+    // It was on the way already and is now what the instance has, canary or not.
+    if (turn.state.canary?.slot === worker.slot) turn.clear("canary");
     return turn.setInstance({ ...idle, ...laneOf(successor), current: successor, restarts: idle.restarts + 1 });
   }
   if (failure.end.kind === "disarmed") return turn.setInstance(idle); // To make room for one that starts now.

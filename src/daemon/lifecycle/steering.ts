@@ -38,6 +38,7 @@ export function sharesOf(state: ServiceState): readonly Share[] {
     return [...rest, { lane: tried.lane, weight: canary.percent }];
   }
   if (ready.length > 0) return equal(ready);
+  if (tried?.state.phase === "ready" && tried.lane !== undefined) return equal([tried.lane]);
   const coming = lanesOf(instances, ({ state: { phase } }) => phase !== "draining" && phase !== "stopping");
   if (coming.length > 0) return equal(coming);
   const waiting = instances.flatMap(({ lane }) => lane ?? []);

@@ -16,6 +16,11 @@ import type {
 /** So long may a busy kept-alive connection take until it is between two requests. */
 const CLOSING_MS = 2_000;
 
+/** Its drain ends now, if it has one. */
+function drained(worker: Worker, at: Monotonic): Worker {
+  return worker.drain === undefined ? worker : { ...worker, drain: { ...worker.drain, until: at } };
+}
+
 /** A worker at the moment the keeper is asked to start it. */
 export function spawnWorker(id: number, slot: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   const worker: Worker = { id, slot, state: { phase: "starting", deadline: at + policy.ready.timeoutMs } };
@@ -136,7 +141,7 @@ function drain(worker: Worker, timeoutMs: number, at: Monotonic, policy: WorkerP
   if (policy.drain.when === "signal" || policy.sockets.length === 0 || timeoutMs === 0) return stop(worker, at, policy);
   const valve = worker.drain?.valve; // It is still to be opened again: its registrations are known.
   return to(
-    { ...worker, drain: { since: at, seen: 0, inFlight: 0, ...(valve === undefined ? {} : { valve }) } },
+    { ...worker, drain: { since: at, seen: 0, inFlight: 0, closed: 0, ...(valve === undefined ? {} : { valve }) } },
     { phase: "draining", deadline: at + timeoutMs },
     [{ type: valve === undefined ? "find-valve" : "close-valve", worker: worker.id }],
     ["draining"],
@@ -177,15 +182,16 @@ export function drainTimeout(
 export function valveFound(worker: Worker, valve: Valve, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   if (worker.drain === undefined) return same(worker);
   const known = { ...worker, drain: { ...worker.drain, valve } };
-  // Its program has added the socket once more: that is to be undone as well.
-  if (worker.drain.valve !== undefined) return same(worker.drain.valve.kind === valve.kind ? known : worker);
+  const before = worker.drain.valve?.kind;
+  // It could not be closed after all; or its program has added the socket once more, and that is to be undone as well.
+  if (before !== undefined && valve.kind !== "signal") return same(before === valve.kind ? known : worker);
   if (valve.kind === "signal") return stop(known, at, policy);
   return { worker: known, effects: [{ type: "close-valve", worker: worker.id }], facts: [] };
 }
 
 export function connections(
   worker: Worker,
-  { inFlight, seen, open, waiting = 0 }: Extract<WorkerEvent, { type: "connections" }>,
+  { inFlight, seen, open, waiting = 0, closed = 0 }: Extract<WorkerEvent, { type: "connections" }>,
   at: Monotonic,
   policy: WorkerPolicy,
 ): WorkerStep {
@@ -193,7 +199,12 @@ export function connections(
   if (worker.reason === "idle" && open > 0) return reopen(worker);
   // Another supervisor counts from its own first look on.
   const { waiting: _, ...before } = worker.drain;
-  const counted = { inFlight, seen: Math.max(seen, before.seen), ...(waiting > 0 ? { waiting } : {}) };
+  const counted = {
+    inFlight,
+    seen: Math.max(seen, before.seen),
+    closed: Math.max(closed, before.closed),
+    ...(waiting > 0 ? { waiting } : {}),
+  };
   const known = { ...worker, drain: { ...before, ...counted } };
   return inFlight === 0 ? stop(known, at, policy) : same(known);
 }
@@ -211,11 +222,7 @@ export function reopened(worker: Worker): WorkerStep {
 
 export function stop(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   return to(
-    {
-      ...worker,
-      reason: worker.reason ?? "asked",
-      ...(worker.drain === undefined ? {} : { drain: { ...worker.drain, until: at } }),
-    },
+    { ...drained(worker, at), reason: worker.reason ?? "asked" },
     { phase: "stopping", deadline: at + policy.stop.timeoutMs },
     [{ type: "signal", worker: worker.id, signal: policy.stop.signal }],
     ["stopping"],
@@ -232,7 +239,7 @@ export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPo
     case "draining": // It knew by itself that it was to end.
     case "stopping": {
       const deadline = now.phase === "stopping" ? now.deadline : at + policy.stop.timeoutMs;
-      return to(worker, { phase: "sweeping", end, deadline }, [
+      return to(now.phase === "stopping" ? worker : drained(worker, at), { phase: "sweeping", end, deadline }, [
         { type: "sweep", worker: worker.id, signal: policy.stop.signal },
       ]);
     }

@@ -67,6 +67,8 @@ export type WorkerEvent =
       readonly seen: number;
       readonly open: number;
       readonly waiting?: number;
+      /** So many were closed by us. */
+      readonly closed?: number;
     }
   | { readonly type: "reopened" }
   /** The keeper forgot the armed start (`true`), or had already fired it. */

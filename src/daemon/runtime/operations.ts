@@ -161,7 +161,7 @@ function usersOf(services: ReadonlyMap<string, ServiceRuntime>, socket: string):
 function worded(
   service: ServiceRuntime,
   action: Action,
-  { answer, failure }: Answered,
+  { answer, failure, receipt }: Answered,
 ): { result: Outcome["result"]; message: string } {
   const { name } = service.config;
   switch (answer) {
@@ -174,7 +174,7 @@ function worded(
     case "rolled-back":
       return {
         result: "rolled-back",
-        message: `the new worker failed, the one before goes on: ${failure?.message ?? "no reason is known"}`,
+        message: `the new worker failed, the one before goes on: ${failure?.message ?? "no reason is known"}${mixture(receipt)}`,
       };
     case "superseded":
       return { result: "superseded", message: `a later command took the place of this one` };
@@ -184,6 +184,13 @@ function worded(
         message: `${name} has no ready worker that a canary could be tried beside; \`holdfast why ${name}\` tells why`,
       };
   }
+}
+
+/** Earlier instances of the same restart stay replaced: what serves then is of both versions. */
+function mixture(receipt: Answered["receipt"]): string {
+  const count = receipt?.started.length ?? 0;
+  if (count === 0) return "";
+  return `; ${count} ${count === 1 ? "instance was" : "instances were"} replaced before and ${count === 1 ? "stays" : "stay"} so`;
 }
 
 function doneSentence(service: ServiceRuntime, action: Action): string {

@@ -136,6 +136,10 @@ function nextInWords(input: ViewInput, phase: ServicePhase): string | undefined 
     case "failed":
       return "restart.when says that it is not started again; `holdfast start` does";
     case "stopping":
+      if (state.retiring.some((worker) => worker.state.phase === "draining")) {
+        const count = state.retiring.reduce((sum, { drain }) => sum + (drain?.inFlight ?? 0), 0);
+        return `it finishes what is in flight (${count} ${count === 1 ? "connection" : "connections"}), for ${left} at most`;
+      }
       return `SIGKILL to what is left in ${left}`;
     case "canary":
       return `one worker of the new version gets ${state.canary?.percent} % of the new connections; \`holdfast rollout ${input.config.name} --promote\` goes on with it, \`--abort\` sends it away`;

@@ -116,7 +116,8 @@ function drained(drain: Drain | undefined): string {
   if (drain?.valve === undefined) return "";
   if (drain.valve.kind === "signal") return ` (nothing can keep new connections from it: ${drain.valve.why})`;
   if (drain.seen === 0) return " (nothing was in flight)";
-  return ` (${drain.seen - cutOf(drain)} of ${drain.seen} in flight were finished)`;
+  const closed = drain.closed > 0 ? `, ${drain.closed} were closed between two requests` : "";
+  return ` (${Math.max(0, drain.seen - cutOf(drain) - drain.closed)} of ${drain.seen} in flight were finished${closed})`;
 }
 
 export function failureView(service: ServiceConfig, failure: Failure, clock: Clock): FailureView {

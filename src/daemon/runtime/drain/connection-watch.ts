@@ -17,6 +17,8 @@ export interface Counted {
   readonly open: number;
   /** Of those in flight: what it has not accepted. */
   readonly waiting: number;
+  /** So many were closed by us. */
+  readonly closed: number;
 }
 
 export interface Watched {
@@ -30,6 +32,9 @@ export interface Watched {
 export class ConnectionWatch {
   readonly #watched: Watched;
   readonly #seen = new Set<string>();
+  readonly #closed = new Set<bigint>();
+  /** At the last look, in its own sockets. */
+  #waiting = 0;
   /** Handshakes that had begun when new connections were turned away: each may still become one of its connections. */
   #begun: ReadonlySet<string> | undefined;
   #before: readonly ConnectionLook[] | undefined;
@@ -55,13 +60,34 @@ export class ConnectionWatch {
     const policy = { idleMs, tiedIdleMs: Math.max(idleMs, TIED_IDLE_MS), waitFor, answered: this.#answered };
     const before = new Map(this.#before?.map((one) => [one.id, one]));
     for (const one of connections) if (isInFlight(one, before.get(one.id), policy)) this.#seen.add(one.id);
-    const coming = this.#watched.steered ? this.#coming(listeners) : 0;
-    const { inFlight } = countInFlight(connections, this.#before, policy);
-    return { inFlight: inFlight + coming, seen: this.#seen.size, open: connections.length + coming, waiting: coming };
+    this.#waiting = this.#watched.steered ? this.#coming(listeners) : 0;
+    return this.#counted(connections.length, countInFlight(connections, this.#before, policy).inFlight);
   }
 
-  /** Of the last look: those that may be closed one by one, because nobody is in the middle of anything that shows. */
+  #counted(open: number, inFlight: number): Counted {
+    const waiting = this.#waiting;
+    const closed = this.#closed.size;
+    return { inFlight: inFlight + waiting, seen: this.#seen.size, open: open + waiting, waiting, closed };
+  }
+
+  /** These were closed: their program will do the same once it has read that. */
+  closed(inodes: readonly bigint[]): void {
+    for (const inode of inodes) this.#closed.add(inode);
+  }
+
+  /** What the last look counted, while connections are closed one by one: in flight is what could not be closed yet, or is busy all the same. */
+  closing(): Counted {
+    const quiet = new Set(this.#quiet().map(({ inode }) => inode));
+    const open = this.#now.filter(({ inode }) => !(quiet.has(inode) && this.#closed.has(inode))).length;
+    return this.#counted(open, open);
+  }
+
+  /** Of the last look: those that may be closed, because nobody is in the middle of anything that shows. */
   closable(): readonly ConnectionLook[] {
+    return this.#quiet().filter(({ inode }) => !this.#closed.has(inode));
+  }
+
+  #quiet(): readonly ConnectionLook[] {
     const policy = {
       idleMs: CLOSING_IDLE_MS,
       tiedIdleMs: CLOSING_TIED_MS,

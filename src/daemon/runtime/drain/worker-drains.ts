@@ -6,6 +6,7 @@ import type { ServiceWorld } from "../service-world.js";
 import { isExclusive, noteAlso } from "../valve/epoll-registration.js";
 import { findValve, rearmed } from "../valve/find-valve.js";
 import { nudge, quiesce, resume } from "../valve/turn.js";
+import { refusalWords } from "../valve/valve-words.js";
 import { closeConnections } from "./close-connections.js";
 import { ConnectionWatch, type Counted } from "./connection-watch.js";
 import { sharedSockets, valveOf } from "./valve-finder.js";
@@ -87,7 +88,7 @@ export class WorkerDrains {
   async #quiesce(valve: Extract<Valve, { kind: "epoll" }>): Promise<void> {
     const results = await quiesce(this.#o.world.keeper, valve.registrations);
     const refused = results.find(({ outcome }) => outcome === "not-permitted" || outcome === "failed");
-    if (refused !== undefined) throw new Error(`the epoll set of pid ${refused.registration.pid}: ${refused.outcome}`);
+    if (refused !== undefined) throw new Error(refusalWords(refused));
     await this.#nudgeOthers(valve.registrations);
   }
 
@@ -108,10 +109,10 @@ export class WorkerDrains {
     await nudge(this.#o.world.keeper, findValve(this.#o.others(), sockets).registrations);
   }
 
-  /** Without a valve there is nothing to wait for: it is told to stop by the machine once nothing is said to be in flight. */
+  /** So there is no valve: the machine does without. */
   #cannot(worker: number, error: Error): void {
     this.#complain(worker, `new connections could not be kept from it: ${error.message}`, error);
-    this.#o.emit(worker, { type: "connections", inFlight: 0, seen: 0, open: 0 });
+    this.#o.emit(worker, { type: "valve", valve: { kind: "signal", why: error.message } });
   }
 
   #watch(worker: number): void {
@@ -147,11 +148,11 @@ export class WorkerDrains {
       const speaks = this.#drainOf(worker)?.valve?.kind === "handoff";
       const counted = watch.look(pids, speaks ? { ...drain, waitFor: "connections" } : drain);
       if (!closing) return counted;
-      const closable = watch.closable();
-      closeConnections(this.#o.world.keeper, pids, closable).catch((error: Error) =>
-        this.#complain(worker, `its connections could not be closed: ${error.message}`, error),
+      closeConnections(this.#o.world.keeper, pids, watch.closable()).then(
+        (inodes) => watch.closed(inodes),
+        (error: Error) => this.#complain(worker, `its connections could not be closed: ${error.message}`, error),
       );
-      return { ...counted, inFlight: counted.open - closable.length };
+      return watch.closing();
     } catch (error) {
       this.#complain(worker, `its connections could not be looked at: ${(error as Error).message}`, error as Error);
       return undefined;
@@ -188,6 +189,11 @@ export class WorkerDrains {
 
 function same(a: Counted, b: Counted | undefined): boolean {
   return (
-    b !== undefined && a.inFlight === b.inFlight && a.seen === b.seen && a.open === b.open && a.waiting === b.waiting
+    b !== undefined &&
+    a.inFlight === b.inFlight &&
+    a.seen === b.seen &&
+    a.open === b.open &&
+    a.waiting === b.waiting &&
+    a.closed === b.closed
   );
 }

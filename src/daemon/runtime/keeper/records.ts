@@ -150,12 +150,14 @@ export interface ConnectionRecord {
   /** Its number in that process. */
   readonly fd: number;
   readonly inode: bigint;
+  /** Bytes that had come at the look: what has got more since is left alone (EBUSY). */
+  readonly received: bigint;
 }
 
 /** Connections of the process whose pidfd is the frame's only descriptor. */
 export function encodeConnections(connections: readonly ConnectionRecord[]): Buffer {
   const writer = new ByteWriter().u16(connections.length);
-  for (const { fd, inode } of connections) writer.u16(0).u32(fd).u64(inode);
+  for (const { fd, inode, received } of connections) writer.u16(0).u32(fd).u64(inode).u64(received);
   return writer.bytes();
 }
 

@@ -26,7 +26,8 @@ export function valveWords(
   return "epoll";
 }
 
-function refusalWords({ registration: { pid }, outcome, errno }: TurnResult): string {
+/** Why a registration could not be changed. */
+export function refusalWords({ registration: { pid }, outcome, errno }: TurnResult): string {
   if (outcome === "not-permitted") return `the keeper is not permitted to take the epoll set of pid ${pid}`;
   const { name, meaning } = errnoWords(errno);
   return `the epoll set of pid ${pid} could not be changed: ${name}, ${meaning}`;
