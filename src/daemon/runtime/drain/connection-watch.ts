@@ -9,9 +9,6 @@ const TIED_IDLE_MS = 5_000;
 /** The worker spoke last, and this long ago nobody has said anything: enough to close it when the time for the drain is over anyway. */
 const CLOSING_IDLE_MS = 5;
 
-/** The same where it cannot be told who spoke last, as with a client nearby that asks again at once: its question has most of the time that is left. */
-const CLOSING_TIED_IDLE_MS = 1_000;
-
 export interface Counted {
   readonly inFlight: number;
   readonly seen: number;
@@ -58,7 +55,7 @@ export class ConnectionWatch {
 
   /** Of the last look: those that may be closed one by one, because nobody is in the middle of anything that shows. */
   closable(): readonly ConnectionLook[] {
-    const policy = { idleMs: CLOSING_IDLE_MS, tiedIdleMs: CLOSING_TIED_IDLE_MS, waitFor: "requests" } as const;
+    const policy = { idleMs: CLOSING_IDLE_MS, tiedIdleMs: CLOSING_IDLE_MS, waitFor: "requests" } as const;
     const before = new Map(this.#before?.map((one) => [one.id, one]));
     return this.#now.filter((one) => !isInFlight(one, before.get(one.id), policy));
   }
