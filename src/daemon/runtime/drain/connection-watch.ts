@@ -20,8 +20,8 @@ export interface Counted {
 export interface Watched {
   /** Inodes of the listening sockets. */
   readonly listeners: readonly bigint[];
-  /** They are the worker's alone: what waits in them is its own work. */
-  readonly steered: boolean;
+  /** Those of them that are the worker's alone: what waits in them is its own work. */
+  readonly own: readonly bigint[];
 }
 
 /** The connections of one worker that drains, over several looks. */
@@ -41,14 +41,14 @@ export class ConnectionWatch {
   look(pids: readonly number[], drain: DrainPolicy): Counted {
     const look = lookAtSockets(this.#watched.listeners);
     const { connections } = look.connectionsOf(pids);
-    const listeners = this.#watched.listeners.flatMap((inode) => look.listener(inode) ?? []);
+    const own = this.#watched.own.flatMap((inode) => look.listener(inode) ?? []);
     this.#before = this.#now.length === 0 && this.#begun === undefined ? undefined : this.#now;
     this.#now = connections;
     const { idleMs, waitFor } = drain;
     const policy = { idleMs, tiedIdleMs: Math.max(idleMs, TIED_IDLE_MS), waitFor };
     const before = new Map(this.#before?.map((one) => [one.id, one]));
     for (const one of connections) if (isInFlight(one, before.get(one.id), policy)) this.#seen.add(one.id);
-    const coming = this.#watched.steered ? this.#coming(listeners) : 0;
+    const coming = this.#coming(own);
     const { inFlight } = countInFlight(connections, this.#before, policy);
     return { inFlight: inFlight + coming, seen: this.#seen.size, open: connections.length + coming, waiting: coming };
   }

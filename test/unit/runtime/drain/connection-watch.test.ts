@@ -39,7 +39,8 @@ afterEach(async () => {
 });
 
 function watch(fd: OwnedFd, steered: boolean): ConnectionWatch {
-  return new ConnectionWatch({ listeners: [fd.identity().ino], steered });
+  const listeners = [fd.identity().ino];
+  return new ConnectionWatch({ listeners, own: steered ? listeners : [] });
 }
 
 describe.skipIf(!canLook)("the watch over a worker that drains", () => {
@@ -79,6 +80,17 @@ describe.skipIf(!canLook)("the watch over a worker that drains", () => {
     await scene.client(fd);
     expect(watch(fd, true).look([pid], policy)).toEqual({ inFlight: 2, seen: 0, open: 2, waiting: 2 });
     expect(watch(fd, false).look([pid], policy)).toEqual({ inFlight: 0, seen: 0, open: 0, waiting: 0 });
+  });
+
+  test("does not count what waits in a shared socket beside one of its own", async () => {
+    const [own, shared] = [scene.listener(loopback), scene.listener(loopback)];
+    const pid = await scene.program(own, ["sh", "-c", "echo x; exec sleep 60"]);
+    await scene.client(shared);
+    const inodes = [own, shared].map((fd) => fd.identity().ino);
+    const watched = new ConnectionWatch({ listeners: inodes, own: inodes.slice(0, 1) });
+    expect(watched.look([pid], policy)).toEqual({ inFlight: 0, seen: 0, open: 0, waiting: 0 });
+    await scene.client(own);
+    expect(watched.look([pid], policy)).toMatchObject({ inFlight: 1, waiting: 1 });
   });
 
   test("has what waited among the accepted ones once it is accepted", async () => {
