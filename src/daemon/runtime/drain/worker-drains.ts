@@ -1,4 +1,3 @@
-import type { SocketConfig } from "../../config/config.js";
 import type { Drain, Valve } from "../../lifecycle/drain.js";
 import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
 import type { ServiceSetup } from "../service-setup.js";
@@ -94,7 +93,7 @@ export class WorkerDrains {
     if (this.#watches.has(worker)) return;
     const { sockets } = this.#o.setup();
     const lane = this.#o.find(worker)?.lane;
-    const inodesOf = (some: readonly SocketConfig[]): readonly bigint[] =>
+    const inodesOf = (some: typeof sockets): readonly bigint[] =>
       some.flatMap((socket) => this.#o.world.sockets.inodes(socket, lane)).map(({ ino }) => ino);
     const own = sockets.filter(({ distribution }) => distribution === "steered");
     const watch = new ConnectionWatch({ listeners: inodesOf(sockets), own: inodesOf(own) });
