@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { chownSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { createConnection, type NetConnectOpts, type Socket } from "node:net";
 import { join } from "node:path";
@@ -24,7 +25,11 @@ interface Served {
   readonly before: number;
 }
 
-async function serve(program: string, more = "", where?: "unix"): Promise<Served> {
+async function serve(
+  program: string,
+  more = "",
+  { where, uid }: { readonly where?: "unix"; readonly uid?: number } = {},
+): Promise<Served> {
   const port = await freePort();
   const config = (listen: string): string => `
     [socket.s]
@@ -35,12 +40,24 @@ async function serve(program: string, more = "", where?: "unix"): Promise<Served
     ${more}`;
   const scene = await start({
     config: config(where === "unix" ? "unix://./web.sock" : `tcp://127.0.0.1:${port}`),
-    prepare: (directory) => execFileSync("mkfifo", [join(directory, "gate")]),
+    prepare: (directory) => {
+      execFileSync("mkfifo", [join(directory, "gate")]);
+      if (uid !== undefined) for (const path of [directory, join(directory, "gate")]) chownSync(path, uid, uid);
+    },
+    ...(uid === undefined ? {} : { prefix: as(uid), env: { HOME: "/nonexistent" } }),
   });
   await scene.ready("web");
   const to = where === "unix" ? { path: join(scene.directory, "web.sock") } : { host: "127.0.0.1", port };
   return { scene, to, before: await scene.pid("web") };
 }
+
+/** The words that run a program as a user that has no name and no rights. */
+function as(uid: number): string[] {
+  return ["setpriv", "--reuid", String(uid), "--regid", String(uid), "--clear-groups"];
+}
+
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.warn("SKIPPED: to drain as another user needs root to set it up");
 
 const http = command("serves-http", "gate");
 
@@ -89,7 +106,7 @@ describe("a request in flight at a restart", () => {
   ])(
     "is answered by Node over %s, which handles no signal, and what is new goes to the successor",
     async (_, where) => {
-      const { scene, to, before } = await serve(http, "", where);
+      const { scene, to, before } = await serve(http, "", where === undefined ? {} : { where });
       const client = await HttpClient.connect(to);
       expect(await client.ask()).toBe(before);
       const slow = client.ask("/wait");
@@ -146,6 +163,22 @@ describe("a request in flight at a restart", () => {
     expect(stdout).toMatch(/web\/1 worker 1: valve epoll, 0 connections drained in .*, 1 connection cut/);
     expect(scene.events.map(({ type }) => type)).toContain("drain-timeout");
     client.close();
+  });
+
+  test.runIf(isRoot)("is answered where nobody of Holdfast has any right", async () => {
+    const uid = 64123;
+    const { scene, to, before } = await serve(http, "", { uid });
+    for (const pid of [scene.holdfast.keeperPid!, before]) expect(statSync(`/proc/${pid}`).uid).toBe(uid);
+    const client = await HttpClient.connect(to);
+    await client.ask();
+    const slow = client.ask("/wait");
+    const restarting = scene.restart("web");
+    expect(await draining(scene, 1)).toMatchObject({ pid: before, valve: "epoll" });
+    expect(await askMany(to, 20)).toEqual(new Set([await scene.pid("web")]));
+    await openGate(scene);
+    expect(await slow).toBe(before);
+    client.close();
+    expect(retired(await restarting)).toMatchObject({ valve: "epoll", drained: 1, cut: 0 });
   });
 
   test("goes on although the supervisor is killed", async () => {

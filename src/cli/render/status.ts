@@ -78,7 +78,7 @@ function renderWorkers(output: Output, workers: readonly WorkerView[], now: numb
 }
 
 function valveOf({ valve, inFlight }: WorkerView): string {
-  return `${valve ?? ""}${inFlight === undefined ? "" : ` (${inFlight} in flight)`}`;
+  return [valve, inFlight === undefined ? undefined : `(${inFlight} in flight)`].filter(Boolean).join(" ");
 }
 
 function indented(text: string): string {

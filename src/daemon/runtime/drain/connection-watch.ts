@@ -24,8 +24,8 @@ export interface Counted {
 export interface Watched {
   /** Inodes of the listening sockets. */
   readonly listeners: readonly bigint[];
-  /** They are the worker's alone: what waits in them is its own work. */
-  readonly steered: boolean;
+  /** Those of them that are the worker's alone: what waits in them is its own work. */
+  readonly own: readonly bigint[];
 }
 
 /** The connections of one worker that drains, over several looks. */
@@ -51,7 +51,7 @@ export class ConnectionWatch {
   look(pids: readonly number[], drain: DrainPolicy): Counted {
     const look = lookAtSockets(this.#watched.listeners);
     const { connections } = look.connectionsOf(pids);
-    const listeners = this.#watched.listeners.flatMap((inode) => look.listener(inode) ?? []);
+    const own = this.#watched.own.flatMap((inode) => look.listener(inode) ?? []);
     this.#before = this.#now.length === 0 && this.#begun === undefined ? undefined : this.#now;
     this.#now = connections;
     const { idleMs, waitFor } = drain;
@@ -60,7 +60,7 @@ export class ConnectionWatch {
     const policy = { idleMs, tiedIdleMs: Math.max(idleMs, TIED_IDLE_MS), waitFor, answered: this.#answered };
     const before = new Map(this.#before?.map((one) => [one.id, one]));
     for (const one of connections) if (isInFlight(one, before.get(one.id), policy)) this.#seen.add(one.id);
-    this.#waiting = this.#watched.steered ? this.#coming(listeners) : 0;
+    this.#waiting = this.#coming(own);
     return this.#counted(connections.length, countInFlight(connections, this.#before, policy).inFlight);
   }
 

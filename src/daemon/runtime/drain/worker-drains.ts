@@ -119,8 +119,10 @@ export class WorkerDrains {
     if (this.#watches.has(worker)) return;
     const { sockets } = this.#o.setup();
     const lane = this.#o.find(worker)?.lane;
-    const listeners = sockets.flatMap((socket) => this.#o.world.sockets.inodes(socket, lane)).map(({ ino }) => ino);
-    const watch = new ConnectionWatch({ listeners, steered: lane !== undefined });
+    const inodesOf = (some: typeof sockets): readonly bigint[] =>
+      some.flatMap((socket) => this.#o.world.sockets.inodes(socket, lane)).map(({ ino }) => ino);
+    const own = sockets.filter(({ distribution }) => distribution === "steered");
+    const watch = new ConnectionWatch({ listeners: inodesOf(sockets), own: inodesOf(own) });
     let timer: NodeJS.Timeout | undefined;
     let looks = 0;
     let told: Counted | undefined;
