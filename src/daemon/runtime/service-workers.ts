@@ -186,6 +186,7 @@ export class ServiceWorkers {
 
   /** Hears what all workers have said by now. */
   listen(): void {
+    this.#handoffs.begin();
     for (const resources of this.#resources.values()) resources.drainNotify();
   }
 

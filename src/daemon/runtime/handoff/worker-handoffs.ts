@@ -23,6 +23,7 @@ export interface HandoffsInput {
 export class WorkerHandoffs {
   readonly #o: HandoffsInput;
   readonly #speaking = new Set<number>();
+  readonly #waiting: (() => void)[] = [];
   readonly #ended = new Map<number, HandoffCounts>();
   #relay: HandoffRelay | undefined;
 
@@ -30,8 +31,21 @@ export class WorkerHandoffs {
     this.#o = input;
   }
 
-  /** Takes over our end of a worker's channel. */
+  /**
+   * Takes over our end of a worker's channel. Those of workers that an earlier supervisor had started wait for `begin`: none may be given a connection
+   * before the others can say that they have it.
+   */
   join(worker: number, channel: OwnedFd, o: { readonly mark: string; readonly reopened: boolean }): void {
+    if (o.reopened) this.#waiting.push(() => this.#join(worker, channel, o));
+    else this.#join(worker, channel, o);
+  }
+
+  /** All workers of earlier supervisors are known. */
+  begin(): void {
+    for (const join of this.#waiting.splice(0)) join();
+  }
+
+  #join(worker: number, channel: OwnedFd, o: { readonly mark: string; readonly reopened: boolean }): void {
     const found = this.#o.find(worker);
     this.#theRelay().join({
       worker,
