@@ -21,12 +21,29 @@ export class ServiceLaws {
   #lastWorker = 0;
   readonly #asked = new Map<number, number>();
   readonly #readyTimedOut = new Set<number>();
+  readonly #answered = new Set<number>();
   readonly #exitTold = new Set<number>();
   /** When each slot had automatic starts, since the last command that starts the count anew. */
   readonly #automatic = new Map<number, number[]>();
 
   constructor(policy: ServiceConfig) {
     this.#policy = policy;
+  }
+
+  /** Another supervisor goes on from this state: what was done after it was written has never happened. */
+  adopt(state: ServiceState, policy: ServiceConfig): void {
+    this.#policy = policy;
+    this.#lastWorker = state.nextWorker - 1;
+    this.#exitTold.clear();
+    this.#answered.clear();
+    this.#readyTimedOut.clear();
+    this.#automatic.clear();
+    for (const { worker } of workersOf(state)) {
+      if (worker.state.phase === "sweeping" || worker.state.phase === "gone") this.#exitTold.add(worker.id);
+      if (worker.reason === "ready-timeout") this.#readyTimedOut.add(worker.id);
+      if (worker.forced === true && !this.#asked.has(worker.id)) this.#readyTimedOut.add(worker.id);
+    }
+    for (const { slot, history } of state.instances) this.#automatic.set(slot, [...history.starts]);
   }
 
   /** @param moment what the step was made at */
@@ -42,6 +59,9 @@ export class ServiceLaws {
         throw new BrokenLaw(`the deadline at ${due} is asked for again at ${this.#now}`);
     }
     if ("asker" in event) this.#automatic.clear();
+    if (event.type === "start" && state.instances.some(({ wait }) => wait !== undefined))
+      throw new BrokenLaw("P8: an instance waits in spite of the operator's start");
+    for (const effect of effects) if (effect.type === "answer") this.#checkAnswer(effect.askers);
     for (const fact of step.facts) if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
     this.#checkLanes(state);
     for (const effect of effects) {
@@ -77,6 +97,13 @@ export class ServiceLaws {
         case "look-into":
           break;
       }
+    }
+  }
+
+  #checkAnswer(askers: readonly number[]): void {
+    for (const asker of askers) {
+      if (this.#answered.has(asker)) throw new BrokenLaw(`asker ${asker} is answered twice`);
+      this.#answered.add(asker);
     }
   }
 
