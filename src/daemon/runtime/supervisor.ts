@@ -127,6 +127,7 @@ export class Supervisor {
     this.#pauses = this.#makePauses();
     this.#pauses.adopt(held);
     await this.#adoptServices(new Map(held.map(({ key, tag }) => [key, tag])), leaving);
+    this.#pauses.carryOn();
     this.#sockets.openMissing();
     this.#startServices();
     this.#applier = this.#makeApplier();
