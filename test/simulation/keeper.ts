@@ -106,7 +106,6 @@ export class SimulatedKeeper {
     this.outbox.length = 0;
     this.events = undefined;
     for (const request of this.inbox) delete request.answer;
-    for (const child of this.children.values()) child.heard = false;
   }
 
   /** Reads one request and performs it. */
@@ -167,7 +166,10 @@ export class SimulatedKeeper {
     switch (name) {
       case "attach":
         this.supervisors += 1;
-        for (const child of this.children.values()) if (child.state !== "starting") this.changed(child);
+        for (const child of this.children.values()) {
+          child.heard = false;
+          if (child.state !== "starting") this.changed(child);
+        }
         return { supervisors: this.supervisors, previousEnd: { how: "signal", detail: 9 }, dropped: 0 };
       case "hold":
         return this.#hold(request);

@@ -176,7 +176,9 @@ export class WorldLaws {
       for (const service of Object.values(config.services)) {
         if (name === undefined || !service.sockets.includes(name)) continue;
         const ready = this.note(service.name)?.instances.some(({ current }) => current?.state.phase === "ready");
-        const waits = this.#world.kernel.alive().some((one) => one.service === service.name && one.waiting);
+        // One that was taken for ready and hangs takes nothing; nobody can see that.
+        const mine = this.#world.kernel.alive().filter((one) => one.service === service.name);
+        const waits = mine.every(({ waiting }) => waiting);
         if (ready && waits) return `nobody accepts what waits at ${address}`;
       }
     }
