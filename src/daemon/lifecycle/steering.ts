@@ -54,10 +54,10 @@ export function waitingLane(state: ServiceState): { readonly slot: number; reado
   return { slot: first.slot, lane: freeLane(state, first.slot) };
 }
 
-/** Whether the lane of a worker that is gone has nobody to come: what waits in there would wait for ever. */
+/** Whether the lane of a worker that is gone has nobody to come: what waits in there would wait for ever. An instance that keeps it may not be due to have a worker. */
 export function isAbandoned(state: ServiceState, lane: number): boolean {
   return (
-    state.instances.every((instance) => instance.lane !== lane) &&
+    state.instances.every((instance) => instance.lane !== lane || instance.halted) &&
     workersOf(state).every(({ worker }) => worker.lane !== lane)
   );
 }
