@@ -19,6 +19,7 @@ export class ServiceLaws {
   #policy: ServiceConfig;
   #steered = false;
   #lastWorker = 0;
+  /** When the stop timeout of a worker is over that was asked to go; another configuration changes it for others. */
   readonly #asked = new Map<number, number>();
   readonly #readyTimedOut = new Set<number>();
   readonly #answered = new Set<number>();
@@ -38,6 +39,10 @@ export class ServiceLaws {
     this.#answered.clear();
     this.#readyTimedOut.clear();
     this.#automatic.clear();
+    for (const id of this.#asked.keys()) {
+      const phase = workersOf(state).find(({ worker }) => worker.id === id)?.worker.state.phase;
+      if (phase !== "stopping" && phase !== "killing" && phase !== "sweeping") this.#asked.delete(id);
+    }
     for (const { worker } of workersOf(state)) {
       if (worker.state.phase === "sweeping" || worker.state.phase === "gone") this.#exitTold.add(worker.id);
       if (worker.reason === "ready-timeout") this.#readyTimedOut.add(worker.id);
@@ -78,7 +83,7 @@ export class ServiceLaws {
           this.#checkStart(state, effect.worker);
           break;
         case "signal":
-          this.#asked.set(effect.worker, this.#now);
+          this.#asked.set(effect.worker, this.#now + this.#policy.stop.timeoutMs);
           this.#checkStopSignal(before, event, state, effect.worker);
           break;
         case "kill-tree":
@@ -176,10 +181,9 @@ export class ServiceLaws {
 
   #checkKill(id: number): void {
     if (this.#readyTimedOut.has(id)) return;
-    const asked = this.#asked.get(id);
-    if (asked === undefined) throw new BrokenLaw(`#${id} is killed and was never asked to stop`);
-    if (this.#now < asked + this.#policy.stop.timeoutMs)
-      throw new BrokenLaw(`#${id} is killed before its stop timeout`);
+    const due = this.#asked.get(id);
+    if (due === undefined) throw new BrokenLaw(`#${id} is killed and was never asked to stop`);
+    if (this.#now < due) throw new BrokenLaw(`#${id} is killed before its stop timeout`);
   }
 
   /** Of an effect in the moment that it is performed. */

@@ -19,6 +19,8 @@ export class WorldLaws {
   readonly #world: World;
   /** Notes that were read already: each is read many times. */
   readonly #read = new WeakMap<Buffer, ServiceState>();
+  /** Services that some configuration allowed to be left as they ended; a later one does not call them back. */
+  readonly #mayHalt = new Set<string>();
   #config: { readonly bytes: Buffer; readonly applied: AppliedConfig } | undefined;
 
   constructor(world: World) {
@@ -29,8 +31,12 @@ export class WorldLaws {
   applied(): AppliedConfig | undefined {
     const bytes = this.#world.keeper.held.get("config")?.files[0]?.bytes;
     if (bytes === undefined) return undefined;
-    if (this.#config?.bytes !== bytes) this.#config = { bytes, applied: JSON.parse(bytes.toString()) as AppliedConfig };
-    return this.#config.applied;
+    if (this.#config?.bytes === bytes) return this.#config.applied;
+    const applied = JSON.parse(bytes.toString()) as AppliedConfig;
+    this.#config = { bytes, applied };
+    for (const { name, restart } of Object.values(applied.config.services))
+      if (restart.when !== "always" || restart.prevent.length > 0) this.#mayHalt.add(name);
+    return applied;
   }
 
   note(service: string): ServiceState | undefined {
@@ -126,7 +132,7 @@ export class WorldLaws {
     const armed = state.instances.some(({ current }) => current?.state.phase === "armed");
     for (const { slot, current, halted, called } of state.instances) {
       const phase = current?.state.phase;
-      if (phase === "ready" || (halted && (policy.restart.when !== "always" || policy.restart.prevent.length > 0))) continue;
+      if (phase === "ready" || (halted && this.#mayHalt.has(name))) continue;
       if (policy.start === "connection" && (phase === "armed" || (current === undefined && !called && (serves || armed))))
         continue;
       if (policy.start === "manual" && !called) continue;

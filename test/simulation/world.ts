@@ -57,11 +57,11 @@ export class World {
   bury(): void {
     this.keeper.lose();
     this.time.dropTimers();
-    for (const fd of this.fds) this.kernel.drop(fd.file);
-    this.fds.clear();
-    for (const { files } of [...this.keeper.children.values(), ...this.keeper.arms.values()]) {
-      for (const { notify } of files) delete notify?.drain;
+    for (const { file } of this.fds) {
+      delete file.notify?.drain;
+      this.kernel.drop(file);
     }
+    this.fds.clear();
     this.operations = undefined;
     this.framesLeft = undefined;
     this.muted = false;
