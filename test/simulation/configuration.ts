@@ -53,7 +53,7 @@ function editedOnce(config: Config, chance: Chance): Config {
     case 3:
       return withService({ start: chance.of(startsOf(service)) });
     case 4:
-      return withService(timing(chance));
+      return withService(timing(chance, service));
     case 5: {
       const { [name]: _, ...others } = config.services;
       return names.length === 1 ? config : { ...config, services: others };
@@ -78,8 +78,8 @@ function withSocket(config: Config, one: SocketConfig): Config {
 }
 
 function randomService(chance: Chance, name: string, sockets: readonly string[]): ServiceConfig {
-  const service = { ...plainService, ...timing(chance), name, sockets, workers: 1 + chance.below(3) };
-  return { ...service, start: chance.of(startsOf(service)) };
+  const service = { ...plainService, name, sockets, workers: 1 + chance.below(3) };
+  return { ...service, ...timing(chance, service), start: chance.of(startsOf(service)) };
 }
 
 function startsOf({ sockets }: Pick<ServiceConfig, "sockets">): readonly ServiceConfig["start"][] {
@@ -87,10 +87,11 @@ function startsOf({ sockets }: Pick<ServiceConfig, "sockets">): readonly Service
 }
 
 /** All that decides when something happens: short enough that everything happens often. */
-function timing(chance: Chance): Partial<ServiceConfig> {
+function timing(chance: Chance, { sockets }: Pick<ServiceConfig, "sockets">): Partial<ServiceConfig> {
+  const readiness = sockets.length > 0 ? (["notify", "auto", "listening", "spawned"] as const) : (["notify", "spawned"] as const);
   return {
     ready: {
-      when: chance.of(["notify", "auto", "listening", "spawned"] as const),
+      when: chance.of<ServiceConfig["ready"]["when"]>(readiness),
       timeoutMs: chance.of([300, 3_000]),
       settleMs: chance.of([0, 50, 1_000]),
     },

@@ -1,6 +1,7 @@
 /** What an operator may ask for, through the same operations as the control interface. */
 import type { Config } from "../../src/daemon/config/config.js";
 import type { Action, Operations } from "../../src/daemon/control/api.js";
+import { type Change, diff } from "../../src/daemon/plan/diff.js";
 import type { Chance } from "./chance.js";
 import { edited } from "./configuration.js";
 
@@ -22,8 +23,9 @@ export function randomCommand(
   const services = operations.services().map(({ name }) => name);
   const service = services.length === 0 ? "web" : chance.of(services);
   if (chance.percent(22)) {
-    desk.edit(edited(inForce, chance));
-    return { what: "apply", ask: () => operations.apply(undefined) };
+    const wanted = edited(inForce, chance);
+    desk.edit(wanted);
+    return { what: `apply (${inWords(diff(inForce, wanted))})`, ask: () => operations.apply(undefined) };
   }
   if (chance.percent(8)) {
     const socket = chance.of(Object.keys(inForce.sockets));
@@ -41,6 +43,28 @@ export function randomCommand(
     action,
     ask: () => operations.act(service, action),
   };
+}
+
+function inWords(changes: readonly Change[]): string {
+  return changes
+    .map((change) => {
+      switch (change.kind) {
+        case "change-service":
+          return `${change.service.name}: ${change.keys.join(", ")}`;
+        case "change-socket":
+          return `${change.socket.name}: ${change.socket.listenText.join(" ")}`;
+        case "add-service":
+          return `add ${change.service.name}`;
+        case "add-socket":
+          return `add ${change.socket.name}`;
+        case "remove-service":
+        case "remove-socket":
+          return `remove ${change.name}`;
+        default:
+          return change.kind;
+      }
+    })
+    .join("; ");
 }
 
 function randomAction(chance: Chance): Action {

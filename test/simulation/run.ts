@@ -226,7 +226,7 @@ export class Run {
     if (operations === undefined || inForce === undefined) return;
     const desk = { edit: (config: Config) => void (this.#desk = config) };
     const { what, service, action, ask } = randomCommand(operations, chance, inForce, desk);
-    this.#tell(() => `the operator: ${what}${what === "apply" ? ` ${JSON.stringify(this.#desk)}` : ""}`);
+    this.#tell(() => `the operator: ${what}`);
     this.#count("commands");
     let asked: Promise<unknown> | undefined;
     try {
