@@ -178,6 +178,7 @@ export class SimulatedKeeper {
         if (entry === undefined) return ENOENT;
         this.held.delete(key);
         for (const file of entry.files) this.#kernel.drop(file);
+        if (key.startsWith("service/")) this.#forget(key.slice("service/".length));
         return {};
       }
       case "list":
@@ -209,6 +210,15 @@ export class SimulatedKeeper {
         });
       default:
         return {};
+    }
+  }
+
+  /** A service of the same name that comes later begins with the same keys. */
+  #forget(service: string): void {
+    for (const [key, times] of this.starts) {
+      if (!key.startsWith(`${service}/`)) continue;
+      if (times !== 1) throw new BrokenLaw(`P3: ${service} is forgotten, and ${key} was acknowledged ${times} times`);
+      this.starts.delete(key);
     }
   }
 

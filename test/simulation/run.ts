@@ -320,7 +320,8 @@ export class Run {
     const { name } = moment.policy;
     this.#serviceSteps += 1;
     for (const fact of step.facts) this.#count(fact.type);
-    const laws = this.#services.get(name) ?? new ServiceLaws(moment.policy);
+    const known = event.type === "boot" ? undefined : this.#services.get(name);
+    const laws = known ?? new ServiceLaws(moment.policy);
     this.#services.set(name, laws);
     if (!this.#begun.has(name)) {
       this.#begun.add(name);
