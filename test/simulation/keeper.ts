@@ -108,10 +108,10 @@ export class SimulatedKeeper {
     for (const request of this.inbox) delete request.answer;
   }
 
-  /** Reads one request and performs it. */
-  handle(): void {
+  /** Reads one request and performs it. False if there is none. */
+  handle(): boolean {
     const request = this.inbox.shift();
-    if (request === undefined) return;
+    if (request === undefined) return false;
     this.#hooks.request(request);
     let value: unknown;
     let errno = this.faults.get(request.name) ?? 0;
@@ -123,21 +123,23 @@ export class SimulatedKeeper {
     }
     for (const file of request.files) this.#kernel.drop(file);
     if (request.answer !== undefined) this.outbox.push({ request, value, errno });
+    return true;
   }
 
-  /** The supervisor reads one frame. */
-  deliver(): void {
+  /** The supervisor reads one frame. False if there is none. */
+  deliver(): boolean {
     const reply = this.outbox.shift();
-    if (reply === undefined) return;
+    if (reply === undefined) return false;
     if ("child" in reply) {
       const child = this.children.get(reply.child);
-      if (child === undefined || child.told) return;
+      if (child === undefined || child.told) return true;
       child.told = true;
       child.heard = true;
       this.events?.child(recordOf(child), child.tag, undefined);
     } else if ("signals" in reply) this.events?.signalled(reply.signals);
     else if (reply.errno > 0) reply.request.answer?.reject(reply.errno);
     else reply.request.answer?.resolve(reply.value);
+    return true;
   }
 
   changed(child: Child): void {

@@ -20,8 +20,7 @@ export function randomCommand(
   inForce: Config,
   desk: { edit(config: Config): void },
 ): Command {
-  const services = operations.services().map(({ name }) => name);
-  const service = services.length === 0 ? "web" : chance.of(services);
+  const service = chance.of(Object.keys(inForce.services));
   if (chance.percent(22)) {
     const wanted = edited(inForce, chance);
     desk.edit(wanted);

@@ -121,7 +121,6 @@ export class Run {
   }
 
   async #guarded(act: () => void): Promise<void> {
-    this.#steps += 1;
     try {
       act();
     } catch (error) {
@@ -136,13 +135,13 @@ export class Run {
     if (this.#supervisor === undefined && chance.percent(30)) return this.#begin();
     switch (kind) {
       case "keeper":
-        return keeper.handle();
+        return this.#step(keeper.handle());
       case "deliver":
-        return keeper.deliver();
+        return this.#step(keeper.deliver());
       case "flow": {
         for (let count = 1 + chance.below(12); count > 0; count -= 1) {
-          keeper.handle();
-          keeper.deliver();
+          this.#step(keeper.handle());
+          this.#step(keeper.deliver());
         }
         return;
       }
@@ -153,7 +152,7 @@ export class Run {
           files.flatMap(({ notify }) => (notify?.drain && notify.messages.length > 0 ? notify.drain : [])),
         );
         if (waiting.length > 0) chance.of(waiting)();
-        return;
+        return this.#step(waiting.length > 0);
       }
       case "time":
         return this.#pass();
@@ -163,6 +162,7 @@ export class Run {
         const addresses = [...kernel.groups.keys()];
         if (addresses.length === 0) return;
         const address = chance.of(addresses);
+        this.#step();
         this.#tell(() => `somebody connects to ${address}`);
         return kernel.connect(address, chance.next());
       }
@@ -170,6 +170,7 @@ export class Run {
         return this.#fault();
       case "crash": {
         if (this.#supervisor === undefined) return;
+        this.#step();
         if (chance.percent(40)) {
           this.#world.muted = true;
           return;
@@ -183,6 +184,7 @@ export class Run {
   #happen(all: readonly Happening[]): void {
     if (all.length === 0) return;
     const { what, happen } = this.#world.chance.of(all);
+    this.#step();
     this.#tell(() => what);
     happen();
   }
@@ -190,10 +192,12 @@ export class Run {
   #pass(): void {
     const { time, chance } = this.#world;
     const due = time.nextDue;
-    if (due === undefined || due <= time.now) time.fireOne();
+    if (due === undefined) return;
+    if (due <= time.now) this.#step(time.fireOne());
     else if (chance.percent(60)) time.now = due;
     else time.now += chance.of([1, 10, 50, 100, 400, 1_000, 5_000]);
-    for (let count = 0; count < 20 && (time.nextDue ?? Number.POSITIVE_INFINITY) <= time.now; count += 1) time.fireOne();
+    for (let count = 0; count < 20 && (time.nextDue ?? Number.POSITIVE_INFINITY) <= time.now; count += 1)
+      this.#step(time.fireOne());
   }
 
   #fault(): void {
@@ -217,6 +221,7 @@ export class Run {
         taken.clear();
     }
     this.#tell(() => `faults: ${[...keeper.faults].join(" ")}, prepare ${this.#world.prepareFault}, in use: ${[...taken].join(" ")}`);
+    this.#step();
     this.#count("faults");
   }
 
@@ -227,6 +232,7 @@ export class Run {
     const desk = { edit: (config: Config) => void (this.#desk = config) };
     const { what, service, action, ask } = randomCommand(operations, chance, inForce, desk);
     this.#tell(() => `the operator: ${what}`);
+    this.#step();
     this.#count("commands");
     let asked: Promise<unknown> | undefined;
     try {
@@ -248,6 +254,7 @@ export class Run {
 
   #begin(): void {
     this.#tell(() => "a supervisor begins");
+    this.#step();
     this.#count("supervisors started");
     this.#begun.clear();
     this.#asked = 0;
@@ -286,6 +293,7 @@ export class Run {
       let calm = false;
       await this.#guarded(() => {
         calm = !this.#goOn();
+        this.#step(!calm);
       });
       if (!calm || this.#broken !== undefined) continue;
       const unrest = this.#asked > 0 ? `${this.#asked} askers have no answer` : this.#laws.unrest();
@@ -358,6 +366,11 @@ export class Run {
 
   #tell(line: () => string): void {
     if (this.#telling) this.#story.world.push(`@${this.#world.time.now} ${line()}`);
+  }
+
+  /** Something has happened, if it has. */
+  #step(happened = true): void {
+    if (happened) this.#steps += 1;
   }
 
   #count(what: string): void {
