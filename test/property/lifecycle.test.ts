@@ -4,7 +4,8 @@ import type { ServiceConfig } from "../../src/daemon/config/config.js";
 import { nextDeadline, workersOf } from "../../src/daemon/lifecycle/service-state.js";
 import { plainService } from "../unit/lifecycle/service-config.js";
 import type { Happening } from "./keeper-model.js";
-import { BrokenLaw, SupervisorModel } from "./supervisor-model.js";
+import { BrokenLaw } from "./service-laws.js";
+import { SupervisorModel } from "./supervisor-model.js";
 
 type Action =
   | { readonly do: "kernel" | "tell"; readonly pick: number; readonly dieAfter: number | null }

@@ -3,19 +3,16 @@ import { isDeepStrictEqual } from "node:util";
 import type { ServiceConfig } from "../../src/daemon/config/config.js";
 import { stepService } from "../../src/daemon/lifecycle/service.js";
 import {
-  type Instance,
   newService,
   nextDeadline,
   type ServiceEffect,
   type ServiceEvent,
   type ServiceState,
-  type ServiceStep,
   workersOf,
 } from "../../src/daemon/lifecycle/service-state.js";
-import { resumeWorker, type Worker } from "../../src/daemon/lifecycle/worker.js";
+import { resumeWorker } from "../../src/daemon/lifecycle/worker.js";
 import { KeeperModel } from "./keeper-model.js";
-
-export class BrokenLaw extends Error {}
+import { BrokenLaw, ServiceLaws } from "./service-laws.js";
 
 export class SupervisorModel {
   readonly keeper = new KeeperModel();
@@ -30,15 +27,11 @@ export class SupervisorModel {
   readonly answers = new Map<number, string>();
   #askers = 0;
   #random: number;
-  #lastWorker = 0;
-  readonly #asked = new Map<number, number>();
-  readonly #readyTimedOut = new Set<number>();
-  readonly #exitTold = new Set<number>();
-  /** When each slot had automatic starts, since the last command that starts the count anew. */
-  readonly #automatic = new Map<number, number[]>();
+  readonly #laws: ServiceLaws;
 
   constructor(policy: ServiceConfig, seed: number, steered = false) {
     this.policy = policy;
+    this.#laws = new ServiceLaws(policy);
     this.steered = steered;
     this.state = newService(policy);
     this.#random = seed;
@@ -67,7 +60,6 @@ export class SupervisorModel {
   /** @param performed how many of the effects happen before the supervisor is killed; undefined: it lives on */
   step(event: ServiceEvent, performed?: number): void {
     const before = this.state;
-    if (event.type === "worker" && event.event.type === "exited") this.#exitTold.add(event.worker);
     const { now: at, policy, version, steered } = this;
     const moment = { at, policy, version, steered, random: this.#nextRandom() };
     const frozen = JSON.stringify(before);
@@ -76,7 +68,7 @@ export class SupervisorModel {
     this.state = step.state;
     const copy = JSON.parse(JSON.stringify(this.state)) as ServiceState;
     if (!isDeepStrictEqual(copy, this.state)) throw new BrokenLaw("the state does not survive JSON");
-    this.#check(before, event, step);
+    this.#laws.check(before, event, step, moment);
     for (const effect of step.effects.slice(0, performed)) this.#perform(effect);
     if (performed === undefined) return;
     for (const effect of step.effects.slice(performed))
@@ -126,7 +118,7 @@ export class SupervisorModel {
 
   #perform(effect: ServiceEffect): void {
     if (effect.type === "answer") this.#answer(effect.askers, effect.answer);
-    else if (effect.type !== "steer" && effect.type !== "look-into") this.#checkEffect(effect);
+    else if (effect.type !== "steer" && effect.type !== "look-into") this.#laws.checkEffect(effect);
     this.keeper.perform(effect, this.now);
   }
 
@@ -135,134 +127,6 @@ export class SupervisorModel {
       if (this.answers.has(asker)) throw new BrokenLaw(`asker ${asker} is answered twice`);
       this.answers.set(asker, answer);
     }
-  }
-
-  #checkEffect(effect: Exclude<ServiceEffect, { type: "answer" | "steer" | "look-into" }>): void {
-    const id = effect.worker;
-    if ((effect.type === "signal" || effect.type === "kill-tree") && this.#exitTold.has(id)) {
-      throw new BrokenLaw(`#${id} gets a ${effect.type} after its exit`);
-    }
-    if (effect.type === "sweep" && !this.#exitTold.has(id)) throw new BrokenLaw(`#${id} is swept before its exit`);
-  }
-
-  #check(before: ServiceState, event: ServiceEvent, step: ServiceStep): void {
-    const { state, effects } = step;
-    if (event.type === "deadline") {
-      const due = nextDeadline(state);
-      if (due !== undefined && due <= this.now)
-        throw new BrokenLaw(`the deadline at ${due} is asked for again at ${this.now}`);
-    }
-    if ("asker" in event) this.#automatic.clear();
-    for (const fact of step.facts) if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
-    this.#checkLanes(state);
-    for (const effect of effects) {
-      switch (effect.type) {
-        case "find-valve":
-        case "close-valve":
-          this.#checkStopSignal(before, event, state, effect.worker);
-          break;
-        case "spawn":
-          this.#checkStart(state, effect.worker);
-          this.#checkLimit(state, effect.worker);
-          break;
-        case "arm":
-          this.#checkStart(state, effect.worker);
-          break;
-        case "signal":
-          this.#asked.set(effect.worker, this.now);
-          this.#checkStopSignal(before, event, state, effect.worker);
-          break;
-        case "kill-tree":
-          this.#checkKill(effect.worker);
-          break;
-        case "sweep":
-          if (effect.signal === "SIGKILL" && this.#asked.has(effect.worker)) this.#checkKill(effect.worker);
-          break;
-        case "disarm":
-        case "acknowledge":
-        case "answer":
-        case "observe":
-        case "open-valve":
-        case "close-connections":
-        case "steer":
-        case "look-into":
-          break;
-      }
-    }
-  }
-
-  /** Each worker has a socket of its own, and new connections go where nobody is about to leave. */
-  #checkLanes(state: ServiceState): void {
-    if (!this.steered) return;
-    const workers = workersOf(state).map(({ worker }) => worker);
-    const lanes = workers.map(({ lane }) => lane);
-    if (new Set(lanes).size < lanes.length) throw new BrokenLaw(`two workers have one lane: ${lanes.join(", ")}`);
-    if (state.steering === undefined || state.steering.length === 0) throw new BrokenLaw("new connections go nowhere");
-    const served = state.instances.some(({ current }) => current?.state.phase === "ready");
-    for (const { lane } of state.steering) {
-      const holder = workers.find((worker) => worker.lane === lane);
-      const phase = holder?.state.phase;
-      if (phase === "draining" || phase === "stopping")
-        throw new BrokenLaw(`#${holder?.id} gets new connections and is ${phase}`);
-      if (served && phase !== "ready")
-        throw new BrokenLaw(`lane ${lane} gets new connections, and its worker is ${phase}`);
-      const owner = state.instances.some((instance) => instance.lane === lane || instance.successor?.lane === lane);
-      if (!owner) throw new BrokenLaw(`lane ${lane} gets new connections that no instance will find`);
-    }
-  }
-
-  #checkStart(state: ServiceState, id: number): void {
-    if (id <= this.#lastWorker) throw new BrokenLaw(`the id ${id} is used again`);
-    this.#lastWorker = id;
-    if (state.desired === "stopped" || state.blocked)
-      throw new BrokenLaw(`#${id} is started although that is not wanted`);
-    const all = workersOf(state);
-    const { worker, role } = all.find((one) => one.worker.id === id)!;
-    const others = all.filter((one) => one.worker.slot === worker.slot && one.worker.id !== id);
-    for (const other of others) {
-      if (other.role === "retiring" && other.worker.overlaps === true) continue;
-      if (role === "successor" && other.role === "current" && other.worker.state.phase === "ready") continue;
-      throw new BrokenLaw(`#${id} is started beside ${other.role} #${other.worker.id}, ${other.worker.state.phase}`);
-    }
-  }
-
-  /** An activation has a limit of its own, so a service that starts on demand is not looked at here. */
-  #checkLimit(state: ServiceState, id: number): void {
-    const slot = state.instances.find(({ current }) => current?.id === id)?.slot;
-    if (slot === undefined || this.policy.start === "connection") return;
-    if (state.rollout?.active.some((one) => one.slot === slot) === true) return void this.#automatic.delete(slot);
-    const { starts, intervalMs } = this.policy.restart.limit;
-    const times = [...(this.#automatic.get(slot) ?? []), this.now].filter((time) => time > this.now - intervalMs);
-    if (times.length > starts) throw new BrokenLaw(`#${id} is start ${times.length} in ${intervalMs} ms`);
-    this.#automatic.set(slot, times);
-  }
-
-  /** A ready worker of a rolling restart is asked to go by nothing but a ready successor. */
-  #checkStopSignal(before: ServiceState, event: ServiceEvent, state: ServiceState, id: number): void {
-    const old = before.instances.find(({ current }) => current?.id === id)?.current;
-    if (old?.state.phase !== "ready") return;
-    // Where the operator allows it, so many may go before their successors come.
-    if (this.policy.rollout.unavailable > 0 && before.job?.kind === "restart") return;
-    if (this.policy.rollout.unavailable > 0 && state.job?.kind === "restart") return;
-    if (this.policy.start === "connection" && (event.type === "idle" || old.reason === "idle")) return;
-    const operatorEndsIt =
-      event.type === "stop" ||
-      event.type === "scale" ||
-      (event.type === "restart" && event.hard && before.desired === "started");
-    if (operatorEndsIt) return;
-    const current: Worker | undefined = state.instances.find(
-      (instance: Instance) => instance.slot === old.slot,
-    )?.current;
-    if (current === undefined || current.id === id || current.state.phase !== "ready") {
-      throw new BrokenLaw(`#${id} gets its stop signal before its successor is ready`);
-    }
-  }
-
-  #checkKill(id: number): void {
-    if (this.#readyTimedOut.has(id)) return;
-    const asked = this.#asked.get(id);
-    if (asked === undefined) throw new BrokenLaw(`#${id} is killed and was never asked to stop`);
-    if (this.now < asked + this.policy.stop.timeoutMs) throw new BrokenLaw(`#${id} is killed before its stop timeout`);
   }
 
   /** mulberry32 */

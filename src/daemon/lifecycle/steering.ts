@@ -55,10 +55,11 @@ export function waitingLane(state: ServiceState): { readonly slot: number; reado
   return { slot: first.slot, lane: freeLane(state, first.slot) };
 }
 
-/** Whether the lane of a worker that is gone has nobody to come: what waits in there would wait for ever. */
+/** Whether the lane of a worker that is gone has nobody to come: what waits in there would wait for ever. An instance that keeps it may not be due to have a worker. */
 export function isAbandoned(state: ServiceState, lane: number): boolean {
+  const isDue = ({ halted, called }: Instance): boolean => !halted && (called || state.desired === "stopped");
   return (
-    state.instances.every((instance) => instance.lane !== lane) &&
+    state.instances.every((instance) => instance.lane !== lane || !isDue(instance)) &&
     workersOf(state).every(({ worker }) => worker.lane !== lane)
   );
 }

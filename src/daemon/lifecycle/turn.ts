@@ -107,9 +107,11 @@ export class Turn {
     else this.set({ stranded: lanes });
   }
 
-  /** A worker is gone: what waits in its lane is looked for, unless somebody is due to get it. */
+  /** A worker is gone, or nothing new comes to a lane any more: what waits in it is looked for, unless somebody is due to get it. */
   lookInto(lane: number | undefined): void {
-    if (lane !== undefined && isAbandoned(this.#state, lane)) this.#effects.push({ type: "look-into", lane });
+    if (lane === undefined || !isAbandoned(this.#state, lane)) return;
+    if (this.#effects.some((effect) => effect.type === "look-into" && effect.lane === lane)) return;
+    this.#effects.push({ type: "look-into", lane });
   }
 
   /** Whether a worker was started with something else than what is in force now. */
@@ -196,7 +198,9 @@ export class Turn {
     }
     const shares = sharesOf(this.#state);
     if (shares.length === 0 || JSON.stringify(shares) === JSON.stringify(this.#state.steering)) return;
+    const left = this.#state.steering?.filter(({ lane }) => shares.every((share) => share.lane !== lane)) ?? [];
     this.set({ steering: shares });
+    for (const { lane } of left) this.lookInto(lane);
     // Before a valve is looked for, and before a stop signal: both count on it.
     this.#effects.unshift({ type: "steer", shares });
   }

@@ -242,9 +242,12 @@ export class Applier {
   async #remove(service: ServiceRuntime): Promise<void> {
     const { keeper, nextAsker, services } = this.#o;
     const { name } = service.config;
-    const asker = nextAsker();
-    await service.ask(asker, { type: "stop", asker });
-    if (this.#o.isEnding()) return;
+    for (let stopped = false; !stopped; ) {
+      const asker = nextAsker();
+      const { answer } = await service.ask(asker, { type: "stop", asker });
+      if (this.#o.isEnding()) return;
+      stopped = answer !== "superseded"; // By an operator who has started it meanwhile: it goes all the same.
+    }
     services.delete(name);
     await service.close();
     await keeper.release(serviceKey(name));

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type NotifyMessage, NotifySocket } from "../../ancillary/index.js";
+import { type NotifyMessage, NotifySocket, type OwnedFd } from "../../ancillary/index.js";
 import type { ServiceConfig, SocketConfig } from "../config/config.js";
 import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
@@ -166,11 +166,21 @@ export class ServiceWorkers {
   async reopen(worker: number, record: ListedChild | ArmRecord): Promise<void> {
     const tag = decodeWorkerTag(record.tag);
     if (tag === undefined) return;
-    const isChild = "state" in record;
-    const fds = await this.#o.world.keeper.fetch(isChild ? "children" : "arms", record.key);
-    if (isChild && record.state === "running") fds.shift()?.close(); // Its pidfd: signals go through the keeper.
+    const fds = await this.#fetchKept(record);
+    // In front of what is kept a child that runs has its pidfd (signals go through the keeper). It may have ended since it was listed.
+    if (fds.length > tag.keep.length) fds.shift()?.close();
     const { notify, pipes } = sortKept(tag, fds);
     this.#open(worker, record.key, tag, { notify, pipes, reopened: true });
+  }
+
+  /** An arm that was listed may have been fired by now. */
+  async #fetchKept(record: ListedChild | ArmRecord): Promise<OwnedFd[]> {
+    const { keeper } = this.#o.world;
+    if ("state" in record) return keeper.fetch("children", record.key);
+    return keeper.fetch("arms", record.key).catch((error: Error) => {
+      if (!(error instanceof KeeperError) || error.errno !== ENOENT) throw error;
+      return keeper.fetch("children", record.key);
+    });
   }
 
   /** The keeper forgets an armed start that no state knows. */

@@ -99,15 +99,20 @@ export class SocketPauses {
     return true;
   }
 
-  /** Goes on with what an earlier supervisor had paused. Call it once services are adopted. */
+  /** Learns what an earlier supervisor had paused. Call it before services are adopted: nothing may be started for those sockets. */
   adopt(held: readonly HeldRecord[]): void {
     for (const { key, tag } of held) {
       if (!key.startsWith(PREFIX)) continue;
       const socket = key.slice(PREFIX.length);
       const { until, registrations } = JSON.parse(tag.toString()) as PauseTag;
-      const pause: Pause = { until, registrations };
-      this.#pauses.set(socket, pause);
-      quiesce(this.#o.keeper, registrations).then(
+      this.#pauses.set(socket, { until, registrations });
+    }
+  }
+
+  /** Goes on with what was adopted. Call it once services are: a pause that is over is undone for those who may accept, and before nobody does. */
+  carryOn(): void {
+    for (const [socket, pause] of this.#pauses) {
+      quiesce(this.#o.keeper, pause.registrations).then(
         () => this.#watch(socket, pause),
         (error: Error) => this.#complain(socket, error),
       );

@@ -323,15 +323,13 @@ export class SocketTable {
     entry.fd = other.fd.duplicate();
     entry.address = other.address;
     adjustSocket(entry.fd, other, entry);
-    this.#makeLanes(
-      entry,
-      other.lanes
-        ?.all()
-        .slice(1)
-        .map((fd) => fd.duplicate()) ?? [],
-    );
-    for (const [index, fd] of (entry.lanes?.all() ?? []).entries())
+    if (other.lanes === undefined) return entry;
+    const lanes = other.lanes.all().slice(1);
+    const others = lanes.map((fd) => fd.duplicate());
+    // All that are there before any that is new: whoever comes after a crash counts them up from the first.
+    for (const [index, fd] of [entry.fd, ...others].entries())
       this.#holdLane(entry, laneKey(entry.key, index + 1), fd);
+    this.#makeLanes(entry, others);
     return entry;
   }
 
@@ -388,10 +386,12 @@ export class SocketTable {
       const opened = openSocket(entry.config, entry.index, resolveIdentity(entry.config));
       entry.fd = opened.fd;
       entry.address = opened.address;
-      this.#makeLanes(entry, []);
     }
     const tag: SocketTag = { v: 1, address: entry.address };
-    await this.#keeper.hold(entry.key, Buffer.from(JSON.stringify(tag)), [entry.fd], true);
+    const held = this.#keeper.hold(entry.key, Buffer.from(JSON.stringify(tag)), [entry.fd], true);
+    // After the first one: lanes without it are found by nobody.
+    if (entry.lanes === undefined) this.#makeLanes(entry, []);
+    await held;
     this.#log.debug(`socket ${entry.config.name} is bound to ${entry.address}`);
   }
 
@@ -403,13 +403,13 @@ export class SocketTable {
       entry.fd = opened.fd;
       entry.address = opened.address;
       entry.retryMs = FIRST_RETRY_MS;
-      this.#makeLanes(entry, []);
       const level = entry.error === undefined ? "debug" : "info";
       delete entry.error;
       const tag: SocketTag = { v: 1, address: opened.address };
       this.#keeper.hold(entry.key, Buffer.from(JSON.stringify(tag)), [opened.fd], true).catch((error: Error) => {
         this.#log.error(`the keeper does not hold ${entry.address}: ${error.message}`, { error });
       });
+      this.#makeLanes(entry, []);
       this.#log[level](`socket ${config.name} is bound to ${opened.address}`);
     } catch (error) {
       const { message } = error as Error;

@@ -127,6 +127,7 @@ export class Supervisor {
     this.#pauses = this.#makePauses();
     this.#pauses.adopt(held);
     await this.#adoptServices(new Map(held.map(({ key, tag }) => [key, tag])), leaving);
+    this.#pauses.carryOn();
     this.#sockets.openMissing();
     this.#startServices();
     this.#applier = this.#makeApplier();
@@ -140,7 +141,8 @@ export class Supervisor {
   }
 
   async #adoptServices(notes: ReadonlyMap<string, Buffer>, leaving: Leaving): Promise<void> {
-    const [children, arms] = await Promise.all([this.#keeper.listChildren(), this.#keeper.listArms()]);
+    // In this order: an arm that is fired in between is in both lists, and not in none.
+    const [arms, children] = await Promise.all([this.#keeper.listArms(), this.#keeper.listChildren()]);
     const world = this.#world();
     const { services, sockets } = this.#config;
     const all = { ...sockets, ...Object.fromEntries(leaving.sockets.map((socket) => [socket.name, socket])) };

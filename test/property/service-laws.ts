@@ -1,0 +1,197 @@
+/** The laws that every step of a service keeps, whatever has happened before. They remember what was done, and ask nothing of the machine. */
+import type { ServiceConfig } from "../../src/daemon/config/config.js";
+import {
+  type Instance,
+  type Moment,
+  nextDeadline,
+  type ServiceEffect,
+  type ServiceEvent,
+  type ServiceState,
+  type ServiceStep,
+  workersOf,
+} from "../../src/daemon/lifecycle/service-state.js";
+import type { Worker } from "../../src/daemon/lifecycle/worker.js";
+
+export class BrokenLaw extends Error {}
+
+export class ServiceLaws {
+  #now = 0;
+  #policy: ServiceConfig;
+  #steered = false;
+  #lastWorker = 0;
+  /** When the stop timeout of a worker is over that was asked to go; another configuration changes it for others. */
+  readonly #asked = new Map<number, number>();
+  readonly #readyTimedOut = new Set<number>();
+  readonly #answered = new Set<number>();
+  readonly #exitTold = new Set<number>();
+  /** When each slot had automatic starts, since the last command that starts the count anew. */
+  readonly #automatic = new Map<number, number[]>();
+
+  constructor(policy: ServiceConfig) {
+    this.#policy = policy;
+  }
+
+  /** Another supervisor goes on from this state: what was done after it was written has never happened. */
+  adopt(state: ServiceState, policy: ServiceConfig): void {
+    this.#policy = policy;
+    this.#lastWorker = state.nextWorker - 1;
+    this.#exitTold.clear();
+    this.#answered.clear();
+    this.#readyTimedOut.clear();
+    this.#automatic.clear();
+    for (const id of this.#asked.keys()) {
+      const phase = workersOf(state).find(({ worker }) => worker.id === id)?.worker.state.phase;
+      if (phase !== "stopping" && phase !== "killing" && phase !== "sweeping") this.#asked.delete(id);
+    }
+    for (const { worker } of workersOf(state)) {
+      if (worker.state.phase === "sweeping" || worker.state.phase === "gone") this.#exitTold.add(worker.id);
+      if (worker.reason === "ready-timeout") this.#readyTimedOut.add(worker.id);
+      if (worker.forced === true && !this.#asked.has(worker.id)) this.#readyTimedOut.add(worker.id);
+    }
+    for (const { slot, history } of state.instances) this.#automatic.set(slot, [...history.starts]);
+  }
+
+  /** @param moment what the step was made at */
+  check(before: ServiceState, event: ServiceEvent, step: ServiceStep, moment: Moment): void {
+    this.#now = moment.at;
+    this.#policy = moment.policy;
+    this.#steered = moment.steered === true;
+    if (event.type === "worker" && event.event.type === "exited") this.#exitTold.add(event.worker);
+    const { state, effects } = step;
+    if (event.type === "deadline") {
+      const due = nextDeadline(state);
+      if (due !== undefined && due <= this.#now)
+        throw new BrokenLaw(`the deadline at ${due} is asked for again at ${this.#now}`);
+    }
+    if ("asker" in event) this.#automatic.clear();
+    if (event.type === "start" && state.instances.some(({ wait }) => wait !== undefined))
+      throw new BrokenLaw("P8: an instance waits in spite of the operator's start");
+    for (const effect of effects) if (effect.type === "answer") this.#checkAnswer(effect.askers);
+    for (const fact of step.facts) if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
+    this.#checkLanes(state);
+    for (const effect of effects) {
+      switch (effect.type) {
+        case "find-valve":
+        case "close-valve":
+          this.#checkStopSignal(before, event, state, effect.worker);
+          break;
+        case "spawn":
+          this.#checkStart(state, effect.worker);
+          this.#checkLimit(state, effect.worker);
+          break;
+        case "arm":
+          this.#checkStart(state, effect.worker);
+          break;
+        case "signal":
+          this.#asked.set(effect.worker, this.#now + this.#policy.stop.timeoutMs);
+          this.#checkStopSignal(before, event, state, effect.worker);
+          break;
+        case "kill-tree":
+          this.#checkKill(effect.worker);
+          break;
+        case "sweep":
+          if (effect.signal === "SIGKILL" && this.#asked.has(effect.worker)) this.#checkKill(effect.worker);
+          break;
+        case "disarm":
+        case "acknowledge":
+        case "answer":
+        case "observe":
+        case "open-valve":
+        case "close-connections":
+        case "steer":
+        case "look-into":
+          break;
+      }
+    }
+  }
+
+  #checkAnswer(askers: readonly number[]): void {
+    for (const asker of askers) {
+      if (this.#answered.has(asker)) throw new BrokenLaw(`asker ${asker} is answered twice`);
+      this.#answered.add(asker);
+    }
+  }
+
+  /** Each worker has a socket of its own, and new connections go where nobody is about to leave. */
+  #checkLanes(state: ServiceState): void {
+    if (!this.#steered) return;
+    const workers = workersOf(state).map(({ worker }) => worker);
+    const lanes = workers.map(({ lane }) => lane);
+    if (new Set(lanes).size < lanes.length) throw new BrokenLaw(`two workers have one lane: ${lanes.join(", ")}`);
+    if (state.steering === undefined || state.steering.length === 0) throw new BrokenLaw("new connections go nowhere");
+    const served = state.instances.some(({ current }) => current?.state.phase === "ready");
+    for (const { lane } of state.steering) {
+      const holder = workers.find((worker) => worker.lane === lane);
+      const phase = holder?.state.phase;
+      if (phase === "draining" || phase === "stopping")
+        throw new BrokenLaw(`#${holder?.id} gets new connections and is ${phase}`);
+      if (served && phase !== "ready")
+        throw new BrokenLaw(`lane ${lane} gets new connections, and its worker is ${phase}`);
+      const owner = state.instances.some((instance) => instance.lane === lane || instance.successor?.lane === lane);
+      if (!owner) throw new BrokenLaw(`lane ${lane} gets new connections that no instance will find`);
+    }
+  }
+
+  #checkStart(state: ServiceState, id: number): void {
+    if (id <= this.#lastWorker) throw new BrokenLaw(`the id ${id} is used again`);
+    this.#lastWorker = id;
+    if (state.desired === "stopped" || state.blocked)
+      throw new BrokenLaw(`#${id} is started although that is not wanted`);
+    const all = workersOf(state);
+    const { worker, role } = all.find((one) => one.worker.id === id)!;
+    const others = all.filter((one) => one.worker.slot === worker.slot && one.worker.id !== id);
+    for (const other of others) {
+      if (other.role === "retiring" && other.worker.overlaps === true) continue;
+      if (role === "successor" && other.role === "current" && other.worker.state.phase === "ready") continue;
+      throw new BrokenLaw(`#${id} is started beside ${other.role} #${other.worker.id}, ${other.worker.state.phase}`);
+    }
+  }
+
+  /** An activation has a limit of its own, so a service that starts on demand is not looked at here. */
+  #checkLimit(state: ServiceState, id: number): void {
+    const slot = state.instances.find(({ current }) => current?.id === id)?.slot;
+    if (slot === undefined || this.#policy.start === "connection") return;
+    if (state.rollout?.active.some((one) => one.slot === slot) === true) return void this.#automatic.delete(slot);
+    const { starts, intervalMs } = this.#policy.restart.limit;
+    const times = [...(this.#automatic.get(slot) ?? []), this.#now].filter((time) => time > this.#now - intervalMs);
+    if (times.length > starts) throw new BrokenLaw(`#${id} is start ${times.length} in ${intervalMs} ms`);
+    this.#automatic.set(slot, times);
+  }
+
+  /** A ready worker of a rolling restart is asked to go by nothing but a ready successor. */
+  #checkStopSignal(before: ServiceState, event: ServiceEvent, state: ServiceState, id: number): void {
+    const old = before.instances.find(({ current }) => current?.id === id)?.current;
+    if (old?.state.phase !== "ready") return;
+    // Where the operator allows it, so many may go before their successors come.
+    if (this.#policy.rollout.unavailable > 0 && before.job?.kind === "restart") return;
+    if (this.#policy.rollout.unavailable > 0 && state.job?.kind === "restart") return;
+    if (this.#policy.start === "connection" && (event.type === "idle" || old.reason === "idle")) return;
+    const operatorEndsIt =
+      event.type === "stop" ||
+      event.type === "scale" ||
+      (event.type === "restart" && event.hard && before.desired === "started");
+    if (operatorEndsIt) return;
+    const current: Worker | undefined = state.instances.find(
+      (instance: Instance) => instance.slot === old.slot,
+    )?.current;
+    if (current === undefined || current.id === id || current.state.phase !== "ready") {
+      throw new BrokenLaw(`#${id} gets its stop signal before its successor is ready`);
+    }
+  }
+
+  #checkKill(id: number): void {
+    if (this.#readyTimedOut.has(id)) return;
+    const due = this.#asked.get(id);
+    if (due === undefined) throw new BrokenLaw(`#${id} is killed and was never asked to stop`);
+    if (this.#now < due) throw new BrokenLaw(`#${id} is killed before its stop timeout`);
+  }
+
+  /** Of an effect in the moment that it is performed. */
+  checkEffect(effect: Exclude<ServiceEffect, { type: "answer" | "steer" | "look-into" }>): void {
+    const id = effect.worker;
+    if ((effect.type === "signal" || effect.type === "kill-tree") && this.#exitTold.has(id)) {
+      throw new BrokenLaw(`#${id} gets a ${effect.type} after its exit`);
+    }
+    if (effect.type === "sweep" && !this.#exitTold.has(id)) throw new BrokenLaw(`#${id} is swept before its exit`);
+  }
+}
