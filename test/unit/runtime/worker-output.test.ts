@@ -146,6 +146,9 @@ describe("the output of a worker whose sink is full", () => {
     drain(): void {
       this.#resume?.();
     }
+    written(): Promise<void> {
+      return Promise.resolve();
+    }
     close(): Promise<void> {
       return Promise.resolve();
     }
