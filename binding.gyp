@@ -19,10 +19,12 @@
         "-fno-exceptions",
         "-fvisibility=hidden",
         "-fstack-protector-strong",
+        "-U_FORTIFY_SOURCE",
+        "-D_FORTIFY_SOURCE=3",
         "-isystem",
         "<!(node -p \"require('path').dirname(require.resolve('node-addon-api'))\")"
       ],
-      "ldflags": ["-Wl,-z,relro,-z,now"],
+      "ldflags": ["-Wl,-z,relro,-z,now,-z,noexecstack"],
       "conditions": [
         ["link_time==1", { "cflags_cc": ["-flto", "-fno-plt"], "ldflags": ["-flto", "-O3"] }]
       ]
@@ -39,7 +41,7 @@
           "cflags_c": ["-std=c11", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3", "-fPIE"],
           "ldflags!": ["-rdynamic"],
           "conditions": [
-            ["static_pie==1", { "ldflags": ["-static-pie", "-Wl,-z,relro,-z,now"] }, { "ldflags": ["-pie", "-Wl,-z,relro,-z,now"] }]
+            ["static_pie==1", { "ldflags": ["-static-pie", "-Wl,-z,relro,-z,now,-z,noexecstack"] }, { "ldflags": ["-pie", "-Wl,-z,relro,-z,now,-z,noexecstack"] }]
           ]
         }
       ]

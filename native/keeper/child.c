@@ -9,6 +9,7 @@
 
 #include "arm.h"
 #include "clock.h"
+#include "drain.h"
 #include "keeper.h"
 #include "launch.h"
 #include "system_calls.h"
@@ -29,9 +30,15 @@ struct child *child_new(struct keeper *k, const struct request *request, const s
 		budget_give(&k->budget, child);
 		return NULL;
 	}
+	if (!drains_new(k, child, start)) {
+		budget_give(&k->budget, child->entry.tag);
+		budget_give(&k->budget, child);
+		return NULL;
+	}
 	child->kept_count = start->keep_count;
 	for (size_t i = 0; i < start->keep_count; i++)
-		child->kept[i] = descriptors_take(descriptors, start->keep[i]);
+		child->kept[i] = descriptors_take(descriptors, start->keep[i].index);
+	drains_name(child);
 	return child;
 }
 
@@ -56,6 +63,7 @@ void child_free(struct keeper *k, struct child *child)
 	child_told(k, child);
 	close_status(k, child);
 	close_pidfd(child);
+	drains_free(k, child);
 	for (size_t i = 0; i < child->kept_count; i++)
 		close(child->kept[i]);
 	budget_give(&k->budget, child->entry.tag);

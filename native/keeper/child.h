@@ -28,6 +28,7 @@ enum child_state { CHILD_ARMED = 0, CHILD_STARTING = 1, CHILD_RUNNING = 2, CHILD
 enum child_origin { BY_SPAWN = 0, BY_ARM = 1 };
 
 struct armed;
+struct drains;
 
 struct child {
 	struct entry entry;
@@ -44,6 +45,7 @@ struct child {
 	uint64_t signals;
 	struct rusage usage;
 	struct armed *armed;        /* owned, when armed */
+	struct drains *drains;      /* owned; NULL = none of its descriptors is drained */
 	bool has_news;
 	struct child *next, *previous; /* among those that have news */
 	size_t kept_count;

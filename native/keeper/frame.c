@@ -195,6 +195,11 @@ void writer_tag(struct writer *w, struct bytes tag)
 	put(w, tag.at, tag.length);
 }
 
+void writer_bytes(struct writer *w, struct bytes bytes)
+{
+	put(w, bytes.at, bytes.length);
+}
+
 void header_encode(uint8_t *frame, uint16_t type, uint32_t id, size_t payload_length)
 {
 	struct writer w = {.bytes = frame, .capacity = FRAME_HEADER};

@@ -77,6 +77,7 @@ void writer_u64(struct writer *w, uint64_t value);
 void writer_i32(struct writer *w, int32_t value);
 void writer_key(struct writer *w, struct bytes key);
 void writer_tag(struct writer *w, struct bytes tag);
+void writer_bytes(struct writer *w, struct bytes bytes); /* as they are, without their length */
 
 /* Writes the header of a frame in front of the payload that a writer over `frame + FRAME_HEADER` has made. */
 void header_encode(uint8_t *frame, uint16_t type, uint32_t id, size_t payload_length);

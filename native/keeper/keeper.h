@@ -8,6 +8,7 @@
 #include "budget.h"
 #include "channel.h"
 #include "child.h"
+#include "drain.h"
 #include "ending.h"
 #include "loop.h"
 #include "message.h"
@@ -26,6 +27,7 @@ struct keeper {
 	struct budget budget;
 	struct table tables[TABLE_COUNT];
 	struct news news;
+	struct drain_total drained;
 	struct channel channel;
 	struct supervisor supervisor;
 	struct signals signals;

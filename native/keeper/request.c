@@ -140,6 +140,11 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 	case REQUEST_SHUT:
 		decode_connections(r, frame_fds, request);
 		break;
+	case REQUEST_TAKE:
+	case REQUEST_SETTLE:
+		request->key = reader_key(r);
+		request->index = reader_u16(r);
+		break;
 	default:
 		return EPROTO;
 	}

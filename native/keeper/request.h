@@ -26,6 +26,8 @@ enum request_type {
 	REQUEST_QUIESCE = 14,
 	REQUEST_RESUME = 15,
 	REQUEST_SHUT = 16,
+	REQUEST_TAKE = 17,
+	REQUEST_SETTLE = 18,
 };
 
 enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUNT = 3 };
@@ -46,6 +48,7 @@ struct request {
 	int32_t signal;
 	uint32_t heartbeat_ms;
 	uint8_t exit_code;
+	uint16_t index;                /* of a kept descriptor */
 	struct bytes start;            /* the bytes of `start` that follow its key and tag; decoded in the caller's struct start */
 	enum trigger trigger;
 	struct bytes watched;          /* encoded keys, one after the other; checked, at least one */

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "arm.h"
+#include "drain.h"
 #include "held.h"
 #include "page.h"
 #include "spawn.h"
@@ -56,6 +57,10 @@ static int perform(struct keeper *k, const struct request *request, struct reply
 		return valve_request(k, request, descriptors, &reply->body);
 	case REQUEST_SHUT:
 		return shut_request(k, request, descriptors, &reply->body);
+	case REQUEST_TAKE:
+		return drain_take(k, request->key, request->index, &reply->body);
+	case REQUEST_SETTLE:
+		return drain_settle(k, request->key, request->index);
 	}
 	return EPROTO;
 }

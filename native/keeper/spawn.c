@@ -74,6 +74,7 @@ void spawn(struct keeper *k, struct child *child, struct start *start, const int
 	int sources[START_PLACEMENTS_MAX], ends[2];
 	child->started = clock_now();
 	table_insert(&k->tables[TABLE_CHILDREN], &child->entry);
+	drains_started(k, child);
 	for (size_t i = 0; i < start->placement_count; i++) {
 		sources[i] = source_of(k, &start->placements[i], fds);
 		if (sources[i] < 0) {

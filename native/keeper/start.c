@@ -78,12 +78,13 @@ static void decode_keep(struct reader *r, size_t frame_fds, struct start *start)
 	start->keep_count = count_up_to(r, 0, START_KEEP_MAX);
 	for (size_t i = 0; i < start->keep_count; i++) {
 		uint16_t index = reader_u16(r);
-		if (index >= frame_fds || index >= FRAME_FDS_MAX || seen[index]) {
+		uint8_t flags = reader_u8(r);
+		if (index >= frame_fds || index >= FRAME_FDS_MAX || seen[index] || flags > 1) {
 			reader_refuse(r);
 			return;
 		}
 		seen[index] = true;
-		start->keep[i] = index;
+		start->keep[i] = (struct keep){.index = index, .drained = flags == 1};
 	}
 }
 

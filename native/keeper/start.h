@@ -46,6 +46,12 @@ struct placement {
 	uint16_t index;
 };
 
+/* A descriptor of the frame that stays with the child. */
+struct keep {
+	uint16_t index;
+	bool drained; /* a log pipe: read by the keeper while no supervisor reads it */
+};
+
 struct limit {
 	int resource;
 	struct rlimit value;
@@ -65,7 +71,7 @@ struct start {
 	const char *arguments[START_ARGUMENTS_MAX + 1];     /* ends with NULL */
 	const char *environment[START_ENVIRONMENT_MAX + 3]; /* ends with NULL; room for two that are added in the child */
 	struct placement placements[START_PLACEMENTS_MAX];
-	uint16_t keep[START_KEEP_MAX];
+	struct keep keep[START_KEEP_MAX];
 };
 
 /* Decodes from `r` on; refuses what is malformed, out of its bounds, or names a descriptor the frame does not have. */

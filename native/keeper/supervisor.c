@@ -145,6 +145,7 @@ void supervisor_reaped(struct keeper *k, int wait_status)
 		s->attached_for = clock_now() - k->channel.attached_at;
 	/* What it had sent before it died was asked for: a hold or a spawn counts, and so does `shut down`. */
 	channel_drain(k);
+	drains_begin_all(k);
 	s->kill_at = s->heartbeat_at = 0;
 	remember_end(s, wait_status);
 	if (k->ending.phase != ENDING_NOT)

@@ -76,7 +76,7 @@ const start = encodeStart({
   argv: ["true"],
   env: ["A=b"],
   map: [{ target: 0, from: { frame: 0 } }],
-  keep: [1],
+  keep: [{ frame: 1, drained: true }],
 });
 const key = () => new ByteWriter().key("garbage");
 /** One right frame of each type but attach, heartbeat and shut down: those would be obeyed, damaged or not. */
@@ -91,6 +91,8 @@ const right = Object.entries({
   disarm: key().bytes(),
   signal: key().i32(15).bytes(),
   acknowledge: key().bytes(),
+  take: key().u16(0).bytes(),
+  settle: key().u16(0).bytes(),
 }).map(([type, payload]) => encodeFrame({ type: RequestType[type], request: 7, payload }));
 
 function isObeyed(frame) {

@@ -89,7 +89,7 @@ const start = Buffer.concat([
     Buffer.concat([u32(7), u8(1), key("socket"), u16(65535)]),
     Buffer.concat([u32(3), u8(0), u16(0)]),
   ]),
-  list([u16(1), u16(2)]), // kept
+  list([Buffer.concat([u16(1), u8(0)]), Buffer.concat([u16(2), u8(1)])]), // kept; the second one is drained
 ]);
 const smallStart = Buffer.concat([
   key("k"),
@@ -138,6 +138,8 @@ const requests = {
   ),
   "most-connections": frame(16, list(Array.from({ length: 256 }, () => Buffer.concat([u16(0), u32(7), u64(1)]))), 1),
   "no-connection": frame(16, list([])),
+  take: frame(17, Buffer.concat([key("web/0/1"), u16(0)])),
+  settle: frame(18, Buffer.concat([key("web/0/1"), u16(1)])),
   "no-registration": frame(15, list([])),
   "longest-key": frame(3, key("k".repeat(255))),
   "unknown-type": frame(99, u8(1, 2, 3)),

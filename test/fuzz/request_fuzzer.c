@@ -64,9 +64,9 @@ static void check_start(const struct start *s, size_t frame_fds, struct bytes pa
 			check(s->placements[j].target != p->target);
 	}
 	for (size_t i = 0; i < s->keep_count; i++) {
-		check(s->keep[i] < frame_fds);
+		check(s->keep[i].index < frame_fds);
 		for (size_t j = 0; j < i; j++)
-			check(s->keep[j] != s->keep[i]);
+			check(s->keep[j].index != s->keep[i].index);
 	}
 }
 

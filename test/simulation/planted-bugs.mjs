@@ -46,7 +46,8 @@ export const PLANTED_BUGS = [
     name: "an asker is answered twice",
     file: `${lifecycle}turn.ts`,
     find: 'this.#effects.push({ type: "answer", askers, answer, ...more });',
-    replace: 'this.#effects.push({ type: "answer", askers, answer, ...more }, { type: "answer", askers, answer, ...more });',
+    replace:
+      'this.#effects.push({ type: "answer", askers, answer, ...more }, { type: "answer", askers, answer, ...more });',
   },
   {
     name: "an asker is never answered",
@@ -77,7 +78,8 @@ export const PLANTED_BUGS = [
     name: "a start that failed counts as ready",
     file: `${lifecycle}worker.ts`,
     find: '        case "start-failed":\n          return neverRan(worker, event.stage, event.errno);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
-    replace: '        case "start-failed":\n          return ready(worker, at);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
+    replace:
+      '        case "start-failed":\n          return ready(worker, at);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
   },
   {
     name: "an adoption forgets where new connections go",

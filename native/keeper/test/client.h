@@ -465,6 +465,7 @@ struct order {
 	struct { uint32_t target; const char *held; uint16_t index; } map[64];
 	size_t keep_count;
 	uint16_t keep[8];
+	uint8_t keep_flags[8];
 	size_t fd_count;
 	int fds[64];
 };
@@ -511,8 +512,10 @@ static inline void write_start(struct writer *w, const struct order *o)
 		writer_u16(w, o->map[i].index);
 	}
 	writer_u16(w, (uint16_t)o->keep_count);
-	for (size_t i = 0; i < o->keep_count; i++)
+	for (size_t i = 0; i < o->keep_count; i++) {
 		writer_u16(w, o->keep[i]);
+		writer_u8(w, o->keep_flags[i]);
+	}
 }
 
 static inline void write_registration(struct writer *w, const struct registration *registration)

@@ -50,12 +50,14 @@ static int decode(uint16_t type, const uint8_t *bytes, size_t length, struct req
 			for (size_t i = 0; i < start.placement_count; i++)
 				CHECK(start.placements[i].from_held || start.placements[i].index < SAMPLE_FDS);
 			for (size_t i = 0; i < start.keep_count; i++)
-				CHECK(start.keep[i] < SAMPLE_FDS);
+				CHECK(start.keep[i].index < SAMPLE_FDS);
 		}
 	}
 	free(copy);
 	return error;
 }
+
+enum { LAST_TYPE = REQUEST_SETTLE };
 
 static struct writer sample(uint16_t type)
 {
@@ -63,7 +65,7 @@ static struct writer sample(uint16_t type)
 		.key = "web/1", .tag = {(const uint8_t *)"\0opaque\0", 8}, .flags = START_FLAGS, .group_count = 2, .groups = {1, 2},
 		.limit_count = 1, .limits = {{7, 10, UINT64_MAX}}, .directory = "/", .path = "/bin/true", .argv = {"true", "", "x"},
 		.env = {"A=b", "C="}, .map_count = 3, .map = {{0, NULL, 2}, {7, "socket", 65535}, {3, NULL, 0}}, .keep_count = 2,
-		.keep = {1, 2},
+		.keep = {1, 2}, .keep_flags = {0, 1},
 	};
 	struct writer w = payload();
 	switch (type) {
@@ -119,6 +121,11 @@ static struct writer sample(uint16_t type)
 		write_connection(&w, &(struct connection){SAMPLE_FDS - 1, 7, UINT64_MAX, 5});
 		write_connection(&w, &(struct connection){0, 0, 1, UINT64_MAX});
 		break;
+	case REQUEST_TAKE:
+	case REQUEST_SETTLE:
+		writer_key(&w, text("web/0/1"));
+		writer_u16(&w, 1);
+		break;
 	default:
 		writer_key(&w, text("key"));
 	}
@@ -129,7 +136,7 @@ static struct writer sample(uint16_t type)
 static void right_frames_are_decoded(void)
 {
 	struct request request;
-	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_SHUT; type++) {
+	for (uint16_t type = REQUEST_ATTACH; type <= LAST_TYPE; type++) {
 		struct writer w = sample(type);
 		CHECK_EQUAL(decode(type, w.bytes, w.at, &request), 0);
 		CHECK_EQUAL(request.type, type);
@@ -156,7 +163,7 @@ static void right_frames_are_decoded(void)
 static void cut_and_longer_frames_are_refused(void)
 {
 	struct request request;
-	for (uint16_t type = REQUEST_ATTACH; type <= REQUEST_SHUT; type++) {
+	for (uint16_t type = REQUEST_ATTACH; type <= LAST_TYPE; type++) {
 		struct writer w = sample(type);
 		for (size_t length = 0; length < w.at; length++)
 			CHECK_EQUAL(decode(type, w.bytes, length, &request), EBADMSG);
@@ -164,7 +171,7 @@ static void cut_and_longer_frames_are_refused(void)
 		CHECK_EQUAL(decode(type, w.bytes, w.at, &request), EBADMSG);
 	}
 	CHECK_EQUAL(decode(0, NULL, 0, &request), EPROTO);
-	CHECK_EQUAL(decode(REQUEST_SHUT + 1, NULL, 0, &request), EPROTO);
+	CHECK_EQUAL(decode(LAST_TYPE + 1, NULL, 0, &request), EPROTO);
 	CHECK_EQUAL(decode(65535, (const uint8_t *)"x", 1, &request), EPROTO);
 }
 
@@ -195,6 +202,10 @@ static void bounds_are_kept(void)
 	CHECK_EQUAL(decode_order(&bad), EBADMSG);
 	bad = good;
 	bad.keep_count = 2; /* the same descriptor twice */
+	CHECK_EQUAL(decode_order(&bad), EBADMSG);
+	bad = good;
+	bad.keep_count = 1;
+	bad.keep_flags[0] = 2;
 	CHECK_EQUAL(decode_order(&bad), EBADMSG);
 	bad = good;
 	bad.key = "";
@@ -282,12 +293,12 @@ static void changed_frames_do_no_harm(void)
 {
 	struct request request;
 	for (int round = 0; round < ROUNDS; round++) {
-		uint16_t type = (uint16_t)(1 + random_number() % REQUEST_SHUT);
+		uint16_t type = (uint16_t)(1 + random_number() % LAST_TYPE);
 		struct writer w = sample(type);
 		for (uint32_t changes = 1 + random_number() % 4; changes != 0; changes--)
 			w.bytes[random_number() % w.at] = (uint8_t)random_number();
 		decode(type, w.bytes, w.at - random_number() % 2, &request);
-		decode((uint16_t)(random_number() % (REQUEST_SHUT + 3)), w.bytes, w.at, &request);
+		decode((uint16_t)(random_number() % (LAST_TYPE + 3)), w.bytes, w.at, &request);
 	}
 }
 
@@ -299,7 +310,7 @@ static void noise_does_no_harm(void)
 		size_t length = random_number() % sizeof noise;
 		for (size_t i = 0; i < length; i++)
 			noise[i] = random_number() % 3 == 0 ? (uint8_t)random_number() : (uint8_t)(random_number() % 4);
-		decode((uint16_t)(random_number() % (REQUEST_SHUT + 3)), noise, length, &request);
+		decode((uint16_t)(random_number() % (LAST_TYPE + 3)), noise, length, &request);
 	}
 }
 

@@ -49,11 +49,19 @@ function factsOf(service: ServiceView, sockets: readonly SocketView[], now: numb
     ["restarts", String(service.restarts)],
     ["status", service.statusText],
     ["next", service.next ?? nextStart],
-    ["log", service.logDropped > 0 ? `${service.logDropped} lines dropped` : undefined],
+    ["log", droppedInWords(service)],
   ];
   return facts.flatMap(([name, value]): [string, string][] =>
     value === undefined || value === "" ? [] : [[name, value]],
   );
+}
+
+function droppedInWords({ logDropped, logBytesDropped }: ServiceView): string | undefined {
+  const words = [
+    ...(logDropped > 0 ? [`${logDropped} lines dropped`] : []),
+    ...(logBytesDropped > 0 ? [`${logBytesDropped} bytes dropped while there was no supervisor`] : []),
+  ];
+  return words.length === 0 ? undefined : words.join(", ");
 }
 
 function renderWorkers(output: Output, workers: readonly WorkerView[], now: number): string {

@@ -53,7 +53,10 @@ export interface ServiceView {
   readonly lastFailure?: FailureView;
   readonly statusText?: string;
   readonly readiness: string;
+  /** Lines that its log could not take. */
   readonly logDropped: number;
+  /** Bytes that its workers wrote while there was no supervisor and that the keeper could not keep. Both are counted since this supervisor began. */
+  readonly logBytesDropped: number;
 }
 
 export interface WorkerView {

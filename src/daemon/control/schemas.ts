@@ -102,6 +102,7 @@ export const serviceView = view<ServiceView>("Service")({
   statusText: z.string().exactOptional(),
   readiness: z.string(),
   logDropped: count,
+  logBytesDropped: count,
 });
 
 export const socketView = view<SocketView>("Socket")({

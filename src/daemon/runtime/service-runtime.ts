@@ -160,6 +160,7 @@ export class ServiceRuntime {
       statusOf: (worker) => this.#workers.statusOf(worker),
       socketProblem: this.socketProblem(),
       logDropped: this.#sinks.reduce((sum, sink) => sum + (sink?.dropped ?? 0), 0),
+      logBytesDropped: this.#workers.logBytesDropped,
     });
   }
 

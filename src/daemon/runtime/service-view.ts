@@ -14,6 +14,7 @@ export interface ViewInput {
   /** Why its sockets cannot be used. */
   readonly socketProblem: string | undefined;
   readonly logDropped: number;
+  readonly logBytesDropped: number;
   /** What could keep new connections from a ready worker, in words; missing: that is not looked at this time. */
   readonly valveOf?: (worker: number) => string;
 }
@@ -40,6 +41,7 @@ export function serviceView(input: ViewInput): ServiceView {
       .map(({ worker, role }) => workerView(input, worker, role)),
     readiness: readiness(config, state),
     logDropped: input.logDropped,
+    logBytesDropped: input.logBytesDropped,
     ...(next === undefined ? {} : { next }),
     ...(waitsUntil.length === 0 ? {} : { nextStartAt: clock.wallAt(Math.min(...waitsUntil)).toISOString() }),
     ...(state.lastFailure === undefined ? {} : { lastFailure: failureView(config, state.lastFailure, clock) }),

@@ -12,6 +12,7 @@ import { resolveIdentity } from "./identity.js";
 import { KeeperError } from "./keeper/keeper-client.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { waitsForSocket } from "./listening.js";
+import { type DrainedLogs, settleDrained, takeDrained } from "./logs/drained-logs.js";
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { speaksFor } from "./notify-sender.js";
@@ -62,6 +63,7 @@ export class ServiceWorkers {
   readonly #probes: WorkerProbes;
   readonly #remarks = new Map<number, string>();
   readonly #handoffs: WorkerHandoffs;
+  #logBytesDropped = 0;
 
   constructor(input: WorkersInput) {
     this.#o = input;
@@ -106,6 +108,11 @@ export class ServiceWorkers {
   /** What could keep new connections from a worker now, in words. */
   valveInWords(worker: number): string {
     return wordsOf(this.#drains.valve(worker));
+  }
+
+  /** Of what workers logged while there was no supervisor. */
+  get logBytesDropped(): number {
+    return this.#logBytesDropped;
   }
 
   get #config(): ServiceConfig {
@@ -170,7 +177,22 @@ export class ServiceWorkers {
     // In front of what is kept a child that runs has its pidfd (signals go through the keeper). It may have ended since it was listed.
     if (fds.length > tag.keep.length) fds.shift()?.close();
     const { notify, pipes } = sortKept(tag, fds);
-    this.#open(worker, record.key, tag, { notify, pipes, reopened: true });
+    const drained = await this.#takeLogs(record.key, tag);
+    this.#open(worker, record.key, tag, { notify, pipes, drained });
+  }
+
+  /** Of a worker whose lines go nowhere we know of, the keeper goes on to read what it writes. */
+  async #takeLogs(key: string, tag: WorkerTag): Promise<DrainedLogs> {
+    const { keeper } = this.#o.world;
+    const sink = this.#o.sink();
+    if (sink === undefined) return {};
+    const drained = await takeDrained(keeper, key, tag.keep);
+    for (const { dropped } of Object.values(drained)) this.#logBytesDropped += dropped;
+    setImmediate(() => {
+      const settled = sink.written().then(() => settleDrained(keeper, key, tag.keep));
+      settled.catch((error: Error) => this.#complain(`settle what the keeper read: ${error.message}`, error));
+    });
+    return drained;
   }
 
   /** An arm that was listed may have been fired by now. */
@@ -234,7 +256,7 @@ export class ServiceWorkers {
       return this.#neverAsked(worker, error.errno, error.message);
     }
     const asked = ask(plan); // Before `#open`, which takes the pipes over: the frame carries duplicates of them.
-    this.#open(worker, plan.request.key, plan.tag, { notify, pipes: plan.pipes, reopened: false });
+    this.#open(worker, plan.request.key, plan.tag, { notify, pipes: plan.pipes });
     for (const fd of plan.theirs) fd.close();
     asked.catch((error: Error) => {
       // EEXIST: it was asked for before a crash of the supervisor, and its own news is on the way.
@@ -375,10 +397,15 @@ export class ServiceWorkers {
     worker: number,
     key: string,
     tag: WorkerTag,
-    o: { readonly notify: NotifySocket; readonly pipes: StartPlan["pipes"]; readonly reopened: boolean },
+    o: {
+      readonly notify: NotifySocket;
+      readonly pipes: StartPlan["pipes"];
+      /** Of one that an earlier supervisor started. */
+      readonly drained?: DrainedLogs;
+    },
   ): void {
     const { ring, world } = this.#o;
-    const { notify, pipes, reopened } = o;
+    const { notify, pipes, drained } = o;
     const sink = this.#o.sink();
     const resources = new WorkerResources({
       key,
@@ -387,6 +414,7 @@ export class ServiceWorkers {
       pipes,
       ring,
       sink,
+      drained: drained ?? {},
       listener: {
         notified: (message) => this.#notified(worker, message),
         announced: () => this.#emit(worker, { type: "announced", by: "newline" }),
@@ -394,7 +422,8 @@ export class ServiceWorkers {
       },
     });
     this.#resources.set(worker, resources);
-    if (pipes.channel !== undefined) this.#handoffs.join(worker, pipes.channel, { mark: resources.mark, reopened });
+    if (pipes.channel !== undefined)
+      this.#handoffs.join(worker, pipes.channel, { mark: resources.mark, reopened: drained !== undefined });
   }
 
   #notified(worker: number, message: NotifyMessage): void {

@@ -6,7 +6,8 @@ import type { ServiceConfig } from "../config/config.js";
 import { buildEnvironment, findExecutable } from "./environment.js";
 import { CHANNEL_VARIABLE, openChannelPair } from "./handoff/channel-pair.js";
 import { resolveIdentity } from "./identity.js";
-import type { StartRequest } from "./keeper/records.js";
+import type { KeptDescriptor, StartRequest } from "./keeper/records.js";
+import { isDrained } from "./logs/drained-logs.js";
 import { type WorkerTag, workerKey } from "./service-store.js";
 
 /** RLIMIT_* of asm-generic/resource.h: the same on x64 and arm64. */
@@ -150,13 +151,13 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   }
 
   const keep: WorkerTag["keep"][number][] = [];
-  const keepIndexes: number[] = [];
+  const keptDescriptors: KeptDescriptor[] = [];
   const { stdout, stderr, ready, channel } = pipes;
   const kept = { stdout, stderr, notify: notify.fd(), ready, channel };
   for (const [name, fd] of Object.entries(kept)) {
     if (fd === undefined) continue;
     keep.push(name as WorkerTag["keep"][number]);
-    keepIndexes.push(frame.push(fd) - 1);
+    keptDescriptors.push({ frame: frame.push(fd) - 1, drained: isDrained(name) });
   }
 
   const identity = resolveIdentity(service);
@@ -193,7 +194,7 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
     argv: service.command,
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     map,
-    keep: keepIndexes,
+    keep: keptDescriptors,
   };
   return { request, tag, fds: frame, theirs, pipes };
 }

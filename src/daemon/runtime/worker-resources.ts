@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import { type NotifyMessage, NotifySocket, type OwnedFd } from "../../ancillary/index.js";
+import type { DrainedLogs } from "./logs/drained-logs.js";
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { WorkerOutput } from "./logs/worker-output.js";
@@ -37,6 +38,8 @@ export class WorkerResources {
     readonly pipes: WorkerPipes;
     readonly ring: LogRing;
     readonly sink: LogSink | undefined;
+    /** Of one that an earlier supervisor started. */
+    readonly drained: DrainedLogs;
     readonly listener: WorkerListener;
   }) {
     this.key = o.key;
@@ -49,7 +52,8 @@ export class WorkerResources {
     const { stdout, stderr, ready } = o.pipes;
     if (stdout !== undefined && stderr !== undefined && o.sink !== undefined) {
       const worker = { service: o.tag.service, instance: `${o.tag.service}/${o.tag.slot}`, worker: o.tag.worker };
-      this.#output = new WorkerOutput({ worker, stdout, stderr, ring: o.ring, sink: o.sink, now: () => new Date() });
+      const { ring, sink, drained } = o;
+      this.#output = new WorkerOutput({ worker, stdout, stderr, ring, sink, drained, now: () => new Date() });
     }
     if (ready !== undefined) {
       // The read end stays open until the worker is gone: closing it early would give a late writer SIGPIPE.

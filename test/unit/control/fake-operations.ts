@@ -30,6 +30,7 @@ export function aService(name: string, change: Partial<ServiceView> = {}): Servi
     ],
     readiness: "notify",
     logDropped: 0,
+    logBytesDropped: 0,
     ...change,
   };
 }

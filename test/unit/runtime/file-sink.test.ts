@@ -134,6 +134,36 @@ describe("a file sink", () => {
   });
 });
 
+describe("a file sink that is asked when all is written", () => {
+  test("waits for what it has taken, and not for what comes after", async () => {
+    const sink = new FileSink({ path, onProblem });
+    await sink.written();
+    sink.write(block("one\n"));
+    let later = false;
+    const one = sink.written().then(() => {
+      expect(later).toBe(false);
+      expect(readFileSync(path, "utf8").startsWith("one\n")).toBe(true);
+    });
+    sink.write(block("x".repeat(100_000)));
+    const two = sink.written().then(() => {
+      later = true;
+    });
+    await Promise.all([one, two]);
+    expect(statSync(path).size).toBe(100_004);
+    await sink.close();
+  });
+
+  test("waits no longer when it gives up", async () => {
+    const sink = new FileSink({ path: join(folder, "web.log/not-a-folder"), onProblem });
+    writeFileSync(path, "");
+    sink.write(block("one\n"));
+    const written = sink.written();
+    await sink.close();
+    await written;
+    expect(sink.dropped).toBe(1);
+  });
+});
+
 describe("a file sink with rotation", () => {
   const files = () =>
     Object.fromEntries(

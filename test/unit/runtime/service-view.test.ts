@@ -42,6 +42,7 @@ function view(state: Partial<ServiceState>) {
     statusOf: () => undefined,
     socketProblem: undefined,
     logDropped: 0,
+    logBytesDropped: 0,
   });
 }
 

@@ -66,6 +66,32 @@ describe("the supervisor's output on a pipe", () => {
     from.close();
   });
 
+  test("tells when what was taken is written", async () => {
+    const [from, write] = pipe();
+    const out = output(write.borrow().number);
+    const sink = out.sinkFor("web");
+    await sink.written();
+    sink.write(block("one\n"));
+    await sink.written();
+    expect(await readUntil(from, (text) => text.endsWith("\n"))).toBe("web/1 | one\n");
+    await out.close(5000);
+    write.close();
+    from.close();
+  });
+
+  test("tells that what nobody reads was given up", async () => {
+    const [from, write] = pipe();
+    const out = output(write.borrow().number);
+    const sink = out.sinkFor("web");
+    sink.write(block(`${"x".repeat(200_000)}\n`));
+    const written = sink.written();
+    await out.close(0);
+    await written;
+    expect(sink.dropped).toBe(1);
+    write.close();
+    from.close();
+  });
+
   test("writes lines as JSON", async () => {
     const [from, write] = pipe();
     const out = output(write.borrow().number, { format: "json" });

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type OwnedFd, pipe } from "../../../src/ancillary/index.js";
+import type { DrainedLogs } from "../../../src/daemon/runtime/logs/drained-logs.js";
 import { FileSink } from "../../../src/daemon/runtime/logs/file-sink.js";
 import type { LogBlock } from "../../../src/daemon/runtime/logs/log-block.js";
 import { LogRing } from "../../../src/daemon/runtime/logs/log-ring.js";
@@ -34,12 +35,12 @@ afterEach(() => {
 });
 
 /** Pipes to read from; `stdout` and `stderr` are their write ends. */
-function read(sink: LogSink = nullSink): WorkerOutput {
+function read(sink: LogSink = nullSink, drained: DrainedLogs = {}): WorkerOutput {
   const [out, outWrite] = pipe();
   const [err, errWrite] = pipe();
   stdout = outWrite;
   stderr = errWrite;
-  output = new WorkerOutput({ worker, stdout: out, stderr: err, ring, sink, now: () => new Date(0) });
+  output = new WorkerOutput({ worker, stdout: out, stderr: err, ring, sink, drained, now: () => new Date(0) });
   return output;
 }
 
@@ -57,6 +58,28 @@ function run(program: string, ...args: readonly string[]): ChildProcess {
 
 async function until(reached: () => boolean): Promise<void> {
   while (!reached()) await turn();
+}
+
+class SlowSink implements LogSink {
+  readonly taken: string[] = [];
+  readonly dropped = 0;
+  #resume: (() => void) | undefined;
+  write(block: LogBlock): boolean {
+    this.taken.push(String(block.bytes));
+    return false;
+  }
+  onDrain(resume: () => void): void {
+    this.#resume = resume;
+  }
+  drain(): void {
+    this.#resume?.();
+  }
+  written(): Promise<void> {
+    return Promise.resolve();
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }
 
 const texts = () => ring.last(100).map((line) => line.text);
@@ -131,26 +154,39 @@ describe("the output of a worker that is closed", () => {
   });
 });
 
-describe("the output of a worker whose sink is full", () => {
-  class SlowSink implements LogSink {
-    readonly taken: string[] = [];
-    readonly dropped = 0;
-    #resume: (() => void) | undefined;
-    write(block: LogBlock): boolean {
-      this.taken.push(String(block.bytes));
-      return false;
-    }
-    onDrain(resume: () => void): void {
-      this.#resume = resume;
-    }
-    drain(): void {
-      this.#resume?.();
-    }
-    close(): Promise<void> {
-      return Promise.resolve();
-    }
-  }
+describe("the output of a worker that the keeper has read from", () => {
+  test("begins with what was drained, and a line goes on in the pipe", async () => {
+    read(nullSink, { stdout: { dropped: 0, bytes: Buffer.from("d of a line\none\ntw") } });
+    write(stdout, "o\n");
+    await until(() => texts().length === 3);
+    expect(texts()).toEqual(["d of a line", "one", "two"]);
+  });
 
+  test("says where how much is missing, for each stream", async () => {
+    const out = read(nullSink, {
+      stdout: { dropped: 70, bytes: Buffer.from("one\n") },
+      stderr: { dropped: 8, bytes: Buffer.alloc(0) },
+    });
+    expect(texts()).toEqual([
+      "holdfast: 70 bytes of stdout were dropped here, while there was no supervisor to read them",
+      "one",
+      "holdfast: 8 bytes of stderr were dropped here, while there was no supervisor to read them",
+    ]);
+    expect(out.lastLines(2)).toEqual(texts().slice(1));
+  });
+
+  test("pauses the pipes when that alone fills the sink", async () => {
+    const sink = new SlowSink();
+    read(sink, { stdout: { dropped: 0, bytes: Buffer.from("one\n") } });
+    write(stdout, "two\n");
+    for (let n = 0; n < 20; n++) await turn();
+    expect(sink.taken).toEqual(["one\n"]);
+    sink.drain();
+    await until(() => sink.taken.length === 2);
+  });
+});
+
+describe("the output of a worker whose sink is full", () => {
   test("stays in the pipe until there is room", async () => {
     const sink = new SlowSink();
     read(sink);

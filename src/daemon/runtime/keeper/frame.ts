@@ -24,6 +24,8 @@ export const RequestType = {
   quiesce: 14,
   resume: 15,
   shut: 16,
+  take: 17,
+  settle: 18,
 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;

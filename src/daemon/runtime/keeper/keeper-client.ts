@@ -16,8 +16,10 @@ import {
   type ArmRecord,
   type ChildRecord,
   type ConnectionRecord,
+  type Drained,
   decodeArm,
   decodeChild,
+  decodeDrained,
   decodeHeld,
   decodeHello,
   decodeListedChild,
@@ -156,6 +158,20 @@ export class KeeperClient {
 
   async acknowledge(key: string): Promise<void> {
     await this.#ask("acknowledge", new ByteWriter().key(key).bytes());
+  }
+
+  /**
+   * Takes over a drained descriptor of a child or an arm: from the reply on nobody but the caller reads it. What the keeper has read
+   * comes before what is in the pipe.
+   */
+  async take(key: string, index: number): Promise<Drained> {
+    const { payload } = await this.#ask("take", new ByteWriter().key(key).u16(index).bytes());
+    return decodeDrained(new ByteReader(payload));
+  }
+
+  /** What `take` brought was dealt with. Without it, it counts as dropped once this supervisor has ended. */
+  async settle(key: string, index: number): Promise<void> {
+    await this.#ask("settle", new ByteWriter().key(key).u16(index).bytes());
   }
 
   /** @param nextWithinMs 0 = stop watching */

@@ -81,8 +81,22 @@ export interface StartRequest {
     readonly target: number;
     readonly from: { readonly frame: number } | { readonly key: string; readonly index: number };
   }[];
-  /** Indexes of this frame's descriptors that stay with the child until it is acknowledged. */
-  readonly keep: readonly number[];
+  /** This frame's descriptors that stay with the child until it is acknowledged. */
+  readonly keep: readonly KeptDescriptor[];
+}
+
+export interface KeptDescriptor {
+  /** Its index in the frame. */
+  readonly frame: number;
+  /** A log pipe: the keeper reads it while no supervisor does. */
+  readonly drained: boolean;
+}
+
+/** What the keeper read from a log pipe while no supervisor did. */
+export interface Drained {
+  /** Bytes in front of `bytes` that were not kept. */
+  readonly dropped: number;
+  readonly bytes: Buffer;
 }
 
 const StartFlag = {
@@ -133,7 +147,7 @@ export function encodeStart(start: StartRequest): Buffer {
     else writer.u8(1).key(from.key).u16(from.index);
   }
   writer.u16(start.keep.length);
-  for (const index of start.keep) writer.u16(index);
+  for (const { frame, drained } of start.keep) writer.u16(frame).u8(drained ? 1 : 0);
   return writer.bytes();
 }
 
@@ -166,6 +180,13 @@ export function decodeResults(reader: ByteReader): number[] {
   const errnos = Array.from({ length: reader.u16() }, () => reader.i32());
   reader.end();
   return errnos;
+}
+
+export function decodeDrained(reader: ByteReader): Drained {
+  const dropped = Number(reader.u64());
+  const bytes = Buffer.from(reader.tag());
+  reader.end();
+  return { dropped, bytes };
 }
 
 const STATES = ["", "starting", "running", "exited", "failed"] as const;

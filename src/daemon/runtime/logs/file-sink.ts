@@ -54,6 +54,8 @@ export class FileSink implements LogSink {
   #failing: { readonly since: number; delayMs: number } | undefined;
   #pumping: Promise<void> | undefined;
   #waiters: (() => void)[] = [];
+  /** Who waits until so many bytes, of all that were ever added, are done with. In that order. */
+  #written: { readonly added: number; readonly resolve: () => void }[] = [];
   #closing = false;
   #wakeUp: (() => void) | undefined;
 
@@ -98,6 +100,11 @@ export class FileSink implements LogSink {
     else this.#waiters.push(resume);
   }
 
+  written(): Promise<void> {
+    if (this.#pending.isEmpty) return Promise.resolve();
+    return new Promise((resolve) => this.#written.push({ added: this.#pending.added, resolve }));
+  }
+
   /** Resolves when the queue has been empty once. */
   async flushed(): Promise<void> {
     await this.#pumping;
@@ -123,6 +130,8 @@ export class FileSink implements LogSink {
         await this.#failed(error);
       }
       if (this.#pending.bytes < this.#maxQueueBytes / 2 || this.#failing !== undefined) this.#drained();
+      const done = this.#pending.added - this.#pending.bytes;
+      while (this.#written[0] !== undefined && this.#written[0].added <= done) this.#written.shift()?.resolve();
     }
     this.#pumping = undefined;
   }

@@ -6,6 +6,8 @@ export interface LogSink {
   write(block: LogBlock): boolean;
   /** Calls `resume` once, when there is room again. */
   onDrain(resume: () => void): void;
+  /** Resolves when everything that was taken until now is written or counted as dropped. What is taken meanwhile is not waited for. */
+  written(): Promise<void>;
   /** Resolves when everything that was taken is written or counted as dropped. */
   close(): Promise<void>;
   /** Lines that were taken and could not be written. */
@@ -27,6 +29,7 @@ export interface LogProblem {
 export const nullSink: LogSink = {
   write: () => true,
   onDrain: (resume) => resume(),
+  written: () => Promise.resolve(),
   close: () => Promise.resolve(),
   dropped: 0,
 };

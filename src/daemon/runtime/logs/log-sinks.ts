@@ -83,6 +83,10 @@ class SharedSink implements LogSink {
     this.#sink.onDrain(resume);
   }
 
+  written(): Promise<void> {
+    return this.#sink.written();
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#leave();
     return this.#closed;

@@ -14,10 +14,16 @@ const NEWLINE = 0x0a;
 export class PendingWrites {
   #queue: Pending[] = [];
   #bytes = 0;
+  #added = 0;
   #atLineStart = true;
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Bytes that were ever added. */
+  get added(): number {
+    return this.#added;
   }
 
   get isEmpty(): boolean {
@@ -27,6 +33,7 @@ export class PendingWrites {
   add(bytes: Buffer, block?: LogBlock): void {
     this.#queue.push(block === undefined ? { bytes } : { bytes, block });
     this.#bytes += bytes.length;
+    this.#added += bytes.length;
   }
 
   /** Everything, as far as one writev(2) goes. Not empty unless the queue is. */

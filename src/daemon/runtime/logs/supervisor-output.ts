@@ -25,9 +25,18 @@ export class SupervisorOutput {
   readonly #onProblem: (problem: LogProblem) => void;
   readonly #maxBytes: number;
   readonly #now: () => Date;
-  readonly #own = new ServiceSink(() => {});
+  readonly #own = new ServiceSink(
+    () => {},
+    () => this.#written(),
+  );
   readonly #sinks = new Map<string, ServiceSink>();
-  #queue: { readonly bytes: Buffer; readonly lines: number; readonly sink?: ServiceSink }[] = [];
+  #queue: {
+    readonly bytes: Buffer;
+    readonly lines: number;
+    readonly sink?: ServiceSink;
+    /** Called once everything before it was written or dropped. */
+    readonly passed?: () => void;
+  }[] = [];
   #queuedBytes = 0;
   #broken = false;
   #pumping: Promise<void> | undefined;
@@ -42,7 +51,12 @@ export class SupervisorOutput {
 
   /** The same one for the same service; its `close` does not wait for the reader of stdout, `close` of this object does. */
   sinkFor(service: string): LogSink {
-    const sink = this.#sinks.get(service) ?? new ServiceSink((block) => this.#write(block, sink));
+    const sink: ServiceSink =
+      this.#sinks.get(service) ??
+      new ServiceSink(
+        (block) => this.#write(block, sink),
+        () => this.#written(),
+      );
     this.#sinks.set(service, sink);
     return sink;
   }
@@ -92,10 +106,20 @@ export class SupervisorOutput {
     this.#pumping ??= this.#pump();
   }
 
+  #written(): Promise<void> {
+    if (this.#queue.length === 0) return Promise.resolve();
+    return new Promise((passed) => this.#queue.push({ bytes: Buffer.alloc(0), lines: 0, passed }));
+  }
+
   async #pump(): Promise<void> {
     try {
       while (this.#queue.length > 0) {
         const head = this.#queue[0]!;
+        if (head.passed !== undefined) {
+          this.#queue.shift();
+          head.passed();
+          continue;
+        }
         const written = await this.#stream.write(head.bytes);
         if (this.#broken) return;
         this.#queuedBytes -= written;
@@ -131,7 +155,10 @@ export class SupervisorOutput {
 
   #discard(): void {
     this.#broken = true;
-    for (const { lines, sink } of this.#queue) sink?.drop(lines);
+    for (const { lines, sink, passed } of this.#queue) {
+      sink?.drop(lines);
+      passed?.();
+    }
     this.#queue = [];
     this.#queuedBytes = 0;
   }
@@ -151,12 +178,14 @@ export class SupervisorOutput {
 
 class ServiceSink implements LogSink {
   readonly #take: (block: LogBlock) => void;
+  readonly written: () => Promise<void>;
   #dropped = 0;
   /** Dropped lines that the stream was not told about yet. */
   unsaid = 0;
 
-  constructor(take: (block: LogBlock) => void) {
+  constructor(take: (block: LogBlock) => void, written: () => Promise<void>) {
     this.#take = take;
+    this.written = written;
   }
 
   get dropped(): number {

@@ -1,4 +1,5 @@
 import type { OwnedFd } from "../../../ancillary/index.js";
+import type { DrainedLogs } from "./drained-logs.js";
 import { LineAssembler } from "./line-assembler.js";
 import { LogBlock, type LogOrigin } from "./log-block.js";
 import { LogRing } from "./log-ring.js";
@@ -13,6 +14,8 @@ export interface WorkerOutputOptions {
   readonly ring: LogRing;
   readonly sink: LogSink;
   readonly now: () => Date;
+  /** What the keeper read from the pipes before. */
+  readonly drained?: DrainedLogs;
 }
 
 /** The largest capacity of a pipe that a process without privilege can ask for (/proc/sys/fs/pipe-max-size by default). */
@@ -32,6 +35,7 @@ export class WorkerOutput {
   constructor(options: WorkerOutputOptions) {
     this.#o = options;
     this.#streams = [this.#open("stdout", options.stdout), this.#open("stderr", options.stderr)];
+    for (const stream of this.#streams) this.#recover(stream, options.drained ?? {}); // The pipes themselves are read in a later turn.
   }
 
   /** The newest lines of this worker, oldest first, at most `count` (200 are kept). Also after `close`. */
@@ -78,6 +82,15 @@ export class WorkerOutput {
       ),
     };
     return stream;
+  }
+
+  #recover({ origin, lines }: Stream, drained: DrainedLogs): void {
+    const { dropped, bytes } = drained[origin.stream] ?? { dropped: 0, bytes: Buffer.alloc(0) };
+    if (dropped > 0) {
+      const words = `holdfast: ${dropped} bytes of ${origin.stream} were dropped here, while there was no supervisor to read them\n`;
+      this.#give(origin, Buffer.from(words));
+    }
+    for (const whole of lines.push(bytes)) this.#give(origin, whole);
   }
 
   #finish(stream: Stream): void {
