@@ -12,7 +12,7 @@ import {
   type ServiceStep,
   workersOf,
 } from "../../src/daemon/lifecycle/service-state.js";
-import { resumeWorker, type Worker } from "../../src/daemon/lifecycle/worker.js";
+import { resumeWorker, stopSignalOf, type Worker } from "../../src/daemon/lifecycle/worker.js";
 import { KeeperModel } from "./keeper-model.js";
 
 export class BrokenLaw extends Error {}
@@ -33,6 +33,8 @@ export class SupervisorModel {
   #lastWorker = 0;
   readonly #asked = new Map<number, number>();
   readonly #readyTimedOut = new Set<number>();
+  /** Those that have got SIGABRT. */
+  readonly #aborted = new Set<number>();
   readonly #exitTold = new Set<number>();
   /** When each slot had automatic starts, since the last command that starts the count anew. */
   readonly #automatic = new Map<number, number[]>();
@@ -100,7 +102,7 @@ export class SupervisorModel {
       const known = {
         child: child !== undefined,
         arm: this.keeper.arms.has(worker.id),
-        wasSignalled: child?.signalled === true,
+        wasSignalled: child?.signals.has(stopSignalOf(worker, this.policy) ?? "") === true,
       };
       return { worker, ...resumeWorker(worker, known, this.policy) };
     });
@@ -153,7 +155,11 @@ export class SupervisorModel {
         throw new BrokenLaw(`the deadline at ${due} is asked for again at ${this.now}`);
     }
     if ("asker" in event) this.#automatic.clear();
-    for (const fact of step.facts) if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
+    for (const fact of step.facts) {
+      if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
+      if (fact.type === "watchdog") this.#aborted.add(fact.worker);
+      if (fact.type === "leaving") this.#asked.set(fact.worker, this.now);
+    }
     this.#checkLanes(state);
     for (const effect of effects) {
       switch (effect.type) {
@@ -170,13 +176,15 @@ export class SupervisorModel {
           break;
         case "signal":
           this.#asked.set(effect.worker, this.now);
+          if (effect.signal === "SIGABRT") break; // Whatever else goes on.
           this.#checkStopSignal(before, event, state, effect.worker);
           break;
         case "kill-tree":
           this.#checkKill(effect.worker);
           break;
         case "sweep":
-          if (effect.signal === "SIGKILL" && this.#asked.has(effect.worker)) this.#checkKill(effect.worker);
+          if (effect.signal === "SIGKILL" && this.#asked.has(effect.worker) && !this.#aborted.has(effect.worker))
+            this.#checkKill(effect.worker);
           break;
         case "disarm":
         case "acknowledge":

@@ -192,7 +192,7 @@ function failureOf(worker: Worker, at: number, lines: readonly string[]): Failur
 }
 
 function codeOf(worker: Worker, kind: string): Failure["code"] {
-  if (worker.reason === "ready-timeout") return "ready-timeout";
+  if (worker.reason === "ready-timeout" || worker.reason === "watchdog") return worker.reason;
   if (kind === "not-started") return "start-failed";
   if (kind === "signalled") return "killed";
   return kind === "unknown" ? "lost" : "exited";
