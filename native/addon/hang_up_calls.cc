@@ -26,7 +26,7 @@ Napi::Value forget_hang_up(const Napi::CallbackInfo& info) {
   return outcome(info.Env(), sys::forget_hang_up(set, fd));
 }
 
-/** (set, bytes of an Int32Array to fill): how many numbers were written. */
+/** (set, room for numbers of 32 bits, aligned): how many were written. */
 Napi::Value hung_up(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const int set = arguments.descriptor(0);

@@ -16,6 +16,7 @@ export class HangUpWatch {
   readonly #watcher: FdWatcher;
   readonly #callbacks = new Map<number, () => void>();
   readonly #told = new Int32Array(toldAtOnce);
+  readonly #room = new Uint8Array(this.#told.buffer);
 
   constructor() {
     this.#watcher = new FdWatcher(this.#set, () => this.#tell());
@@ -49,7 +50,7 @@ export class HangUpWatch {
   }
 
   #tell(): void {
-    const count = native.hungUp(numberOf(this.#set), this.#told);
+    const count = native.hungUp(numberOf(this.#set), this.#room);
     for (const number of this.#told.slice(0, count)) this.#forget(number)?.();
   }
 

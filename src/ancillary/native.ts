@@ -93,7 +93,8 @@ export interface Native {
   makeHangUpSet(): number;
   watchHangUp(set: number, fd: number): void;
   forgetHangUp(set: number, fd: number): void;
-  hungUp(set: number, into: Int32Array): number;
+  /** `into` has room for numbers of 32 bits. */
+  hungUp(set: number, into: Uint8Array): number;
   sameFile(one: number, other: number): boolean;
   becomeSubreaper(): void;
   replaceProcess(path: string, argv: readonly string[], env: readonly string[], keep: readonly number[]): void;

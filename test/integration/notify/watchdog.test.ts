@@ -19,7 +19,7 @@ describe.skipIf(!hasLibsystemd)("a worker with a watchdog", () => {
   });
 
   test("that cannot even be aborted is killed after the stop timeout", async () => {
-    const scene = await start({ config: saying("READY=1", 'watchdog = "700ms"\nstop.timeout = "300ms"') });
+    const scene = await start({ config: saying("READY=1", 'watchdog = "4s"\nstop.timeout = "300ms"') });
     await scene.ready("s");
     const pid = await scene.pid("s");
     process.kill(pid, "SIGSTOP");
