@@ -155,7 +155,7 @@ static void cut_and_longer_frames_are_refused(void)
 		CHECK_EQUAL(decode(type, w.bytes, w.at, &request), EBADMSG);
 	}
 	CHECK_EQUAL(decode(0, NULL, 0, &request), EPROTO);
-	CHECK_EQUAL(decode(REQUEST_RESUME + 1, NULL, 0, &request), EPROTO);
+	CHECK_EQUAL(decode(REQUEST_SHUT + 1, NULL, 0, &request), EPROTO);
 	CHECK_EQUAL(decode(65535, (const uint8_t *)"x", 1, &request), EPROTO);
 }
 
