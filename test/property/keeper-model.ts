@@ -164,6 +164,7 @@ export class KeeperModel {
       return [
         say({ type: "alive" }),
         say({ type: "unwell" }),
+        say({ type: "forgive" }),
         say({ type: "leaving" }, () => change(child, { leaves: true })),
         ...[1, 700].map((byMs) => say({ type: "extend", byMs })),
         ...[0, 1, 40, 2_000].map((everyMs) => say({ type: "watchdog", everyMs })),

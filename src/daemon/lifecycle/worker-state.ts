@@ -71,6 +71,8 @@ export type WorkerEvent =
   | { readonly type: "unwell" }
   /** From now on WATCHDOG=1 comes so often (WATCHDOG_USEC); 0 = never. */
   | { readonly type: "watchdog"; readonly everyMs: number }
+  /** What went wrong before it counts no more for the delay of restarts (RESTART_RESET=1). */
+  | { readonly type: "forgive" }
   | { readonly type: "launch" }
   /** `withinMs`: an end of everything does not wait for the whole `drain.timeout`; 0 = no drain. */
   | { readonly type: "retire"; readonly overlaps: boolean; readonly withinMs?: number }

@@ -65,6 +65,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
   if (event.type === "exited") return exited(worker, event.end, at, policy);
   if (event.type === "extend") return extend(worker, event.byMs, at);
   if (event.type === "alive") return feed(worker, at);
+  if (event.type === "forgive") return same(worker); // Its instance's matter.
   if (event.type === "watchdog") return changeWatchdog(worker, event.everyMs, at);
   switch (now.phase) {
     case "armed":

@@ -1,3 +1,4 @@
+import { chownSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { descriptorCount } from "../census.js";
 import { scenes } from "../scene.js";
@@ -70,6 +71,21 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     expect(await counters(scene)).toMatchObject({ "fdstore-full": 1 });
     const pid = await scene.pid("s");
     expect((await next(scene, () => process.kill(pid, "SIGKILL"))).fds).toEqual([]);
+  });
+
+  test.runIf(process.getuid?.() === 0)("are kept by an unprivileged Holdfast as well, once each", async () => {
+    const scene = await start({
+      config: storing(),
+      prefix: ["setpriv", "--reuid", "64123", "--regid", "64123", "--clear-groups"],
+      env: { HOME: "/nonexistent" },
+      prepare: (directory) => chownSync(directory, 64123, 64123),
+    });
+    await scene.ready("s");
+    await hear(scene, "store-twice FDNAME=same", "store-pipe FDNAME=hangs", "hang-up");
+    await expect.poll(async () => (await scene.service("s")).workers[0]).toMatchObject({ stored: 1 });
+    const pid = await scene.pid("s");
+    const { fds } = await next(scene, () => process.kill(pid, "SIGKILL"));
+    expect(fds).toEqual(["x socket", "same twice"]);
   });
 
   test("wait for the next connection with a service that starts on demand", async () => {

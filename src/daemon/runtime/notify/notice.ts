@@ -24,6 +24,8 @@ export interface Notice {
   /** What was kept under this name is not needed any more. */
   readonly remove?: string;
   readonly barrier: boolean;
+  /** Earlier failures are to be forgotten. */
+  readonly restartReset: boolean;
   /** Names of fields with a value that means nothing; they are left out. */
   readonly malformed: readonly string[];
 }
@@ -68,6 +70,7 @@ export function readNotice(fields: ReadonlyMap<string, string>): Notice {
     ...(says("FDSTORE") ? { store: { name: name ?? NO_NAME, watched: fields.get("FDPOLL") !== "0" } } : {}),
     ...(says("FDSTOREREMOVE") && name !== undefined ? { remove: name } : {}),
     barrier: says("BARRIER"),
+    restartReset: says("RESTART_RESET"),
     malformed,
   };
 }

@@ -133,7 +133,7 @@ export class WorkerNotices {
 
   #tell(worker: number, notice: Notice): void {
     const { emit, reloads } = this.#o;
-    const { reloading, ready, stopping, extendMs, watchdogMs, alive, unwell } = notice;
+    const { reloading, ready, stopping, extendMs, watchdogMs, alive, unwell, restartReset } = notice;
     if (extendMs !== undefined) {
       emit(worker, { type: "extend", byMs: extendMs });
       reloads.extend(worker, extendMs);
@@ -144,6 +144,7 @@ export class WorkerNotices {
       emit(worker, { type: "announced", by: "notify" });
       reloads.ready(worker);
     }
+    if (restartReset) emit(worker, { type: "forgive" });
     if (stopping) emit(worker, { type: "leaving" });
     if (alive) emit(worker, { type: "alive" });
     if (unwell) emit(worker, { type: "unwell" });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { readNotice } from "../../../../src/daemon/runtime/notify/notice.js";
 
-const nothing = { ready: false, stopping: false, alive: false, unwell: false, barrier: false, malformed: [] };
+const nothing = { ready: false, stopping: false, alive: false, unwell: false, barrier: false, restartReset: false, malformed: [] };
 
 function read(text: string) {
   return readNotice(
@@ -28,6 +28,7 @@ describe("a notice", () => {
     ["FDSTOREREMOVE=1\nFDNAME=a", { remove: "a" }],
     ["FDSTOREREMOVE=1", {}],
     ["BARRIER=1", { barrier: true }],
+    ["RESTART_RESET=1", { restartReset: true }],
     ["NOTIFYACCESS=all", { access: "all" }],
     ["NOTIFYACCESS=exec", { access: "main" }],
     ["NOTIFYACCESS=none", { access: "none" }],
