@@ -12,6 +12,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_descriptor_calls(env, exports);
   export_socket_calls(env, exports);
   export_process_calls(env, exports);
+  export_hang_up_calls(env, exports);
   export_diag_calls(env, exports);
   export_control_calls(env, exports);
   FdWatcher::export_class(env, exports);

@@ -86,6 +86,14 @@ static void add_listen_pid(struct start *start)
 	start->environment[end] = NULL;
 }
 
+static void add_watchdog_pid(struct start *start)
+{
+	static char pid[32];
+	snprintf(pid, sizeof pid, "WATCHDOG_PID=%d", (int)getpid());
+	start->environment[start->environment_count++] = pid;
+	start->environment[start->environment_count] = NULL;
+}
+
 int launch_reset_signals(void)
 {
 	struct sigaction standard;
@@ -124,6 +132,8 @@ static void prepare(const struct launch *l, int *status_fd)
 		umask((mode_t)(start->umask & 0777));
 	if ((error = place_descriptors(start, l->sources, status_fd)) != 0)
 		fail(*status_fd, STAGE_DESCRIPTORS, error);
+	if ((start->flags & START_WATCHDOG_PID) != 0)
+		add_watchdog_pid(start);
 	if ((start->flags & START_LISTEN_PID) != 0)
 		add_listen_pid(start);
 	if ((error = set_nofile(start, &l->nofile_before)) != 0)

@@ -33,7 +33,8 @@ enum start_flag {
 	START_GROUPS = 32,
 	START_LISTEN_PID = 64,
 	START_IGNORE_SIGPIPE = 128,
-	START_FLAGS = 255,
+	START_WATCHDOG_PID = 256,
+	START_FLAGS = 511,
 };
 
 #define START_KEEP_ID UINT32_MAX /* a uid or gid that says: as it is */
@@ -69,7 +70,7 @@ struct start {
 	const char *directory;
 	const char *path;
 	const char *arguments[START_ARGUMENTS_MAX + 1];     /* ends with NULL */
-	const char *environment[START_ENVIRONMENT_MAX + 3]; /* ends with NULL; room for two that are added in the child */
+	const char *environment[START_ENVIRONMENT_MAX + 4]; /* ends with NULL; room for three that are added in the child */
 	struct placement placements[START_PLACEMENTS_MAX];
 	struct keep keep[START_KEEP_MAX];
 };

@@ -9,6 +9,7 @@ export type {
 } from "./ancillary-message.js";
 export { FdWatcher, type Readiness } from "./fd-watcher.js";
 export { makeFifo, memfd, openFifo, pipe, read, readAll } from "./file.js";
+export { HangUpWatch, sameFile } from "./hang-up-watch.js";
 export { type KernelFeature, kernelOffers } from "./kernel-feature.js";
 export type { AncillaryWarningCode } from "./leak-report.js";
 export { listenFdsEnvironment, takeListenFds } from "./listen-fds.js";

@@ -90,6 +90,12 @@ export interface Native {
   openSocketInodes(pid: number): Float64Array;
   openPidfd(pid: number): number;
   sendSignal(pidfd: number, signal: number): void;
+  makeHangUpSet(): number;
+  watchHangUp(set: number, fd: number): void;
+  forgetHangUp(set: number, fd: number): void;
+  /** `into` has room for numbers of 32 bits. */
+  hungUp(set: number, into: Uint8Array): number;
+  sameFile(one: number, other: number): boolean;
   becomeSubreaper(): void;
   replaceProcess(path: string, argv: readonly string[], env: readonly string[], keep: readonly number[]): void;
 }

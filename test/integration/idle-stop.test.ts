@@ -40,7 +40,7 @@ describe("a service that nobody is connected to", () => {
 
   test("stays as long as somebody is connected, however silent", async () => {
     const other = { host: "127.0.0.1", port: await freePort() };
-    const { scene, to } = await serve(
+    const { to } = await serve(
       command("serves-http"),
       `[socket.t]
       listen = ["tcp://127.0.0.1:${other.port}"]

@@ -37,6 +37,7 @@ function serviceOf(name: string): fc.Arbitrary<ServiceConfig> {
       inheritEnv: fc.boolean(),
       limits: fc.constant({}),
       noNewPrivileges: fc.boolean(),
+      ignoreSigpipe: fc.boolean(),
       handoff: fc.boolean(),
       ready: fc.constant({ when: "auto" as const, timeoutMs: 1, settleMs: 1 }),
       restart: fc.constant({
@@ -68,6 +69,7 @@ function serviceOf(name: string): fc.Arbitrary<ServiceConfig> {
         "inheritEnv",
         "limits",
         "noNewPrivileges",
+        "ignoreSigpipe",
         "handoff",
         "ready",
         "restart",

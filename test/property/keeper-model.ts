@@ -17,7 +17,10 @@ export interface Child {
   told: boolean;
   /** READY=1 that nobody has read yet. */
   ready: boolean;
-  signalled: boolean;
+  /** Signals that it was sent on request. */
+  signals: Set<string>;
+  /** It said STOPPING=1. */
+  leaves: boolean;
   killed: boolean;
   /** What is left of its tree when it ends. */
   leftovers: "none" | "polite" | "stubborn";
@@ -72,7 +75,7 @@ export class KeeperModel {
         this.#disarmed.push({ worker: effect.worker, inTime: this.arms.delete(effect.worker) });
         return;
       case "signal":
-        this.#child(effect.worker).signalled = true;
+        this.#child(effect.worker).signals.add(effect.signal);
         return;
       case "kill-tree": {
         const child = this.#child(effect.worker);
@@ -147,6 +150,28 @@ export class KeeperModel {
     ];
   }
 
+  /** What workers may say of themselves at any time. */
+  words(): Happening[] {
+    return [...this.children].flatMap(([worker, child]) => {
+      if (child.state !== "running") return [];
+      const say = (event: WorkerEvent, also?: () => void): Happening => ({
+        what: `#${worker} says ${JSON.stringify(event)}`,
+        happen: () => {
+          also?.();
+          return { worker, event };
+        },
+      });
+      return [
+        say({ type: "alive" }),
+        say({ type: "unwell" }),
+        say({ type: "forgive" }),
+        say({ type: "leaving" }, () => change(child, { leaves: true })),
+        ...[1, 700].map((byMs) => say({ type: "extend", byMs })),
+        ...[0, 1, 40, 2_000].map((everyMs) => say({ type: "watchdog", everyMs })),
+      ];
+    });
+  }
+
   /** All that may go on in the kernel, whatever the reason. */
   anything(now: number): Happening[] {
     return [
@@ -178,14 +203,14 @@ export class KeeperModel {
   }
 
   inevitable(worker: number, child: Child): Happening[] {
-    const { state, killed, signalled } = child;
+    const { state, killed, signals, leaves } = child;
     if (killed && (state === "forking" || state === "running")) {
       return [quietly(`#${worker} dies`, () => change(child, { state: "ended", end: SIGKILLED, told: false }))];
     }
     if (state === "forking")
       return [quietly(`#${worker} executes`, () => change(child, { state: "running", told: false }))];
     if (state !== "running") return [];
-    if (signalled) {
+    if (signals.size > 0 || leaves) {
       return [quietly(`#${worker} obeys`, () => change(child, { state: "ended", end: ENDS[0]!, told: false }))];
     }
     return child.ready ? [] : [quietly(`#${worker} announces`, () => change(child, { ready: true }))];
@@ -246,7 +271,8 @@ export class KeeperModel {
       forkedAt: now,
       told: true,
       ready: false,
-      signalled: false,
+      signals: new Set(),
+      leaves: false,
       killed: false,
       leftovers: "none",
       swept: false,

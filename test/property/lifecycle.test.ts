@@ -8,7 +8,7 @@ import { BrokenLaw } from "./service-laws.js";
 import { SupervisorModel } from "./supervisor-model.js";
 
 type Action =
-  | { readonly do: "kernel" | "tell"; readonly pick: number; readonly dieAfter: number | null }
+  | { readonly do: "kernel" | "tell" | "say"; readonly pick: number; readonly dieAfter: number | null }
   | { readonly do: "start" | "stop" | "restart" | "restart-hard" | "reset"; readonly dieAfter: number | null }
   | {
       readonly do: "configure";
@@ -25,6 +25,7 @@ const dieAfter = fc.option(fc.nat(4), { freq: 20 });
 const anAction: fc.Arbitrary<Action> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ do: fc.constantFrom("kernel"), pick: fc.nat(1000), dieAfter }) },
   { weight: 14, arbitrary: fc.record({ do: fc.constantFrom("tell"), pick: fc.nat(1000), dieAfter }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("say"), pick: fc.nat(1000), dieAfter }) },
   {
     weight: 5,
     arbitrary: fc.record({
@@ -63,6 +64,7 @@ const anAction: fc.Arbitrary<Action> = fc.oneof(
 const aPolicy: fc.Arbitrary<ServiceConfig> = fc
   .record({
     workers: fc.integer({ min: 1, max: 3 }),
+    watchdogMs: fc.constantFrom(0, 0, 25, 1_500),
     start: fc.constantFrom("boot", "connection", "manual"),
     ready: fc.record({
       when: fc.constantFrom("notify", "auto", "spawned"),
@@ -114,6 +116,8 @@ function play(model: SupervisorModel, action: Action, story: Story): void {
       return happen(model, model.keeper.anything(model.now), action, story);
     case "tell":
       return happen(model, model.keeper.news(), action, story);
+    case "say":
+      return happen(model, model.keeper.words(), action, story);
     case "pass":
       story.push(`${model.now}: ${action.ms} ms pass${action.late ? ", deadlines told late" : ""}`);
       return model.pass(action.ms, action.late, action.dieAfter ?? undefined);
@@ -163,6 +167,7 @@ function settle(model: SupervisorModel, story: Story): void {
   model.step({ type: "unblocked" });
   for (let round = 0; round < 3_000; round++) {
     const next = model.keeper.news()[0] ?? model.keeper.fair()[0];
+    tame(model);
     const due = nextDeadline(model.state);
     if (next !== undefined) happen(model, [next], { pick: 0, dieAfter: null }, story);
     else if (due !== undefined)
@@ -170,6 +175,14 @@ function settle(model: SupervisorModel, story: Story): void {
     else return;
   }
   throw new BrokenLaw("the service does not come to rest");
+}
+
+/** A worker that feeds its watchdog for ever would never come to rest, so it says that it does without. */
+function tame(model: SupervisorModel): void {
+  for (const { worker } of workersOf(model.state)) {
+    if (worker.watchdog?.fed === undefined || worker.watchdog.everyMs === 0) continue;
+    model.step({ type: "worker", worker: worker.id, event: { type: "watchdog", everyMs: 0 } });
+  }
 }
 
 function checkRest(model: SupervisorModel): void {

@@ -22,6 +22,8 @@ export class ServiceLaws {
   /** When the stop timeout of a worker is over that was asked to go; another configuration changes it for others. */
   readonly #asked = new Map<number, number>();
   readonly #readyTimedOut = new Set<number>();
+  /** Those that have got SIGABRT. */
+  readonly #aborted = new Set<number>();
   readonly #answered = new Set<number>();
   readonly #exitTold = new Set<number>();
   /** When each slot had automatic starts, since the last command that starts the count anew. */
@@ -67,7 +69,12 @@ export class ServiceLaws {
     if (event.type === "start" && state.instances.some(({ wait }) => wait !== undefined))
       throw new BrokenLaw("P8: an instance waits in spite of the operator's start");
     for (const effect of effects) if (effect.type === "answer") this.#checkAnswer(effect.askers);
-    for (const fact of step.facts) if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
+    for (const fact of step.facts) {
+      if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
+      if (fact.type === "watchdog") this.#aborted.add(fact.worker);
+      // It ends by itself, and gets as long for it as a drain and a stop together, or until somebody asks.
+      if (fact.type === "leaving") this.#asked.set(fact.worker, this.#now + this.#policy.stop.timeoutMs);
+    }
     this.#checkLanes(state);
     for (const effect of effects) {
       switch (effect.type) {
@@ -84,13 +91,15 @@ export class ServiceLaws {
           break;
         case "signal":
           this.#asked.set(effect.worker, this.#now + this.#policy.stop.timeoutMs);
+          if (effect.signal === "SIGABRT") break; // Whatever else goes on.
           this.#checkStopSignal(before, event, state, effect.worker);
           break;
         case "kill-tree":
           this.#checkKill(effect.worker);
           break;
         case "sweep":
-          if (effect.signal === "SIGKILL" && this.#asked.has(effect.worker)) this.#checkKill(effect.worker);
+          if (effect.signal === "SIGKILL" && this.#asked.has(effect.worker) && !this.#aborted.has(effect.worker))
+            this.#checkKill(effect.worker);
           break;
         case "disarm":
         case "acknowledge":

@@ -10,7 +10,7 @@ import {
   type ServiceState,
   workersOf,
 } from "../../src/daemon/lifecycle/service-state.js";
-import { resumeWorker } from "../../src/daemon/lifecycle/worker.js";
+import { resumeWorker, stopSignalOf } from "../../src/daemon/lifecycle/worker.js";
 import { KeeperModel } from "./keeper-model.js";
 import { BrokenLaw, ServiceLaws } from "./service-laws.js";
 
@@ -92,7 +92,7 @@ export class SupervisorModel {
       const known = {
         child: child !== undefined,
         arm: this.keeper.arms.has(worker.id),
-        wasSignalled: child?.signalled === true,
+        wasSignalled: child?.signals.has(stopSignalOf(worker, this.policy) ?? "") === true,
       };
       return { worker, ...resumeWorker(worker, known, this.policy) };
     });

@@ -262,7 +262,7 @@ export class SimulatedKeeper {
     if (watched.some((one) => !this.held.has(one))) return ENOENT;
     if (this.starts.has(key)) throw new BrokenLaw(`P4: ${key} is started a second time`);
     this.starts.set(key, 0);
-    const kept = start!.keep.map((index) => files[index]!);
+    const kept = start!.keep.map(({ frame }) => files[frame]!);
     for (const file of kept) this.#kernel.retain(file);
     const [service = "", slot, worker] = key.split("/");
     const made = {

@@ -191,7 +191,7 @@ static void bounds_are_kept(void)
 	bad.argv[0] = NULL;
 	CHECK_EQUAL(decode_order(&bad), EBADMSG);
 	bad = good;
-	bad.flags = 256;
+	bad.flags = 512;
 	CHECK_EQUAL(decode_order(&bad), EBADMSG);
 	bad = good;
 	bad.map_count = 2; /* the same target twice */

@@ -240,16 +240,18 @@ static void nothing_asked_is_nothing_changed(struct client *c)
 	end_scenario(c);
 }
 
-static void listen_pid_is_the_childs_own(struct client *c)
+static void listen_and_watchdog_pid_are_the_childs_own(struct client *c)
 {
 	char line[64];
 	int pid = 0;
 	struct statfs filesystem;
 	attach(c);
-	const char *report = report_of(c, &(struct order){.flags = START_LISTEN_PID, .env = {"LISTEN_FDS=0"}});
+	const char *report = report_of(c, &(struct order){.flags = START_LISTEN_PID | START_WATCHDOG_PID, .env = {"LISTEN_FDS=0"}});
 	const char *found = strstr(report, "\npid ");
 	CHECK(found != NULL && sscanf(found, " pid %d", &pid) == 1);
 	snprintf(line, sizeof line, "env LISTEN_PID=%d", pid);
+	CHECK(says(report, line));
+	snprintf(line, sizeof line, "env WATCHDOG_PID=%d", pid);
 	CHECK(says(report, line));
 	CHECK(says(report, "env LISTEN_FDS=0"));
 	int pidfd = sys_pidfd_open(getpid());
@@ -257,7 +259,7 @@ static void listen_pid_is_the_childs_own(struct client *c)
 	close(pidfd);
 	bool pidfs = filesystem.f_type == 0x50494446;
 	CHECK_EQUAL(count_lines(report, "env LISTEN_PIDFDID="), pidfs);
-	CHECK_EQUAL(count_lines(report, "env "), pidfs ? 3 : 2);
+	CHECK_EQUAL(count_lines(report, "env "), pidfs ? 4 : 3);
 
 	/* And it names the very process: compare with the pidfd that the event brings. */
 	struct order order = worker_order("w", "pause", NULL);
@@ -421,7 +423,7 @@ static const struct scenario scenarios[] = {
 	{.name = "who may not is told so", .run = who_may_not_is_told_so, .unprivileged = true},
 	{.name = "identity and limits are as asked", .run = identity_and_limits_are_as_asked, .needs_root = true},
 	{.name = "nothing asked is nothing changed", .run = nothing_asked_is_nothing_changed, .nofile = {200, 1000}},
-	{.name = "LISTEN_PID is the child's own", .run = listen_pid_is_the_childs_own},
+	{.name = "LISTEN_PID and WATCHDOG_PID are the child's own", .run = listen_and_watchdog_pid_are_the_childs_own},
 	{.name = "the child has exactly the mapped descriptors", .run = the_child_has_exactly_the_mapped_descriptors},
 	{.name = "a low descriptor limit does not hinder placing", .run = a_low_descriptor_limit_does_not_hinder_placing},
 	{.name = "an exit is told until it is acknowledged", .run = an_exit_is_told_until_it_is_acknowledged},

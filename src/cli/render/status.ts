@@ -66,7 +66,8 @@ function droppedInWords({ logDropped, logBytesDropped }: ServiceView): string | 
 
 function renderWorkers(output: Output, workers: readonly WorkerView[], now: number): string {
   const anyValve = workers.some(({ valve }) => valve !== undefined);
-  const anyStatus = workers.some(({ statusText }) => statusText !== undefined);
+  const anyStatus = workers.some((worker) => statusOf(worker) !== "");
+  const anyStored = workers.some(({ stored }) => stored !== undefined);
   return renderTable(
     { ...output, columns: output.columns - 2 },
     [
@@ -77,9 +78,8 @@ function renderWorkers(output: Output, workers: readonly WorkerView[], now: numb
       { title: "ROLE", value: ({ role }) => role },
       { title: "UPTIME", value: (worker) => workerUptime(worker, now), right: true },
       ...(anyValve ? [{ title: "VALVE", value: valveOf, mayShrink: true }] : []),
-      ...(anyStatus
-        ? [{ title: "STATUS", value: ({ statusText }: WorkerView) => statusText ?? "", mayShrink: true }]
-        : []),
+      ...(anyStored ? [{ title: "STORED", value: ({ stored }: WorkerView) => String(stored ?? 0), right: true }] : []),
+      ...(anyStatus ? [{ title: "STATUS", value: statusOf, mayShrink: true }] : []),
     ],
     workers,
   );
@@ -87,6 +87,16 @@ function renderWorkers(output: Output, workers: readonly WorkerView[], now: numb
 
 function valveOf({ valve, inFlight }: WorkerView): string {
   return [valve, inFlight === undefined ? undefined : `(${inFlight} in flight)`].filter(Boolean).join(" ");
+}
+
+/** All that it says of itself. */
+function statusOf({ statusText, errno, exitStatus, reloading }: WorkerView): string {
+  const said = [
+    ...(reloading ? ["(reloading)"] : []),
+    ...(errno === undefined ? [] : [`(${errno})`]),
+    ...(exitStatus === undefined ? [] : [`(exit status ${exitStatus})`]),
+  ];
+  return [statusText ?? "", ...said].join(" ").trim();
 }
 
 function indented(text: string): string {

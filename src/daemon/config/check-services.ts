@@ -12,7 +12,7 @@ const MOST_START_BYTES = 96 * 1024;
 
 /** What Holdfast itself puts into a worker's environment. */
 const OWN_VARIABLES =
-  /^(LISTEN_(FDS|PID|FDNAMES|PIDFDID)|NOTIFY_SOCKET|READY_FD|WATCHDOG_(USEC|PID)|INVOCATION_ID|MAINPID|HOLDFAST_.*)$/;
+  /^(LISTEN_(FDS|PID|FDNAMES|PIDFDID)|NOTIFY_SOCKET|READY_FD|FDSTORE|WATCHDOG_(USEC|PID)|INVOCATION_ID|MAINPID|HOLDFAST_.*)$/;
 
 /** What one service says, held against itself. */
 export function checkService(service: ServiceConfig, site: Site): void {
@@ -119,9 +119,11 @@ export function checkDescriptors(
   service: ServiceConfig,
   o: { site: Site; sockets: ReadonlyMap<string, SocketConfig> },
 ): void {
-  const count = service.sockets.reduce((sum, name) => sum + (o.sockets.get(name)?.listen.length ?? 0), 0);
+  const bound = service.sockets.reduce((sum, name) => sum + (o.sockets.get(name)?.listen.length ?? 0), 0);
+  const count = bound + (service.fdStore ?? 0);
   if (count <= MOST_DESCRIPTORS) return;
-  const message = `these are ${count} descriptors, and a worker gets at most ${MOST_DESCRIPTORS}`;
+  const stored = service.fdStore === undefined ? "" : `, ${service.fdStore} of them in fd_store`;
+  const message = `these are ${count} descriptors${stored}, and a worker gets at most ${MOST_DESCRIPTORS}`;
   o.site.refuse(["sockets"], wrong(message, { code: "too-large" }));
 }
 

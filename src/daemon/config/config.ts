@@ -113,7 +113,13 @@ export interface ServiceConfig {
   readonly idleStopMs?: number;
   readonly drain: DrainPolicy;
   readonly stop: { readonly signal: string; readonly timeoutMs: number };
-  readonly reload?: { readonly signal: string };
+  readonly reload?: ReloadPolicy;
+  /** WATCHDOG=1 is expected so often from a worker that is ready; undefined: never. */
+  readonly watchdogMs?: number;
+  /** How many descriptors each instance may leave for its next worker (FDSTORE=1); undefined: none. 1 to 240. */
+  readonly fdStore?: number;
+  /** SIGPIPE is ignored in its workers until they say otherwise. */
+  readonly ignoreSigpipe: boolean;
   /** Each worker gets a channel, HOLDFAST_CHANNEL; docs/handoff.md. */
   readonly handoff: boolean;
   readonly log: LogConfig;
@@ -153,6 +159,14 @@ export interface ProbePolicy {
   readonly timeoutMs: number;
   /** In a row. */
   readonly successes: number;
+}
+
+export interface ReloadPolicy {
+  readonly signal: string;
+  /** Until READY=1 after RELOADING=1, of workers that notify. */
+  readonly timeoutMs: number;
+  /** Whether that is waited for. */
+  readonly wait: boolean;
 }
 
 export interface RestartPolicy {

@@ -28,10 +28,8 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     capabilities: "gives a worker single rights of root",
     cgroup: "bounds the memory, CPU time and processes of a service",
     health: "asks a running worker at intervals whether it is well",
-    watchdog: "expects WATCHDOG=1 from a worker at intervals",
     after: "starts a service once another one is ready",
     hooks: "runs commands before a start and after a stop",
-    fd_store: "keeps descriptors that a worker leaves for its successor",
   },
   "service.ready.probe": {
     exec: "is a command that finds out whether the worker is ready",

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { optional, required, withDefault } from "./key.js";
-import { annotate, choice, decimal, duration, integer, leaf, signal, size, wrongType } from "./leaf.js";
+import { annotate, choice, decimal, duration, flag, integer, leaf, signal, size, wrongType } from "./leaf.js";
 import { didYouMean } from "./nearest.js";
 import { quote, right, wrong } from "./problem.js";
 import { probeSchema } from "./schema-probe.js";
@@ -167,6 +167,14 @@ export const reloadSchema = annotate(
     signal: required(signal({ refuse: ["SIGSTOP", "SIGKILL"] }), {
       is: "What `holdfast reload` sends to each worker.",
       example: '"SIGHUP"',
+    }),
+    timeout: withDefault(duration({ positive: true }), "30s", {
+      is: 'With `ready.when = "notify"`, `holdfast reload` waits so long until each worker has said RELOADING=1 and then READY=1; with `auto`, from a worker that has said READY=1 once.',
+      example: '"30s"',
+    }),
+    wait: withDefault(flag(), true, {
+      is: "Wait for that. `false` is for programs that say READY=1 when they start and nothing when they reload.",
+      example: "false",
     }),
   }),
   { shorthand: "signal" },

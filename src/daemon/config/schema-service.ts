@@ -203,6 +203,20 @@ export const serviceSchema = z.strictObject({
     otherwise: "`holdfast reload` is refused",
     example: '{ signal = "SIGHUP" }',
   }),
+  watchdog: optional(duration({ positive: true }), {
+    is: "WATCHDOG=1 is expected so often from each worker that is ready (WATCHDOG_USEC tells it). One that is silent for longer gets SIGABRT, SIGKILL after `stop.timeout`, and is restarted as after a crash.",
+    otherwise: "no worker is taken for hung",
+    example: '"30s"',
+  }),
+  fd_store: optional(integer(1, 240), {
+    is: "So many descriptors may each instance leave with Holdfast (FDSTORE=1) for its next worker, which gets them after the sockets in LISTEN_FDS. They survive crashes and restarts, and are closed by `holdfast stop`.",
+    otherwise: "what is left is closed",
+    example: "16",
+  }),
+  ignore_sigpipe: withDefault(flag(), true, {
+    is: "Start workers with SIGPIPE ignored, as systemd does: a write to a connection that was closed fails with EPIPE instead of ending the worker.",
+    example: "false",
+  }),
   handoff: withDefault(flag(), false, {
     is: "Give each worker a channel (HOLDFAST_CHANNEL) over which sockets come and go without a restart, and over which it leaves open connections to its successor. For programs that use `holdfast/worker` or speak the protocol of handoff.md.",
     example: "true",

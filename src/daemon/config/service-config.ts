@@ -37,7 +37,11 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     ...(input.idle_stop === undefined ? {} : { idleStopMs: input.idle_stop }),
     drain: drainPolicy(input),
     stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
-    ...(input.reload === undefined ? {} : { reload: { signal: input.reload.signal } }),
+    ...(input.reload === undefined
+      ? {}
+      : { reload: { signal: input.reload.signal, timeoutMs: input.reload.timeout, wait: input.reload.wait } }),
+    ...present({ watchdogMs: input.watchdog, fdStore: input.fd_store }),
+    ignoreSigpipe: input.ignore_sigpipe,
     handoff: input.handoff,
     log: logConfig(input, o.base),
   };

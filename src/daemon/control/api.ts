@@ -71,6 +71,14 @@ export interface WorkerView {
   readonly readyAt?: string;
   /** STATUS= of sd_notify. */
   readonly statusText?: string;
+  /** ERRNO= of sd_notify, in words. */
+  readonly errno?: string;
+  /** EXIT_STATUS= of sd_notify. */
+  readonly exitStatus?: number;
+  /** It has said RELOADING=1, and not READY=1 since. */
+  readonly reloading?: true;
+  /** How many descriptors its instance has stored (FDSTORE=1); missing: none. */
+  readonly stored?: number;
   /** What keeps new connections from it when it retires, in words; undefined: it is not looked at, because it has no socket or does not drain. */
   readonly valve?: string;
   /** Of one that drains: its connections in flight. */

@@ -69,6 +69,10 @@ export const workerView = view<WorkerView>("Worker")({
   startedAt: at.exactOptional(),
   readyAt: at.exactOptional(),
   statusText: z.string().exactOptional(),
+  errno: z.string().exactOptional(),
+  exitStatus: count.exactOptional(),
+  reloading: z.literal(true).exactOptional(),
+  stored: count.exactOptional(),
   valve: z.string().exactOptional(),
   inFlight: count.exactOptional(),
 });

@@ -1,4 +1,4 @@
-import { observes } from "./worker-moves.js";
+import { observes, stopSignalOf } from "./worker-moves.js";
 import type { Worker, WorkerEffect, WorkerEvent, WorkerPolicy } from "./worker-state.js";
 
 /**
@@ -6,6 +6,8 @@ import type { Worker, WorkerEffect, WorkerEvent, WorkerPolicy } from "./worker-s
  *
  * The state is written before its effects, so each effect either reached the keeper or is repeated here; spawning and arming
  * are safe to repeat because the keeper refuses a key it has.
+ *
+ * @param keeper what it has of this worker; `wasSignalled`: it has sent what `stopSignalOf` says
  */
 export function resumeWorker(
   worker: Worker,
@@ -38,9 +40,9 @@ export function resumeWorker(
     }
     case "stopping":
       if (!keeper.child) return { effects: [], events: lost };
-      return keeper.wasSignalled
+      return keeper.wasSignalled || stopSignalOf(worker, policy) === undefined
         ? nothing
-        : { effects: [{ type: "signal", worker: id, signal: policy.stop.signal }], events: [] };
+        : { effects: [{ type: "signal", worker: id, signal: stopSignalOf(worker, policy)! }], events: [] };
     case "killing":
       if (!keeper.child) return { effects: [], events: lost };
       return { effects: [{ type: "kill-tree", worker: id }], events: [] };

@@ -4,6 +4,9 @@ import { type Instance, newInstance, range, type ServiceEvent, unhindered } from
 import type { Turn } from "./turn.js";
 import { stepWorker, type Worker } from "./worker.js";
 
+/** Of a current worker: it has failed, or ends by itself. */
+const LEAVING: ReadonlySet<Worker["state"]["phase"]> = new Set(["stopping", "killing", "sweeping"]);
+
 type Command = Extract<ServiceEvent, { asker: number }>;
 
 /** What the operator asks for. Limits and backoff never stand in an operator's way. */
@@ -49,7 +52,7 @@ function start(turn: Turn, asker: number): void {
     const { phase } = current.state;
     if (phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
     // It has failed already, before this command: it must not count as the command's own failure.
-    if (phase === "killing" || phase === "sweeping" || current.reason === "idle") turn.retire(current, false);
+    if (LEAVING.has(phase) || current.reason === "idle") turn.retire(current, false);
   }
 }
 

@@ -15,7 +15,7 @@ export type End =
   | { readonly kind: "disarmed" };
 
 /** Why we ended it; undefined when it ended by itself. */
-export type StopReason = "asked" | "idle" | "ready-timeout";
+export type StopReason = "asked" | "idle" | "ready-timeout" | "watchdog";
 
 export type EndClass = "clean" | "failure" | "abnormal";
 
@@ -31,7 +31,7 @@ const CLEAN_SIGNALS: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGTERM, SIG
  * `abnormal` is a signal that is not a polite one, or a timeout; `failure` an exit code, or a start that failed.
  */
 export function classify(end: End, reason: StopReason | undefined): EndClass {
-  if (reason === "ready-timeout") return "abnormal";
+  if (reason === "ready-timeout" || reason === "watchdog") return "abnormal";
   switch (end.kind) {
     case "exited":
       return end.code === 0 ? "clean" : "failure";

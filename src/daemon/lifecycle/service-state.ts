@@ -97,7 +97,7 @@ export interface Failure {
   readonly at: Monotonic;
   readonly slot: number;
   readonly worker: number;
-  readonly code: "start-failed" | "exited" | "killed" | "ready-timeout" | "lost";
+  readonly code: "start-failed" | "exited" | "killed" | "ready-timeout" | "watchdog" | "lost";
   readonly end: End;
   /** What it wrote last; bounded by the runtime. */
   readonly lines: readonly string[];
@@ -164,6 +164,8 @@ export type ServiceFact =
         | "draining"
         | "reopened"
         | "stop-timeout"
+        | "leaving"
+        | "watchdog"
         | "canary-ready";
       readonly slot: number;
       readonly worker: number;

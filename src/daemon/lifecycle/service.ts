@@ -76,6 +76,10 @@ function workerEvent(turn: Turn, id: number, event: WorkerEvent, lines: readonly
   if (found === undefined) return; // An echo of a worker that was acknowledged and forgotten.
   const before = found.worker;
   const worker = turn.take(stepWorker(before, event, turn.at, turn.policy));
+  if (event.type === "forgive" && found.role === "current") {
+    const instance = turn.instance(worker.slot)!;
+    turn.setInstance({ ...instance, history: { ...instance.history, failures: 0 } });
+  }
   if (before.state.phase === "armed" && worker.state.phase !== "armed") {
     // The keeper fired it. A short life is told by its end alone, so `started` is not the only sign.
     turn.eachInstance((instance) => ({ ...instance, called: true }));
@@ -193,7 +197,7 @@ function failureOf(worker: Worker, at: number, lines: readonly string[]): Failur
 }
 
 function codeOf(worker: Worker, kind: string): Failure["code"] {
-  if (worker.reason === "ready-timeout") return "ready-timeout";
+  if (worker.reason === "ready-timeout" || worker.reason === "watchdog") return worker.reason;
   if (kind === "not-started") return "start-failed";
   if (kind === "signalled") return "killed";
   return kind === "unknown" ? "lost" : "exited";

@@ -232,6 +232,8 @@ function workerFact(worker: Worker, fact: WorkerFact): ServiceFact {
     case "draining":
     case "reopened":
     case "stop-timeout":
+    case "leaving":
+    case "watchdog":
       return { type: fact, slot, worker: id };
   }
 }

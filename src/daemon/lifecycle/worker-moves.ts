@@ -2,6 +2,7 @@
 
 import type { Valve } from "./drain.js";
 import type { End, Monotonic } from "./end.js";
+import { watchdogFrom } from "./watchdog.js";
 import type {
   Announcer,
   Worker,
@@ -67,18 +68,19 @@ export function started(
 ): WorkerStep {
   const { when, settleMs, timeoutMs } = policy.ready;
   const settles = when === "spawned";
+  const { extended = 0, ...known } = worker;
   const step = to(
-    { ...worker, pid, startedAt: forkedAt },
+    { ...known, pid, startedAt: forkedAt },
     {
       phase: "warming",
-      deadline: at + timeoutMs,
+      deadline: Math.max(at + timeoutMs, extended),
       ...(settles ? { settled: at + Math.min(settleMs, timeoutMs) } : {}),
     },
     observes(policy) && worker.announced !== true ? [{ type: "observe", worker: worker.id }] : [],
     ["started"],
   );
   const atOnce = worker.announced === true || (settles && settleMs === 0);
-  return atOnce ? chain(step, (w) => ready(w, at)) : step;
+  return atOnce ? chain(step, (w) => ready(w, at, policy)) : step;
 }
 
 /** Whether the kernel is asked for this worker's readiness. */
@@ -100,8 +102,8 @@ export function counts(by: Announcer, { ready: { when } }: WorkerPolicy): boolea
   return by === when || (when === "auto" && (by === "notify" || by === "listening"));
 }
 
-export function ready(worker: Worker, at: Monotonic): WorkerStep {
-  return to({ ...worker, readyAt: at }, { phase: "ready" }, [], ["ready"]);
+export function ready(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  return to({ ...worker, readyAt: at, ...watchdogFrom(worker, at, policy) }, { phase: "ready" }, [], ["ready"]);
 }
 
 export function neverRan(worker: Worker, stage: number, errno: number): WorkerStep {
@@ -229,15 +231,28 @@ export function stop(worker: Worker, at: Monotonic, policy: WorkerPolicy): Worke
   );
 }
 
+/** It ends by itself, and drains by its own means: no signal, and as long as a drain and a stop of ours may take. */
+export function leave(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  const deadline = at + policy.drain.timeoutMs + policy.stop.timeoutMs;
+  return to(worker, { phase: "stopping", deadline, instead: "nothing" }, [], ["leaving"]);
+}
+
+/** What a worker in this phase gets to make it end; undefined: it ends by itself. */
+export function stopSignalOf({ state }: Worker, policy: WorkerPolicy): string | undefined {
+  if (state.phase !== "stopping" || state.instead === undefined) return policy.stop.signal;
+  return state.instead === "nothing" ? undefined : state.instead;
+}
+
 /**
  * What its process leaves behind when it ends by our wish gets the stop signal and the rest of the stop timeout;
- * what a crash leaves behind is killed at once, because the next worker of the instance waits for it.
+ * what a crash, or an abort, leaves behind is killed at once, because the next worker of the instance waits for it.
  */
 export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   const now = worker.state;
   switch (now.phase) {
     case "draining": // It knew by itself that it was to end.
     case "stopping": {
+      if (now.phase === "stopping" && now.instead === "SIGABRT") return sweepAll(worker, end);
       const deadline = now.phase === "stopping" ? now.deadline : at + policy.stop.timeoutMs;
       return to(now.phase === "stopping" ? worker : drained(worker, at), { phase: "sweeping", end, deadline }, [
         { type: "sweep", worker: worker.id, signal: policy.stop.signal },
@@ -249,8 +264,35 @@ export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPo
     case "warming":
     case "ready":
     case "killing":
-      return to(worker, { phase: "sweeping", end }, [{ type: "sweep", worker: worker.id, signal: "SIGKILL" }]);
+      return sweepAll(worker, end);
     case "sweeping": // Told again after an adoption.
+    case "gone":
+      return same(worker);
+  }
+}
+
+function sweepAll(worker: Worker, end: End): WorkerStep {
+  return to(worker, { phase: "sweeping", end }, [{ type: "sweep", worker: worker.id, signal: "SIGKILL" }]);
+}
+
+/** Its deadline is never sooner than `byMs` from now; sd_notify(3), EXTEND_TIMEOUT_USEC. */
+export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep {
+  const { state } = worker;
+  const until = at + byMs;
+  switch (state.phase) {
+    case "armed":
+    case "disarming":
+    case "starting": // Its own deadline is counted anew once it has started.
+      return same({ ...worker, extended: Math.max(worker.extended ?? 0, until) });
+    case "warming":
+    case "draining":
+    case "stopping":
+      return to(worker, { ...state, deadline: Math.max(state.deadline, until) });
+    case "sweeping":
+      if (state.deadline === undefined) return same(worker);
+      return to(worker, { ...state, deadline: Math.max(state.deadline, until) });
+    case "ready":
+    case "killing":
     case "gone":
       return same(worker);
   }

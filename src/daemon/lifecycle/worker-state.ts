@@ -25,6 +25,13 @@ export interface Worker {
   readonly version?: string;
   /** Which socket of each steered group it has, from 1; missing: none of its sockets is steered. */
   readonly lane?: number;
+  /**
+   * WATCHDOG=1 is expected so often, in milliseconds; 0 = never, because it said so. `fed`: when one was last taken into account; missing: it is not ready yet.
+   * Missing altogether: as the configuration says.
+   */
+  readonly watchdog?: { readonly everyMs: number; readonly fed?: Monotonic };
+  /** It asked for time until then before the keeper said that it started. */
+  readonly extended?: Monotonic;
   /** How it was kept from new connections, and what became of those it had. On a ready worker: its valve has to be opened again. */
   readonly drain?: Drain;
 }
@@ -39,7 +46,8 @@ export type WorkerState =
   | { readonly phase: "ready" }
   /** It gets no new connection and finishes those it has; `deadline`: connections are closed one by one then (`closing`), and at the next one what is left is cut. */
   | { readonly phase: "draining"; readonly deadline: Monotonic; readonly closing?: true }
-  | { readonly phase: "stopping"; readonly deadline: Monotonic }
+  /** `instead` of the stop signal: SIGABRT, because its watchdog was missed; `nothing`, because it ends by itself. */
+  | { readonly phase: "stopping"; readonly deadline: Monotonic; readonly instead?: "SIGABRT" | "nothing" }
   | { readonly phase: "killing" }
   /** `deadline`: its tree got the stop signal and gets SIGKILL then; without one it has got SIGKILL. */
   | { readonly phase: "sweeping"; readonly end: End; readonly deadline?: Monotonic }
@@ -53,6 +61,18 @@ export type WorkerEvent =
   | { readonly type: "announced"; readonly by: Announcer }
   /** What the kernel shows of it may not be read. */
   | { readonly type: "unobservable" }
+  /** It said that it ends now, unasked (STOPPING=1). */
+  | { readonly type: "leaving" }
+  /** It needs at least so long from now on for what it is at (EXTEND_TIMEOUT_USEC). */
+  | { readonly type: "extend"; readonly byMs: number }
+  /** WATCHDOG=1. */
+  | { readonly type: "alive" }
+  /** WATCHDOG=trigger: it wants to be treated as if it had missed its watchdog. */
+  | { readonly type: "unwell" }
+  /** From now on WATCHDOG=1 comes so often (WATCHDOG_USEC); 0 = never. */
+  | { readonly type: "watchdog"; readonly everyMs: number }
+  /** What went wrong before it counts no more for the delay of restarts (RESTART_RESET=1). */
+  | { readonly type: "forgive" }
   | { readonly type: "launch" }
   /** `withinMs`: an end of everything does not wait for the whole `drain.timeout`; 0 = no drain. */
   | { readonly type: "retire"; readonly overlaps: boolean; readonly withinMs?: number }
@@ -112,6 +132,8 @@ export type WorkerFact =
   | "reopened"
   | "stopping"
   | "stop-timeout"
+  | "leaving"
+  | "watchdog"
   | "ended";
 
 export interface WorkerStep {
@@ -120,4 +142,4 @@ export interface WorkerStep {
   readonly facts: readonly WorkerFact[];
 }
 
-export type WorkerPolicy = Pick<ServiceConfig, "ready" | "stop" | "drain" | "sockets">;
+export type WorkerPolicy = Pick<ServiceConfig, "ready" | "stop" | "drain" | "sockets" | "watchdogMs">;

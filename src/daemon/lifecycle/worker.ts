@@ -9,11 +9,16 @@
  *   ready ──retire, idle──> draining ──nothing in flight, no valve, or deadline──> stopping ──deadline──> killing
  *   draining for being idle ──a connection came──> ready
  *   disarming to its end ──started──> stopping                       (it fired in spite of that)
+ *   ready ──leaving──> stopping by itself ──retire──> stopping       (STOPPING=1: no signal unless it is asked to stop as well)
+ *   starting, warming, ready, draining ──unwell──> aborting          (stopping, with SIGABRT in place of the stop signal)
+ *   ready, draining ──watchdog missed──> aborting
  *   all but sweeping, gone ──exited──> sweeping ──gone──> gone
  *   armed, disarming, starting, stopping, killing ──start-failed──> gone
  *
+ * The worker itself may move a deadline that it is under, but only to later (`extend`); its watchdog is in watchdog.ts.
+ *
  * In sweeping the process is dead, and what it left behind gets a signal: SIGKILL at once after an end of its own or a
- * ready timeout; the stop signal first, and SIGKILL at the deadline of the stop, after one that was asked for.
+ * ready timeout or an abort; the stop signal first, and SIGKILL at the deadline of the stop, after one that was asked for.
  *
  * While it drains no new connection reaches it: what can keep them away is found out first (`valve`), so that the state knows how to undo
  * it, and closed then; the stop signal follows once none of its connections is in flight. Where nothing can, it gets the signal at once.
@@ -24,6 +29,7 @@
  * nothing: after an adoption the keeper tells again what the supervisor before had heard already.
  */
 import type { Monotonic } from "./end.js";
+import { abort, changeWatchdog, feed, isSilent, watchdogDue } from "./watchdog.js";
 import {
   asked,
   chain,
@@ -31,7 +37,9 @@ import {
   counts,
   drainTimeout,
   exited,
+  extend,
   heardEarly,
+  leave,
   neverRan,
   notReady,
   ready,
@@ -49,12 +57,16 @@ import {
 import type { Worker, WorkerEvent, WorkerPolicy, WorkerStep } from "./worker-state.js";
 
 export { resumeWorker } from "./adoption.js";
-export { armWorker, spawnWorker } from "./worker-moves.js";
+export { armWorker, spawnWorker, stopSignalOf } from "./worker-moves.js";
 export type * from "./worker-state.js";
 
 export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   const now = worker.state;
   if (event.type === "exited") return exited(worker, event.end, at, policy);
+  if (event.type === "extend") return extend(worker, event.byMs, at);
+  if (event.type === "alive") return feed(worker, at);
+  if (event.type === "forgive") return same(worker); // Its instance's matter.
+  if (event.type === "watchdog") return changeWatchdog(worker, event.everyMs, at);
   switch (now.phase) {
     case "armed":
       switch (event.type) {
@@ -70,6 +82,8 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           ]);
         case "announced":
           return heardEarly(worker, event.by, policy);
+        case "leaving":
+        case "unwell":
         case "idle":
         case "valve":
         case "connections":
@@ -96,6 +110,8 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return to(asked(worker, event.overlaps), { phase: "disarming", next: "end" });
         case "announced":
           return heardEarly(worker, event.by, policy);
+        case "leaving":
+        case "unwell":
         case "idle":
         case "valve":
         case "connections":
@@ -117,8 +133,11 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return stop(asked(worker, event.overlaps), at, policy);
         case "deadline":
           return at >= now.deadline ? notReady(worker) : same(worker);
+        case "unwell":
+          return abort(worker, at, policy);
         case "announced":
           return heardEarly(worker, event.by, policy);
+        case "leaving":
         case "idle":
         case "valve":
         case "connections":
@@ -133,16 +152,19 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
     case "warming":
       switch (event.type) {
         case "announced":
-          return counts(event.by, policy) ? ready(worker, at) : same(worker);
+          return counts(event.by, policy) ? ready(worker, at, policy) : same(worker);
         case "unobservable":
           return unobservable(worker, now.deadline, at, policy);
         case "retire":
           return stop(asked(worker, event.overlaps), at, policy);
+        case "unwell":
+          return abort(worker, at, policy);
         case "deadline":
-          if (now.settled !== undefined && at >= now.settled) return ready(worker, at);
+          if (now.settled !== undefined && at >= now.settled) return ready(worker, at, policy);
           return at >= now.deadline ? notReady(worker) : same(worker);
         case "started": // Told again after an adoption.
         case "start-failed":
+        case "leaving": // It is not up yet; its end tells the rest.
         case "idle":
         case "valve":
         case "connections":
@@ -157,6 +179,12 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
       switch (event.type) {
         case "retire":
           return retire(worker, event, at, policy);
+        case "leaving":
+          return leave(worker, at, policy);
+        case "unwell":
+          return abort(worker, at, policy);
+        case "deadline":
+          return isSilent(worker, at) ? abort(worker, at, policy) : same(worker);
         case "idle":
           return rest(worker, at, policy);
         case "reopened":
@@ -170,7 +198,6 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "valve":
         case "connections":
         case "gone":
-        case "deadline":
           return same(worker);
       }
       break;
@@ -182,8 +209,12 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return connections(worker, event, at, policy);
         case "retire":
           return retireAgain(worker, event, now, at);
+        case "unwell":
+          return abort(worker, at, policy);
         case "deadline":
+          if (isSilent(worker, at)) return abort(worker, at, policy);
           return at >= now.deadline ? drainTimeout(worker, now, at, policy) : same(worker);
+        case "leaving": // It gets its signal all the same, once nothing is in flight.
         case "announced":
         case "started":
         case "start-failed":
@@ -210,8 +241,11 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return neverRan(worker, event.stage, event.errno);
         case "started":
           return same({ ...worker, pid: event.pid, startedAt: event.at });
+        case "retire": // One that ends by itself is asked now; the others were.
+          return now.instead === "nothing" ? stop(asked(worker, event.overlaps), at, policy) : same(worker);
         case "announced": // Too late: a promise to stop is never taken back.
-        case "retire":
+        case "leaving":
+        case "unwell":
         case "idle":
         case "valve":
         case "connections":
@@ -229,6 +263,8 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return neverRan(worker, event.stage, event.errno);
         case "started":
           return same({ ...worker, pid: event.pid, startedAt: event.at });
+        case "leaving":
+        case "unwell":
         case "announced":
         case "retire":
         case "idle":
@@ -259,6 +295,8 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return same(event.overlaps ? { ...worker, overlaps: true } : worker);
         case "started":
         case "start-failed":
+        case "leaving":
+        case "unwell":
         case "announced":
         case "unobservable":
         case "idle":
@@ -280,14 +318,16 @@ export function workerDeadline(worker: Worker): Monotonic | undefined {
   switch (worker.state.phase) {
     case "warming":
       return worker.state.settled ?? worker.state.deadline;
-    case "starting":
     case "draining":
+      return Math.min(worker.state.deadline, watchdogDue(worker) ?? Number.POSITIVE_INFINITY);
+    case "ready":
+      return watchdogDue(worker);
+    case "starting":
     case "stopping":
     case "sweeping":
       return worker.state.deadline;
     case "armed":
     case "disarming":
-    case "ready":
     case "killing":
     case "gone":
       return undefined;

@@ -81,15 +81,15 @@ export function operationsOn(o: OperationsInput): Operations {
       case "promote":
       case "abort":
         return ask({ type: action.action, asker });
-      case "reload":
+      case "reload": {
+        const { name, reload } = service.config;
+        if (reload === undefined)
+          return outcome("failed", `${name} has no reload signal; set reload = { signal = "SIGHUP" } or use restart`);
+        const { result, message } = await service.reload(reload);
+        return outcome(result, message);
+      }
       case "signal": {
-        const name = action.action === "signal" ? action.signal : service.config.reload?.signal;
-        if (name === undefined) {
-          return outcome(
-            "failed",
-            `${service.config.name} has no reload signal; set reload = { signal = "SIGHUP" } or use restart`,
-          );
-        }
+        const name = action.signal;
         const number = signalNumber(name);
         if (number === undefined) return outcome("failed", `${name} is no signal of this system`);
         const sent = await service.signalWorkers(number);

@@ -1,5 +1,5 @@
-import type { ServiceConfig } from "../config/config.js";
-import type { FailureView, ReceiptView, ServiceView } from "../control/api.js";
+import type { ReloadPolicy, ServiceConfig } from "../config/config.js";
+import type { FailureView, Outcome, ReceiptView, ServiceView } from "../control/api.js";
 import type { Receipt } from "../lifecycle/receipt.js";
 import { stepService } from "../lifecycle/service.js";
 import {
@@ -14,12 +14,13 @@ import {
   workersOf,
 } from "../lifecycle/service-state.js";
 import { isAbandoned, type Share } from "../lifecycle/steering.js";
-import { resumeWorker, type Worker } from "../lifecycle/worker.js";
+import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
 import { IdleWatch } from "./idle-watch.js";
-import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
+import type { ArmRecord, ChildRecord, HeldRecord, ListedChild } from "./keeper/records.js";
 import { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
+import { reloadOutcome } from "./notify/reload-outcome.js";
 import { type Counted, receiptView } from "./receipt-view.js";
 import { isSteered, type ServiceSetup, versionOf } from "./service-setup.js";
 import { decodeWorkerTag, encodeState, serviceKey, workerKey } from "./service-store.js";
@@ -43,6 +44,13 @@ const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set([
 ]);
 
 const nothingCounted: Counted = { sockets: [], listenDrops: 0, listenOverflows: 0 };
+
+/** What an earlier supervisor has left in the keeper. */
+export interface KeeperTables {
+  readonly children: readonly ListedChild[];
+  readonly arms: readonly ArmRecord[];
+  readonly held: readonly HeldRecord[];
+}
 
 /** An answer to a command, before it is put into words. */
 export interface Answered {
@@ -102,6 +110,7 @@ export class ServiceRuntime {
       sink: () => this.#sinks.at(-1),
       find: (worker) => this.#find(worker),
       acceptors: () => this.acceptors(),
+      isAwaited: (slot) => workersOf(this.#state).some(({ worker }) => worker.slot === slot && mayStart(worker)),
       emit: (worker, event, lines) =>
         this.dispatch({ type: "worker", worker, event, ...(lines.length > 0 ? { lines } : {}) }),
     });
@@ -157,7 +166,8 @@ export class ServiceRuntime {
       config: this.config,
       state: this.#state,
       clock: this.#world.clock,
-      statusOf: (worker) => this.#workers.statusOf(worker),
+      saidBy: (worker) => this.#workers.saidBy(worker),
+      storedBy: (slot) => this.#workers.store.count(slot),
       socketProblem: this.socketProblem(),
       logDropped: this.#sinks.reduce((sum, sink) => sum + (sink?.dropped ?? 0), 0),
       logBytesDropped: this.#workers.logBytesDropped,
@@ -223,12 +233,14 @@ export class ServiceRuntime {
       this.#stepping = false;
     }
     this.#write();
+    this.#settleStore();
     this.#armTimer();
     for (const changed of this.#watchers) changed();
   }
 
   /** Continues with workers that an earlier supervisor started: opens what the keeper kept of them, repeats what may not have happened. */
-  async adopt(children: readonly ListedChild[], arms: readonly ArmRecord[]): Promise<void> {
+  async adopt({ children, arms, held }: KeeperTables): Promise<void> {
+    await this.#workers.store.adopt(held);
     const childOf = new Map(children.map((child) => [child.key, child]));
     const armOf = new Map(arms.map((arm) => [arm.key, arm]));
     const events: ServiceEvent[] = [];
@@ -239,8 +251,9 @@ export class ServiceRuntime {
       const arm = armOf.get(key);
       const record = child ?? arm;
       if (record !== undefined) await this.#workers.reopen(worker.id, record);
-      const stopSignal = signalNumber(this.config.stop.signal) ?? 0;
-      const wasSignalled = child !== undefined && ((child.signals >> BigInt(stopSignal - 1)) & 1n) === 1n;
+      const stopSignal = signalNumber(stopSignalOf(worker, this.config) ?? "") ?? 0;
+      const wasSignalled =
+        child !== undefined && stopSignal > 0 && ((child.signals >> BigInt(stopSignal - 1)) & 1n) === 1n;
       const resumed = resumeWorker(
         worker,
         { child: child !== undefined, arm: arm !== undefined, wasSignalled },
@@ -280,6 +293,19 @@ export class ServiceRuntime {
     return sent.filter(({ status }) => status === "fulfilled").length;
   }
 
+  /** Tells all workers that are ready to read their configuration again, and waits for those that say when they have. */
+  async reload(policy: ReloadPolicy): Promise<Pick<Outcome, "result" | "message">> {
+    const { name } = this.config;
+    const ready = this.#state.instances.flatMap(({ current }) => (current?.state.phase === "ready" ? [current] : []));
+    const workers = await Promise.all(
+      ready.map(async ({ id, slot }) => ({
+        instance: `${name}/${slot}`,
+        how: await this.#workers.reload(id, policy),
+      })),
+    );
+    return reloadOutcome({ service: name, ...policy, workers });
+  }
+
   /** SIGKILL to all workers and their trees, without any timeout. The machine hears of it as of every other end. */
   kill(): void {
     for (const { worker } of workersOf(this.#state)) this.#workers.kill(worker);
@@ -293,6 +319,13 @@ export class ServiceRuntime {
     this.#idle.stop();
     this.#workers.close();
     await Promise.all(this.#sinks.map((sink) => sink?.close()));
+  }
+
+  /** What workers have stored stays while the service is wanted, and is closed with the last worker of an instance after that. */
+  #settleStore(): void {
+    const { desired, size } = this.#state;
+    const slots = new Set(workersOf(this.#state).map(({ worker }) => worker.slot));
+    this.#workers.store.settle((slot) => slots.has(slot) || (desired === "started" && slot <= size));
   }
 
   #closeOldSinks(): void {
@@ -351,7 +384,10 @@ export class ServiceRuntime {
     if (deadline === undefined || this.#closed) return;
     // setTimeout counts whole milliseconds and 2^31 of them at most; early is harmless, the machine looks at the time itself.
     const wait = Math.min(Math.max(1, Math.ceil(deadline - this.#world.clock.monotonic())), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => this.dispatch({ type: "deadline" }), wait);
+    this.#timer = setTimeout(() => {
+      this.#workers.listen(); // READY=1, WATCHDOG=1 or EXTEND_TIMEOUT_USEC that came in time count, also where we are late.
+      this.dispatch({ type: "deadline" });
+    }, wait);
   }
 
   #perform(effect: ServiceEffect, counted: Counted = nothingCounted): void {
@@ -443,4 +479,9 @@ export class ServiceRuntime {
   #find(id: number): Worker | undefined {
     return workersOf(this.#state).find(({ worker }) => worker.id === id)?.worker;
   }
+}
+
+/** The keeper may start it at any moment, or is about to. */
+function mayStart({ state: { phase } }: Worker): boolean {
+  return phase === "armed" || phase === "disarming" || phase === "starting";
 }

@@ -6,6 +6,7 @@
  */
 import type { Instance, ServiceState } from "../lifecycle/service-state.js";
 import { MAX_TAG_BYTES } from "./keeper/frame.js";
+import type { Said } from "./notify/worker-notices.js";
 
 const VERSION = 1;
 const PREFIX = "service/";
@@ -57,6 +58,12 @@ export interface WorkerTag {
   readonly invocation: string;
   /** What the kept descriptors are, in order. */
   readonly keep: readonly ("stdout" | "stderr" | "notify" | "ready" | "channel")[];
+  /** What it has said of itself; missing: nothing. */
+  readonly said?: Said;
+}
+
+export function encodeWorkerTag(tag: WorkerTag): Buffer {
+  return Buffer.from(JSON.stringify(tag));
 }
 
 export function workerKey(service: string, slot: number, worker: number): string {

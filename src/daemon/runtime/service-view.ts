@@ -4,13 +4,16 @@ import { nextDeadline, type ServiceState, triggersFree, workersOf } from "../lif
 import type { Worker } from "../lifecycle/worker.js";
 import type { Clock } from "./clock.js";
 import { wordsOf } from "./drain/valve-finder.js";
+import { errnoInWords, type Said } from "./notify/worker-notices.js";
 import { failureView, seconds } from "./words.js";
 
 export interface ViewInput {
   readonly config: ServiceConfig;
   readonly state: ServiceState;
   readonly clock: Clock;
-  readonly statusOf: (worker: number) => string | undefined;
+  readonly saidBy: (worker: number) => Said;
+  /** How many descriptors an instance has stored. */
+  readonly storedBy: (slot: number) => number;
   /** Why its sockets cannot be used. */
   readonly socketProblem: string | undefined;
   readonly logDropped: number;
@@ -26,7 +29,7 @@ export function serviceView(input: ViewInput): ServiceView {
   const next = nextInWords(input, phase);
   const waitsUntil = state.instances.map(({ wait }) => wait?.until).filter((until) => until !== undefined);
   if (triggersPause(state)) waitsUntil.push(triggersFree(state.triggers));
-  const status = state.instances.map(({ current }) => current && input.statusOf(current.id)).find(Boolean);
+  const status = state.instances.map(({ current }) => current && input.saidBy(current.id).status).find(Boolean);
   return {
     name: config.name,
     phase,
@@ -57,8 +60,9 @@ function readiness({ ready }: ServiceConfig, state: ServiceState): string {
 }
 
 function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]): WorkerView {
-  const { config, clock, statusOf } = input;
-  const statusText = statusOf(worker.id);
+  const { config, clock, saidBy, storedBy } = input;
+  const { status, errno, exitStatus, reloading } = saidBy(worker.id);
+  const stored = storedBy(worker.slot);
   const valve = valveInWords(input, worker);
   return {
     instance: `${config.name}/${worker.slot}`,
@@ -68,7 +72,11 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
     ...(worker.pid === undefined ? {} : { pid: worker.pid }),
     ...(worker.startedAt === undefined ? {} : { startedAt: clock.wallAt(worker.startedAt).toISOString() }),
     ...(worker.readyAt === undefined ? {} : { readyAt: clock.wallAt(worker.readyAt).toISOString() }),
-    ...(statusText === undefined ? {} : { statusText }),
+    ...(status === undefined ? {} : { statusText: status }),
+    ...(errno === undefined || errno === 0 ? {} : { errno: errnoInWords(errno) }),
+    ...(exitStatus === undefined ? {} : { exitStatus }),
+    ...(reloading === true ? { reloading } : {}),
+    ...(stored === 0 ? {} : { stored }),
     ...(valve === undefined ? {} : { valve }),
     ...(worker.state.phase === "draining" && worker.drain !== undefined ? { inFlight: worker.drain.inFlight } : {}),
   };

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { type NotifyMessage, NotifySocket, type OwnedFd } from "../../ancillary/index.js";
-import type { ServiceConfig, SocketConfig } from "../config/config.js";
+import { NotifySocket, type OwnedFd } from "../../ancillary/index.js";
+import type { ReloadPolicy, ServiceConfig, SocketConfig } from "../config/config.js";
 import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
 import { socketUseOf } from "./connections/socket-use.js";
@@ -8,14 +8,15 @@ import { socketUseInWords } from "./connections/socket-use-words.js";
 import { wordsOf } from "./drain/valve-finder.js";
 import { WorkerDrains } from "./drain/worker-drains.js";
 import { WorkerHandoffs } from "./handoff/worker-handoffs.js";
-import { resolveIdentity } from "./identity.js";
 import { KeeperError } from "./keeper/keeper-client.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { waitsForSocket } from "./listening.js";
 import { type DrainedLogs, settleDrained, takeDrained } from "./logs/drained-logs.js";
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
-import { speaksFor } from "./notify-sender.js";
+import { FdStore } from "./notify/fd-store.js";
+import { type Said, WorkerNotices } from "./notify/worker-notices.js";
+import { type Reloaded, WorkerReloads } from "./notify/worker-reloads.js";
 import { WorkerProbes } from "./probe/worker-probes.js";
 import { closeMembers } from "./process-tree.js";
 import type { ServiceSetup } from "./service-setup.js";
@@ -37,6 +38,8 @@ const PREPARE = 0;
 /** Pauses between two looks at whether a worker waits for its sockets. One look costs about as much as a read of three files per process. */
 const FIRST_LOOK_MS = 4;
 const LONGEST_LOOK_MS = 64;
+/** A worker that has never said RELOADING=1 is not waited for any longer. */
+const RELOADING_WITHIN_MS = 2_000;
 /** What a failure keeps of the worker's last words: it must fit the state that the keeper holds. */
 const FAILURE_LINES = 10;
 const FAILURE_LINE_CHARACTERS = 400;
@@ -52,6 +55,8 @@ export interface WorkersInput {
   readonly find: (worker: number) => Worker | undefined;
   /** All processes of workers that accept connections, now or soon. */
   readonly acceptors: () => readonly number[];
+  /** Whether the keeper has a start of this instance that it may carry out at any time. */
+  readonly isAwaited: (slot: number) => boolean;
   readonly emit: (worker: number, event: WorkerEvent, lines: readonly string[]) => void;
 }
 
@@ -64,6 +69,9 @@ export class ServiceWorkers {
   readonly #remarks = new Map<number, string>();
   readonly #handoffs: WorkerHandoffs;
   #logBytesDropped = 0;
+  readonly #notices: WorkerNotices;
+  readonly #reloads: WorkerReloads;
+  readonly #store: FdStore;
 
   constructor(input: WorkersInput) {
     this.#o = input;
@@ -73,10 +81,22 @@ export class ServiceWorkers {
       find: input.find,
       // READY=1 by another way.
       ready: (worker) => this.#emit(worker, { type: "announced", by: "notify" }),
-      status: (worker, text) => {
-        const resources = this.#resources.get(worker);
-        if (resources !== undefined) resources.statusText = text.slice(0, FAILURE_LINE_CHARACTERS);
-      },
+      status: (worker, text) => this.#notices.setStatus(worker, text),
+    });
+    this.#store = new FdStore({
+      service: input.setup().config.name,
+      world: input.world,
+      limit: () => this.#config.fdStore ?? 0,
+      isAwaited: input.isAwaited,
+    });
+    this.#reloads = new WorkerReloads(input.world.clock);
+    this.#notices = new WorkerNotices({
+      setup: input.setup,
+      world: input.world,
+      find: input.find,
+      emit: (worker, event) => this.#emit(worker, event),
+      store: this.#store,
+      reloads: this.#reloads,
     });
     this.#probes = new WorkerProbes({
       setup: input.setup,
@@ -222,12 +242,38 @@ export class ServiceWorkers {
     for (const resources of this.#resources.values()) resources.drainNotify();
   }
 
-  statusOf(worker: number): string | undefined {
-    return this.#resources.get(worker)?.statusText;
+  /** What a worker has said of itself. */
+  saidBy(worker: number): Said {
+    return this.#notices.of(worker);
+  }
+
+  /** What workers have left for their successors. */
+  get store(): FdStore {
+    return this.#store;
+  }
+
+  /** Tells a ready worker to read its configuration again, and waits where it is one that says when it has. */
+  async reload(worker: number, { signal, timeoutMs, wait }: ReloadPolicy): Promise<Reloaded> {
+    const { when } = this.#config.ready;
+    const notifies = when === "notify" || (when === "auto" && this.saidBy(worker).ready === true);
+    // With `auto` nobody has promised that it says RELOADING=1: gunicorn says READY=1 and never that.
+    const patienceMs = when === "auto" ? Math.min(timeoutMs, RELOADING_WITHIN_MS) : timeoutMs;
+    const waiting = wait && notifies ? this.#reloads.wait(worker, { timeoutMs, patienceMs }) : undefined;
+    try {
+      await this.#o.world.keeper.signal(this.#key(worker), signalNumber(signal) ?? 0);
+    } catch (error) {
+      if (!(error instanceof KeeperError)) throw error;
+      this.#reloads.ended(worker);
+      return "ended";
+    }
+    const how = (await waiting) ?? "sent";
+    return how === "silent" && when === "auto" ? "sent" : how;
   }
 
   close(): void {
     this.#drains.closeAll();
+    this.#reloads.closeAll();
+    this.#store.close();
     this.#handoffs.close();
     this.#probes.closeAll();
     for (const resources of this.#resources.values()) resources.close();
@@ -246,6 +292,7 @@ export class ServiceWorkers {
         worker,
         invocation: randomBytes(16).toString("hex"),
         notify,
+        stored: this.#store.forStart(this.#o.find(worker)?.slot ?? 0),
         sockets: sockets.map((socket) => ({ name: socket.name, keys: this.#keysOf(socket, worker) })),
         configFile: world.configFile,
         own: world.environment,
@@ -283,6 +330,7 @@ export class ServiceWorkers {
       () => {
         this.#resources.get(worker)?.close();
         this.#resources.delete(worker);
+        this.#notices.forget(worker);
         this.#emit(worker, { type: "disarmed", inTime: true });
       },
       (error: Error) => {
@@ -355,6 +403,7 @@ export class ServiceWorkers {
     const ends = event.type === "gone" || event.type === "start-failed";
     if (ends) resources?.close();
     if (ends) this.#handoffs.leave(worker);
+    if (event.type === "exited") this.#reloads.ended(worker);
     const remark = ends ? this.#remark(worker) : undefined;
     const said = ends ? (resources?.lastLines(FAILURE_LINES) ?? []) : [];
     const lines = remark === undefined ? said : [...said.slice(1 - FAILURE_LINES), `holdfast: ${remark}`];
@@ -377,12 +426,11 @@ export class ServiceWorkers {
     if (words !== undefined) this.#remarks.set(worker, words);
   }
 
-  /** Why it did not become ready, as far as can be seen from outside; forgotten then. */
+  /** Why it did not become ready, as far as can be seen from outside, and what it said of its end; forgotten then. */
   #remark(worker: number): string | undefined {
-    const probe = this.#probes.end(worker);
-    const seen = this.#remarks.get(worker);
+    const seen = [this.#probes.end(worker), this.#remarks.get(worker), this.#notices.lastWords(worker)];
     this.#remarks.delete(worker);
-    return probe === undefined ? seen : seen === undefined ? probe : `${probe}; ${seen}`;
+    return seen.filter((words) => words !== undefined).join("; ") || undefined;
   }
 
   #forget(worker: number): void {
@@ -390,6 +438,7 @@ export class ServiceWorkers {
     if (resources === undefined) return; // It never reached the keeper.
     resources.close();
     this.#resources.delete(worker);
+    this.#notices.forget(worker);
     this.#send("forget a worker", this.#o.world.keeper.acknowledge(resources.key), [ENOENT]);
   }
 
@@ -416,31 +465,15 @@ export class ServiceWorkers {
       sink,
       drained: drained ?? {},
       listener: {
-        notified: (message) => this.#notified(worker, message),
+        notified: (message) => this.#notices.hear(worker, message),
         announced: () => this.#emit(worker, { type: "announced", by: "newline" }),
         dropped: (reason) => world.count(`notify-${reason}`),
       },
     });
     this.#resources.set(worker, resources);
+    this.#notices.open(worker, key, tag);
     if (pipes.channel !== undefined)
       this.#handoffs.join(worker, pipes.channel, { mark: resources.mark, reopened: drained !== undefined });
-  }
-
-  #notified(worker: number, message: NotifyMessage): void {
-    const { world } = this.#o;
-    const config = this.#config;
-    const resources = this.#resources.get(worker);
-    const pid = this.#o.find(worker)?.pid ?? 0; // Not told yet: then only the mark counts.
-    const uid = resolveIdentity(config).uid ?? process.getuid?.() ?? 0;
-    if (resources === undefined || !speaksFor(message, { pid, uid, mark: resources.mark })) {
-      world.count("notify-foreign");
-      return world.log.warn(
-        `${config.name}: a notify message of pid ${message.pid}, which is not of this worker, was dropped`,
-      );
-    }
-    const status = message.fields.get("STATUS");
-    if (status !== undefined) resources.statusText = status.slice(0, FAILURE_LINE_CHARACTERS);
-    if (message.fields.get("READY") === "1") this.#emit(worker, { type: "announced", by: "notify" });
   }
 
   #send(what: string, asked: Promise<void>, expected: readonly number[]): void {

@@ -8,7 +8,7 @@ import { CHANNEL_VARIABLE, openChannelPair } from "./handoff/channel-pair.js";
 import { resolveIdentity } from "./identity.js";
 import type { KeptDescriptor, StartRequest } from "./keeper/records.js";
 import { isDrained } from "./logs/drained-logs.js";
-import { type WorkerTag, workerKey } from "./service-store.js";
+import { encodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
 
 /** RLIMIT_* of asm-generic/resource.h: the same on x64 and arm64. */
 const RESOURCES: Readonly<Record<string, number>> = {
@@ -72,6 +72,8 @@ export interface PlanInput {
   readonly invocation: string;
   /** For each socket of the service, in order: its name and the keeper's keys of its descriptors. */
   readonly sockets: readonly { readonly name: string; readonly keys: readonly string[] }[];
+  /** What the instance has stored, by the keeper's keys. */
+  readonly stored: readonly { readonly name: string; readonly key: string }[];
   readonly notify: NotifySocket;
   /** Of the main configuration file: where a worker runs that names no folder. */
   readonly configFile: string;
@@ -126,14 +128,16 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   output(2, "stderr");
   let target = FIRST_LISTEN_FD;
   const names: string[] = [];
-  for (const { name, keys } of input.sockets) {
-    for (const key of keys) {
-      map.push({ target, from: { key, index: 0 } });
-      names.push(name);
-      target += 1;
-    }
+  const bound = input.sockets.flatMap(({ name, keys }) => keys.map((key) => ({ name, key })));
+  for (const { name, key } of [...bound, ...input.stored]) {
+    map.push({ target, from: { key, index: 0 } });
+    names.push(name);
+    target += 1;
   }
-  const extra: Record<string, string> = {};
+  const extra: Record<string, string> = {
+    ...(service.fdStore === undefined ? {} : { FDSTORE: String(service.fdStore) }),
+    ...(service.watchdogMs === undefined ? {} : { WATCHDOG_USEC: String(service.watchdogMs * 1_000) }),
+  };
   if (service.ready.when === "newline") {
     const [read, write] = pipe();
     pipes.ready = read;
@@ -175,9 +179,11 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   const tag: WorkerTag = { v: 1, service: service.name, slot, worker, invocation: input.invocation, keep };
   const request: StartRequest = {
     key: workerKey(service.name, slot, worker),
-    tag: Buffer.from(JSON.stringify(tag)),
+    tag: encodeWorkerTag(tag),
     noNewPrivileges: service.noNewPrivileges,
     addListenPid: names.length > 0,
+    addWatchdogPid: service.watchdogMs !== undefined,
+    ignoreSigpipe: service.ignoreSigpipe,
     ...(identity.uid === undefined ? {} : { uid: identity.uid }),
     ...(identity.gid === undefined ? {} : { gid: identity.gid }),
     ...(identity.groups === undefined ? {} : { groups: identity.groups }),

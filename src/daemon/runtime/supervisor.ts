@@ -9,11 +9,12 @@ import { systemClock } from "./clock.js";
 import { ControlSocket } from "./control-socket.js";
 import { EventLog } from "./event-log.js";
 import { KeeperClient } from "./keeper/keeper-client.js";
-import type { ChildRecord, Hello } from "./keeper/records.js";
+import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
 import { createLogger, type Logger } from "./logger.js";
 import { LogSinks } from "./logs/log-sinks.js";
 import { openOutputStream } from "./logs/output-stream.js";
 import { SupervisorOutput } from "./logs/supervisor-output.js";
+import { storingService } from "./notify/fd-store.js";
 import { operationsOn } from "./operations.js";
 import { type Answered, ServiceRuntime } from "./service-runtime.js";
 import { setupOf } from "./service-setup.js";
@@ -126,7 +127,7 @@ export class Supervisor {
     await this.#sockets.adopt(held);
     this.#pauses = this.#makePauses();
     this.#pauses.adopt(held);
-    await this.#adoptServices(new Map(held.map(({ key, tag }) => [key, tag])), leaving);
+    await this.#adoptServices(held, leaving);
     this.#pauses.carryOn();
     this.#sockets.openMissing();
     this.#startServices();
@@ -140,7 +141,8 @@ export class Supervisor {
     this.#announce(applied !== undefined);
   }
 
-  async #adoptServices(notes: ReadonlyMap<string, Buffer>, leaving: Leaving): Promise<void> {
+  async #adoptServices(held: readonly HeldRecord[], leaving: Leaving): Promise<void> {
+    const notes = new Map(held.map(({ key, tag }) => [key, tag]));
     // In this order: an arm that is fired in between is in both lists, and not in none.
     const [arms, children] = await Promise.all([this.#keeper.listArms(), this.#keeper.listChildren()]);
     const world = this.#world();
@@ -155,7 +157,17 @@ export class Supervisor {
       const note = notes.get(serviceKey(config.name));
       const service = new ServiceRuntime(setup, world, note && decodeState(note));
       this.#services.set(config.name, service);
-      await service.adopt(children, arms);
+      await service.adopt({ children, arms, held });
+    }
+    this.#dropStored(held);
+  }
+
+  /** What workers of services have stored that are no more: an apply was cut off after their end. */
+  #dropStored(held: readonly HeldRecord[]): void {
+    for (const { key } of held) {
+      const service = storingService(key);
+      if (service === undefined || this.#services.has(service)) continue;
+      this.#keeper.release(key).catch((error: Error) => this.#log.error(`${key}: ${error.message}`, { error }));
     }
   }
 

@@ -98,6 +98,8 @@ function failureSentence(service: ServiceConfig, failure: Failure): string {
     const remark = /^holdfast: (.*)$/s.exec(failure.lines.at(-1) ?? "")?.[1];
     return `${who} did not become ready in time and was killed${remark === undefined ? "" : `: ${remark}`}`;
   }
+  if (failure.code === "watchdog")
+    return `${who} did not say WATCHDOG=1 in time, or asked for the same treatment, and was ended with SIGABRT: it ${describeEnd(failure.end)}`;
   const { end } = failure;
   const reason = prepareReason(end, failure.lines);
   if (reason !== undefined) return `${who} could not be started: ${reason}`;
@@ -172,6 +174,10 @@ export function factSentence(
       };
     case "stopping":
       return { message: `${who}${pid} is asked to stop${drained(fact.drain)}`, level: "debug" };
+    case "leaving":
+      return { message: `${who}${pid} says that it stops, unasked`, level: "info" };
+    case "watchdog":
+      return { message: `${who}${pid} has missed its watchdog, or asked for it: SIGABRT`, level: "warn" };
     case "canary-ready":
       return { message: `${who}${pid} is ready, as a canary`, level: "info" };
     case "stop-timeout":

@@ -8,7 +8,7 @@ import type { WorkerTag } from "./service-store.js";
 import type { WorkerPipes } from "./start-plan.js";
 
 export interface WorkerListener {
-  /** A READY=1 or a STATUS= of somebody; whether it may speak for the worker is the listener's to decide. */
+  /** A message of somebody; whether it may speak for the worker is the listener's to decide. */
   notified(message: NotifyMessage): void;
   /** A line on READY_FD. */
   announced(): void;
@@ -24,8 +24,6 @@ export interface WorkerListener {
 export class WorkerResources {
   readonly key: string;
   readonly tag: WorkerTag;
-  /** STATUS= of sd_notify(3), as it was last said. */
-  statusText?: string;
   readonly #notify: NotifySocket;
   readonly #output?: WorkerOutput;
   readonly #ready?: Socket;

@@ -56,6 +56,8 @@ describe("the reference", () => {
         symlinks: 'listen = "unix:///run/y"',
         listen: "",
         command: "",
+        "reload.timeout": 'command = "x"\nreload.signal = "HUP"',
+        "reload.wait": 'command = "x"\nreload.signal = "HUP"',
         "ready.probe": 'command = "x"\nsockets = "web"',
         "ready.probe.http": 'command = "x"\nsockets = "web"',
         "ready.probe.tcp": 'command = "x"\nsockets = "web"',

@@ -108,6 +108,7 @@ describe("a minimal file", () => {
           inheritEnv: false,
           limits: {},
           noNewPrivileges: true,
+          ignoreSigpipe: true,
           handoff: false,
           ready: { when: "spawned", timeoutMs: 30_000, settleMs: 1_000 },
           restart: {
@@ -219,6 +220,9 @@ describe("a file with every key", () => {
         cpu: { soft: "unlimited", hard: "unlimited" },
       },
       noNewPrivileges: false,
+      watchdogMs: 45_000,
+      fdStore: 3,
+      ignoreSigpipe: false,
       handoff: true,
       ready: { when: "newline", timeoutMs: 5000, settleMs: 0 },
       restart: {
@@ -232,7 +236,7 @@ describe("a file with every key", () => {
       idleStopMs: 600_000,
       drain: { when: "auto", timeoutMs: 300_000, idleMs: 1_000, waitFor: "connections" },
       stop: { signal: "SIGINT", timeoutMs: 0 },
-      reload: { signal: "SIGHUP" },
+      reload: { signal: "SIGHUP", timeoutMs: 5_000, wait: false },
       log: { to: "file", path: "/etc/holdfast/log/web.log", rotate: { sizeBytes: 2 ** 20, keep: 5 } },
     });
   });

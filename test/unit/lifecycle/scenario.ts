@@ -15,6 +15,7 @@
  *   @0 #1 valve epoll | valve steered | valve signal | connections IN-FLIGHT SEEN OPEN [NOT-ACCEPTED] | reopened
  *   @0 A start | stop | restart | restart --hard | scale 3 | reset | configure [--replace]        the operator A asks
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
+ *   @0 #1 leaving | extend 5000 | alive | unwell | watchdog 2000 | forgive      what it says of itself; sd_notify(3)
  *   @0 #1 disarmed | fired    what the keeper said to a disarm: in time, or too late
  *   @0 deadline               must be the very time that the service asked for; `deadline late` and `deadline early` are not
  *   @0 adopt #1=child #2=child,signalled #3=arm     the supervisor was replaced; the rest is unknown to the keeper
@@ -196,6 +197,15 @@ function parseWorkerEvent(at: number, worker: number, what: string, rest: string
       return { type: "announced", by: "newline" };
     case "listening":
       return { type: "announced", by: "listening" };
+    case "leaving":
+    case "alive":
+    case "forgive":
+    case "unwell":
+      return { type: what };
+    case "extend":
+      return { type: "extend", byMs: Number(rest[0]) };
+    case "watchdog":
+      return { type: "watchdog", everyMs: Number(rest[0]) };
     case "unobservable":
       return { type: "unobservable" };
     case "disarmed":

@@ -13,6 +13,8 @@ export const plainService: ServiceConfig = {
   inheritEnv: false,
   limits: {},
   noNewPrivileges: true,
+  watchdogMs: 0,
+  ignoreSigpipe: true,
   handoff: false,
   ready: { when: "notify", timeoutMs: 30_000, settleMs: 0 },
   restart: {

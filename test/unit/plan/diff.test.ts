@@ -14,6 +14,7 @@ const service: ServiceConfig = {
   inheritEnv: false,
   limits: {},
   noNewPrivileges: true,
+  ignoreSigpipe: true,
   handoff: false,
   ready: { when: "notify", timeoutMs: 30_000, settleMs: 0 },
   restart: {

@@ -16,6 +16,7 @@ const config: ServiceConfig = {
   inheritEnv: false,
   limits: {},
   noNewPrivileges: true,
+  ignoreSigpipe: true,
   handoff: false,
   ready: { when: "spawned", timeoutMs: 30_000, settleMs: 0 },
   restart: {
@@ -39,7 +40,8 @@ function view(state: Partial<ServiceState>) {
     config,
     state: idle,
     clock,
-    statusOf: () => undefined,
+    saidBy: () => ({}),
+    storedBy: () => 0,
     socketProblem: undefined,
     logDropped: 0,
     logBytesDropped: 0,

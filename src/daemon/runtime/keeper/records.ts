@@ -65,6 +65,8 @@ export interface StartRequest {
   readonly tag: Uint8Array;
   readonly noNewPrivileges: boolean;
   readonly addListenPid: boolean;
+  readonly addWatchdogPid: boolean;
+  readonly ignoreSigpipe: boolean;
   readonly uid?: number;
   readonly gid?: number;
   readonly groups?: readonly number[];
@@ -108,13 +110,15 @@ const StartFlag = {
   groups: 32,
   listenPid: 64,
   ignoreSigpipe: 128,
+  watchdogPid: 256,
 } as const;
 const UNCHANGED_ID = 0xffffffff;
 
 export function encodeStart(start: StartRequest): Buffer {
   const flags =
     StartFlag.setsid |
-    StartFlag.ignoreSigpipe |
+    (start.ignoreSigpipe ? StartFlag.ignoreSigpipe : 0) |
+    (start.addWatchdogPid ? StartFlag.watchdogPid : 0) |
     (start.noNewPrivileges ? StartFlag.noNewPrivileges : 0) |
     (start.addListenPid ? StartFlag.listenPid : 0) |
     (start.umask === undefined ? 0 : StartFlag.umask) |

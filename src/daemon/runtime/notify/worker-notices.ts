@@ -1,0 +1,194 @@
+import type { NotifyMessage } from "../../../ancillary/index.js";
+import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
+import { resolveIdentity } from "../identity.js";
+import { speaksFor } from "../notify-sender.js";
+import type { ServiceSetup } from "../service-setup.js";
+import { encodeWorkerTag, type WorkerTag } from "../service-store.js";
+import type { ServiceWorld } from "../service-world.js";
+import { errnoWords } from "../words.js";
+import type { FdStore } from "./fd-store.js";
+import { type Notice, type NotifyAccess, readNotice } from "./notice.js";
+import type { WorkerReloads } from "./worker-reloads.js";
+
+/** What a worker has said of itself and what has no part in its life's machine. Plain data: it is part of the worker's tag. */
+export interface Said {
+  readonly status?: string;
+  readonly errno?: number;
+  readonly exitStatus?: number;
+  /** RELOADING=1, and no READY=1 since. */
+  readonly reloading?: true;
+  /** It has said READY=1. */
+  readonly ready?: true;
+  /** STOPPING=1. */
+  readonly stopping?: true;
+  /** Missing: `all`. */
+  readonly access?: NotifyAccess;
+}
+
+export interface NoticesInput {
+  readonly setup: () => ServiceSetup;
+  readonly world: ServiceWorld;
+  readonly find: (worker: number) => Worker | undefined;
+  readonly emit: (worker: number, event: WorkerEvent) => void;
+  readonly store: FdStore;
+  readonly reloads: WorkerReloads;
+}
+
+/** STATUS= is cut to this. */
+const STATUS_CHARACTERS = 400;
+/** Of messages that are dropped, the first is worth a line in the log, and then each of so many. */
+const LINE_EACH = 1_000;
+
+/** What the workers of one service say on their notify sockets: who may speak, what it means, and what is kept of it. */
+export class WorkerNotices {
+  readonly #o: NoticesInput;
+  readonly #workers = new Map<number, { readonly key: string; tag: WorkerTag }>();
+  readonly #unwritten = new Set<number>();
+  #foreign = 0;
+
+  constructor(input: NoticesInput) {
+    this.#o = input;
+  }
+
+  /** `tag` has what an earlier supervisor has heard. */
+  open(worker: number, key: string, tag: WorkerTag): void {
+    this.#workers.set(worker, { key, tag });
+  }
+
+  forget(worker: number): void {
+    this.#workers.delete(worker);
+    this.#o.reloads.ended(worker);
+  }
+
+  of(worker: number): Said {
+    return this.#workers.get(worker)?.tag.said ?? {};
+  }
+
+  /** For STATUS= by another way than its notify socket. */
+  setStatus(worker: number, text: string): void {
+    this.#note(worker, { status: text.slice(0, STATUS_CHARACTERS) });
+  }
+
+  /** Its last words on how it ended, as far as they are not in its exit status. */
+  lastWords(worker: number): string | undefined {
+    const { status, errno, exitStatus } = this.of(worker);
+    const words = [
+      ...(errno === undefined || errno === 0 ? [] : [errnoInWords(errno)]),
+      ...(exitStatus === undefined || exitStatus === 0 ? [] : [`exit status ${exitStatus}`]),
+    ];
+    if (words.length === 0) return undefined;
+    return `it said of itself: ${[...words, ...(status === undefined ? [] : [status])].join(", ")}`;
+  }
+
+  hear(worker: number, message: NotifyMessage): void {
+    const { world } = this.#o;
+    if (!this.#maySpeak(worker, message)) return;
+    const notice = readNotice(message.fields);
+    if (notice.malformed.length > 0) world.count("notify-malformed-values");
+    // Its one descriptor is closed when we return, and so is whatever else nobody takes.
+    if (notice.barrier) return message.fds.length === 1 ? undefined : world.count("notify-barriers-refused");
+    this.#remember(worker, notice);
+    this.#tell(worker, notice);
+    this.#keep(worker, notice, message);
+  }
+
+  #maySpeak(worker: number, message: NotifyMessage): boolean {
+    const { world, setup, find } = this.#o;
+    const { config } = setup();
+    const known = this.#workers.get(worker);
+    if (known === undefined) return false;
+    const pid = find(worker)?.pid ?? 0; // Not told yet: then only the mark counts.
+    const uid = resolveIdentity(config).uid ?? process.getuid?.() ?? 0;
+    const mark = `INVOCATION_ID=${known.tag.invocation}`;
+    if (!speaksFor(message, { pid, uid, mark })) {
+      world.count("notify-foreign");
+      this.#foreign += 1;
+      if (this.#foreign % LINE_EACH === 1) {
+        world.log.warn(
+          `${config.name}: a notify message of pid ${message.pid}, which is not of this worker, was dropped (${this.#foreign} so far)`,
+        );
+      }
+      return false;
+    }
+    const access = known.tag.said?.access ?? "all";
+    if (access === "all" || (access === "main" && message.pid === pid)) return true;
+    world.count("notify-refused");
+    return false;
+  }
+
+  #remember(worker: number, notice: Notice): void {
+    const { status, errno, exitStatus, access, reloading, ready, stopping } = notice;
+    this.#note(worker, {
+      ...(status === undefined ? {} : { status: status.slice(0, STATUS_CHARACTERS) }),
+      ...(errno === undefined ? {} : { errno }),
+      ...(exitStatus === undefined ? {} : { exitStatus }),
+      ...(access === undefined ? {} : { access }),
+      ...(reloading === undefined ? {} : { reloading: true }),
+      ...(ready ? { ready: true } : {}),
+      ...(stopping ? { stopping: true } : {}),
+    });
+    if (ready) this.#forgetSaid(worker, "reloading");
+    if (status === "") this.#forgetSaid(worker, "status");
+  }
+
+  #tell(worker: number, notice: Notice): void {
+    const { emit, reloads } = this.#o;
+    const { reloading, ready, stopping, extendMs, watchdogMs, alive, unwell, restartReset } = notice;
+    if (extendMs !== undefined) {
+      emit(worker, { type: "extend", byMs: extendMs });
+      reloads.extend(worker, extendMs);
+    }
+    if (reloading !== undefined) reloads.begun(worker, reloading.at);
+    if (watchdogMs !== undefined) emit(worker, { type: "watchdog", everyMs: watchdogMs });
+    if (ready) {
+      emit(worker, { type: "announced", by: "notify" });
+      reloads.ready(worker);
+    }
+    if (restartReset) emit(worker, { type: "forgive" });
+    if (stopping) emit(worker, { type: "leaving" });
+    if (alive) emit(worker, { type: "alive" });
+    if (unwell) emit(worker, { type: "unwell" });
+  }
+
+  #keep(worker: number, { store, remove }: Notice, { fds }: NotifyMessage): void {
+    const slot = this.#workers.get(worker)?.tag.slot;
+    if (slot === undefined) return;
+    if (remove !== undefined) this.#o.store.remove(slot, remove);
+    if (store !== undefined) this.#o.store.add(slot, fds.splice(0), store);
+  }
+
+  #note(worker: number, news: Said): void {
+    const said = this.of(worker);
+    const changed = Object.entries(news).some(([name, value]) => said[name as keyof Said] !== value);
+    if (changed) this.#setSaid(worker, { ...said, ...news });
+  }
+
+  #forgetSaid(worker: number, name: keyof Said): void {
+    const { [name]: was, ...rest } = this.of(worker);
+    if (was !== undefined) this.#setSaid(worker, rest);
+  }
+
+  /** Written once for all that comes in one turn of the event loop: a worker may say a thousand things a second. */
+  #setSaid(worker: number, said: Said): void {
+    const known = this.#workers.get(worker);
+    if (known === undefined) return;
+    known.tag = { ...known.tag, said };
+    if (this.#unwritten.size === 0) setImmediate(() => this.#write()).unref();
+    this.#unwritten.add(worker);
+  }
+
+  #write(): void {
+    for (const worker of this.#unwritten) {
+      const known = this.#workers.get(worker);
+      if (known === undefined) continue;
+      // It may have ended, and been acknowledged, before this; and a supervisor without a keeper has other sorrows.
+      this.#o.world.keeper.tag("children", known.key, encodeWorkerTag(known.tag)).catch(() => undefined);
+    }
+    this.#unwritten.clear();
+  }
+}
+
+export function errnoInWords(errno: number): string {
+  const { name, meaning } = errnoWords(errno);
+  return `${name}: ${meaning}`;
+}

@@ -1,0 +1,98 @@
+import type { Monotonic } from "../../lifecycle/end.js";
+import type { Clock } from "../clock.js";
+
+/**
+ * How a reload went for one worker.
+ *
+ *   sent        it was told; nobody waits for more
+ *   reloaded    it said RELOADING=1, then READY=1
+ *   silent      it did not say RELOADING=1 in time
+ *   unfinished  it said RELOADING=1, and not READY=1 in time
+ *   ended       it ended meanwhile, or had ended before
+ */
+export type Reloaded = "sent" | "reloaded" | "silent" | "unfinished" | "ended";
+
+interface Waiting {
+  readonly since: Monotonic;
+  /** For READY=1, and until it has said RELOADING=1 for that. */
+  deadline: Monotonic;
+  patience: Monotonic;
+  begun: boolean;
+  timer: NodeJS.Timeout | undefined;
+  readonly end: (how: Reloaded) => void;
+}
+
+/** Those who wait until workers have read their configuration again. Nothing of it outlives the supervisor: nor does the one who asked. */
+export class WorkerReloads {
+  readonly #clock: Clock;
+  readonly #waiting = new Map<number, Set<Waiting>>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** To be called before the worker is told. What it said before counts as little as a RELOADING=1 that says that it is from before. */
+  wait(worker: number, o: { readonly timeoutMs: number; readonly patienceMs: number }): Promise<Reloaded> {
+    return new Promise((resolve) => {
+      const since = this.#clock.monotonic();
+      const all = this.#waiting.get(worker) ?? new Set();
+      const waiting: Waiting = {
+        since,
+        deadline: since + o.timeoutMs,
+        patience: since + o.patienceMs,
+        begun: false,
+        timer: undefined,
+        end: (how) => {
+          clearTimeout(waiting.timer);
+          all.delete(waiting);
+          if (all.size === 0) this.#waiting.delete(worker);
+          resolve(how);
+        },
+      };
+      this.#waiting.set(worker, all.add(waiting));
+      this.#arm(waiting);
+    });
+  }
+
+  /** RELOADING=1. */
+  begun(worker: number, at: Monotonic | undefined): void {
+    for (const waiting of this.#of(worker)) {
+      if (at !== undefined && at < waiting.since) continue;
+      waiting.begun = true;
+      this.#arm(waiting);
+    }
+  }
+
+  /** READY=1. */
+  ready(worker: number): void {
+    for (const waiting of this.#of(worker)) if (waiting.begun) waiting.end("reloaded");
+  }
+
+  extend(worker: number, byMs: number): void {
+    const until = this.#clock.monotonic() + byMs;
+    for (const waiting of this.#of(worker)) {
+      waiting.deadline = Math.max(waiting.deadline, until);
+      waiting.patience = Math.max(waiting.patience, until);
+      this.#arm(waiting);
+    }
+  }
+
+  ended(worker: number): void {
+    for (const waiting of this.#of(worker)) waiting.end("ended");
+  }
+
+  closeAll(): void {
+    for (const worker of [...this.#waiting.keys()]) this.ended(worker);
+  }
+
+  #of(worker: number): readonly Waiting[] {
+    return [...(this.#waiting.get(worker) ?? [])];
+  }
+
+  #arm(waiting: Waiting): void {
+    clearTimeout(waiting.timer);
+    const due = waiting.begun ? waiting.deadline : waiting.patience;
+    const wait = Math.min(Math.ceil(due - this.#clock.monotonic()), 2 ** 31 - 1);
+    waiting.timer = setTimeout(() => waiting.end(waiting.begun ? "unfinished" : "silent"), Math.max(1, wait));
+  }
+}

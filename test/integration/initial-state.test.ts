@@ -1,0 +1,72 @@
+import { describe, expect, test } from "vitest";
+import { command } from "./fixture.js";
+import { itself } from "./itself.js";
+import { type Scene, scenes } from "./scene.js";
+
+const { start } = scenes();
+
+/** Lines of /proc/PID/status of a program that has changed nothing of it (an interpreter would have its own SIGPIPE). */
+async function status(scene: Scene): Promise<Readonly<Record<string, string>>> {
+  await scene.event("halted", "s");
+  const { lines } = (await scene.holdfast.get("/v1/services/s/logs?lines=200")) as { lines: { text: string }[] };
+  return Object.fromEntries(lines.map(({ text }) => text.split(":\t")));
+}
+
+const bare = (more = "") => `
+  [service.s]
+  command = ["/bin/cat", "/proc/self/status"]
+  ready = "spawned"
+  restart = "never"
+  ${more}`;
+
+// The defaults of systemd.exec(5): IgnoreSIGPIPE=yes (signal 13 is bit 12), UMask=0022, and an empty mask.
+const asWithSystemd = {
+  SigBlk: "0000000000000000",
+  SigIgn: "0000000000001000",
+  SigCgt: "0000000000000000",
+  SigPnd: "0000000000000000",
+  Umask: "0022",
+  Threads: "1",
+};
+
+describe("a worker at its first instruction", () => {
+  test("leads a session and group of its own, with the signals and the umask that systemd gives", async () => {
+    const scene = await start({ config: bare() });
+    const seen = await status(scene);
+    expect(seen).toMatchObject(asWithSystemd);
+    expect([seen.NSsid, seen.NSpgid]).toEqual([seen.NSpid, seen.NSpid]);
+    expect(seen.PPid).toBe(String(scene.holdfast.keeperPid));
+  });
+
+  test("has them whatever Holdfast itself was started with", async () => {
+    const prefix = ["sh", "-c", 'umask 077; trap "" HUP USR1 PIPE; exec "$@"', "sh"];
+    const scene = await start({ config: bare(), prefix });
+    expect(await status(scene)).toMatchObject(asWithSystemd);
+  });
+
+  test("dies of SIGPIPE where it is to", async () => {
+    const scene = await start({ config: bare("ignore_sigpipe = false") });
+    expect(await status(scene)).toMatchObject({ ...asWithSystemd, SigIgn: "0000000000000000" });
+  });
+
+  test("has its standard descriptors and its sockets in the order of the configuration, blocking, and nothing else", async () => {
+    const scene = await start({
+      config: `
+        [socket.b]
+        listen = ["unix://b1", "unix://b2"]
+        [socket.a]
+        listen = "unix-dgram://a"
+        [service.s]
+        ${command("shows-itself")}
+        sockets = ["b", "a"]
+        ready = "spawned"`,
+    });
+    const { descriptors, environment, pid, sockets } = await itself(scene, "s");
+    expect(Object.keys(descriptors)).toEqual(["0", "1", "2", "3", "4", "5"]);
+    expect(Object.values(descriptors).map(({ blocking }) => blocking)).toEqual(Array(6).fill(true));
+    expect(descriptors["0"]!.target).toBe("/dev/null");
+    expect(environment).toMatchObject({ LISTEN_FDS: "3", LISTEN_FDNAMES: "b:b:a", LISTEN_PID: String(pid) });
+    expect(sockets.map(({ name }) => String(name).split("/").at(-1))).toEqual(["b1", "b2", "a"]);
+    for (const name of ["WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE"]) expect(environment).not.toHaveProperty(name);
+  });
+});

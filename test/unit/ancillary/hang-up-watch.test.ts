@@ -1,0 +1,71 @@
+import { closeSync, openSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { HangUpWatch, OwnedFd, pipe, sameFile, send, socketPair } from "../../../src/ancillary/index.js";
+
+describe("a hang-up watch", () => {
+  test("tells each that hangs up once, and none that has data", async () => {
+    const watch = new HangUpWatch();
+    const told: string[] = [];
+    const [reads, writes] = pipe();
+    const [one, other] = socketPair("unix");
+    expect(watch.add(reads, () => told.push("pipe"))).toBe(true);
+    expect(watch.add(one, () => told.push("socket"))).toBe(true);
+    send(other, { data: Buffer.from("data") });
+    writes.close();
+    await expect.poll(() => told).toEqual(["pipe"]);
+    other.close();
+    await expect.poll(() => told).toEqual(["pipe", "socket"]);
+    watch.delete(one); // Forgotten by now.
+    for (const fd of [reads, one]) fd.close();
+    watch.close();
+    watch.close();
+    expect(told).toHaveLength(2);
+  });
+
+  test("tells more than it can in one turn", async () => {
+    const watch = new HangUpWatch();
+    let told = 0;
+    const pairs = Array.from({ length: 150 }, () => pipe());
+    for (const [reads] of pairs) watch.add(reads, () => (told += 1));
+    for (const [, writes] of pairs) writes.close();
+    await expect.poll(() => told).toBe(150);
+    for (const [reads] of pairs) reads.close();
+    watch.close();
+  });
+
+  test("tells nothing of what was deleted, whose number another descriptor has by now", async () => {
+    const watch = new HangUpWatch();
+    const told: string[] = [];
+    const [reads, writes] = pipe();
+    const kept = reads.duplicate(); // The file is still open, so the kernel would go on telling.
+    watch.add(reads, () => told.push("deleted"));
+    watch.delete(reads);
+    reads.close();
+    const [next, nextWrites] = pipe();
+    watch.add(next, () => told.push("next"));
+    writes.close();
+    nextWrites.close();
+    await expect.poll(() => told).toEqual(["next"]);
+    for (const fd of [kept, next]) fd.close();
+    watch.close();
+  });
+
+  test("has no use for a regular file", () => {
+    const watch = new HangUpWatch();
+    const file = OwnedFd.adopt(openSync(import.meta.filename, "r"));
+    expect(watch.add(file, () => undefined)).toBe(false);
+    file.close();
+    watch.close();
+  });
+});
+
+describe("two descriptors", () => {
+  test("are the same file when one is a duplicate, and not when it was opened twice", () => {
+    const numbers = [openSync("/dev/null", "r"), openSync("/dev/null", "r")];
+    const [one, other] = numbers.map((number) => OwnedFd.adopt(number));
+    const copy = one!.duplicate();
+    expect([sameFile(one!, copy), sameFile(one!, other!)]).toEqual([true, false]);
+    for (const fd of [one!, other!, copy]) fd.close();
+    expect(() => closeSync(numbers[0]!)).toThrow("EBADF");
+  });
+});
