@@ -1,7 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { readNotice } from "../../../../src/daemon/runtime/notify/notice.js";
 
-const nothing = { ready: false, stopping: false, alive: false, unwell: false, barrier: false, restartReset: false, malformed: [] };
+const nothing = {
+  ready: false,
+  stopping: false,
+  alive: false,
+  unwell: false,
+  barrier: false,
+  restartReset: false,
+  malformed: [],
+};
 
 function read(text: string) {
   return readNotice(
