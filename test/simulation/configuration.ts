@@ -65,10 +65,16 @@ function editedOnce(config: Config, chance: Chance): Config {
       return { ...config, services: { ...config.services, [missing]: randomService(chance, missing, sockets) } };
     }
     case 7:
-      return withSocket(config, socket("front", "shared", chance.of([[8080], [8080, 8081], [8081], [8081, 8080], [8082]])));
+      return withSocket(
+        config,
+        socket("front", "shared", chance.of([[8080], [8080, 8081], [8081], [8081, 8080], [8082]])),
+      );
     default: {
       const { side } = config.sockets;
-      return withSocket(config, socket("side", side?.distribution ?? "shared", chance.of([[9090], [9090, 9091], [9091]])));
+      return withSocket(
+        config,
+        socket("side", side?.distribution ?? "shared", chance.of([[9090], [9090, 9091], [9091]])),
+      );
     }
   }
 }
@@ -88,7 +94,8 @@ function startsOf({ sockets }: Pick<ServiceConfig, "sockets">): readonly Service
 
 /** All that decides when something happens: short enough that everything happens often. */
 function timing(chance: Chance, { sockets }: Pick<ServiceConfig, "sockets">): Partial<ServiceConfig> {
-  const readiness = sockets.length > 0 ? (["notify", "auto", "listening", "spawned"] as const) : (["notify", "spawned"] as const);
+  const readiness =
+    sockets.length > 0 ? (["notify", "auto", "listening", "spawned"] as const) : (["notify", "spawned"] as const);
   return {
     ready: {
       when: chance.of<ServiceConfig["ready"]["when"]>(readiness),

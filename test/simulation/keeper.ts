@@ -239,9 +239,14 @@ export class SimulatedKeeper {
   #list(table: "held" | "children" | "arms"): unknown {
     if (table === "held")
       return [...this.held].map(([key, { tag, files }]) => ({ key, tag, descriptors: files.length }));
-    if (table === "arms") return [...this.arms.values()].map(({ key, tag, files }) => ({ key, tag, kept: files.length }));
+    if (table === "arms")
+      return [...this.arms.values()].map(({ key, tag, files }) => ({ key, tag, kept: files.length }));
     for (const child of this.children.values()) child.heard = true;
-    return [...this.children.values()].map((child) => ({ ...recordOf(child), tag: child.tag, kept: child.files.length }));
+    return [...this.children.values()].map((child) => ({
+      ...recordOf(child),
+      tag: child.tag,
+      kept: child.files.length,
+    }));
   }
 
   #fetch(table: "held" | "children" | "arms", key: string): unknown {
@@ -260,7 +265,15 @@ export class SimulatedKeeper {
     const kept = start!.keep.map((index) => files[index]!);
     for (const file of kept) this.#kernel.retain(file);
     const [service = "", slot, worker] = key.split("/");
-    const made = { key, tag: Buffer.from(tag!), files: kept, service, slot: Number(slot), worker: Number(worker), request: start! };
+    const made = {
+      key,
+      tag: Buffer.from(tag!),
+      files: kept,
+      service,
+      slot: Number(slot),
+      worker: Number(worker),
+      request: start!,
+    };
     if (name === "arm") this.arms.set(key, { ...made, watched });
     else this.#fork(made, "spawn");
     return {};
@@ -286,7 +299,9 @@ export class SimulatedKeeper {
     this.children.set(start.key, child);
     if (refused !== undefined) return this.failed(child, 1, refused);
     this.#hooks.forked(child);
-    const listeners = start.request.map.flatMap(({ from }) => ("key" in from ? (this.held.get(from.key)?.files ?? []) : []));
+    const listeners = start.request.map.flatMap(({ from }) =>
+      "key" in from ? (this.held.get(from.key)?.files ?? []) : [],
+    );
     this.#kernel.programs.set(pid, this.#program(child, listeners));
   }
 

@@ -9,8 +9,8 @@ import type { AppliedConfig } from "../../src/daemon/runtime/applied-config.js";
 import { decodeState } from "../../src/daemon/runtime/service-store.js";
 import { socketKeys } from "../../src/daemon/runtime/socket-key.js";
 import { BrokenLaw } from "../property/service-laws.js";
-import { canonical, type Listener } from "./kernel.js";
 import type { Child, Request } from "./keeper.js";
+import { canonical, type Listener } from "./kernel.js";
 import type { World } from "./world.js";
 
 const SIGTERM = 15;
@@ -110,7 +110,8 @@ export class WorldLaws {
     const state = this.note(name);
     const policy = config.services[name]!;
     if (state === undefined) return "there is no note of it";
-    if (state.job !== undefined || state.rollout !== undefined) return `a ${state.job?.kind ?? "rollout"} goes on for ever`;
+    if (state.job !== undefined || state.rollout !== undefined)
+      return `a ${state.job?.kind ?? "rollout"} goes on for ever`;
     if (state.retiring.length > 0) return `#${state.retiring[0]!.id} does not go`;
     if (state.blocked) return "it is blocked";
     if (nextDeadline(state) !== undefined) return `it waits for ${nextDeadline(state)}`;
@@ -133,7 +134,10 @@ export class WorldLaws {
     for (const { slot, current, halted, called } of state.instances) {
       const phase = current?.state.phase;
       if (phase === "ready" || (halted && this.#mayHalt.has(name))) continue;
-      if (policy.start === "connection" && (phase === "armed" || (current === undefined && !called && (serves || armed))))
+      if (
+        policy.start === "connection" &&
+        (phase === "armed" || (current === undefined && !called && (serves || armed)))
+      )
         continue;
       if (policy.start === "manual" && !called) continue;
       return `instance ${slot} is ${phase ?? "empty"} in the end`;
@@ -178,7 +182,9 @@ export class WorldLaws {
   #queueUnrest(config: Config): string | undefined {
     for (const [address, { files }] of this.#world.kernel.groups) {
       if (files.every(({ listener }) => listener!.queued === 0)) continue;
-      const name = Object.values(config.sockets).find(({ listen }) => listen.some((one) => canonical(one) === address))?.name;
+      const name = Object.values(config.sockets).find(({ listen }) =>
+        listen.some((one) => canonical(one) === address),
+      )?.name;
       for (const service of Object.values(config.services)) {
         if (name === undefined || !service.sockets.includes(name)) continue;
         const ready = this.note(service.name)?.instances.some(({ current }) => current?.state.phase === "ready");

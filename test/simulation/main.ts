@@ -59,7 +59,10 @@ async function play(seed: number, acts: readonly Act[], telling: boolean): Promi
 
 /** The same law is broken when the words are the same but for numbers and names. */
 function kindOf(law: string | undefined): string | undefined {
-  return law?.split("\n")[0]!.replace(/\d+|"[^"]*"|\[.*\]/g, "N").replace(/\b(web|api|job)\b/g, "S");
+  const [first] = law?.split("\n") ?? [];
+  return first
+    ?.replace(/\d+|"[^"]*"|\[.*\]/g, "N")
+    .replace(/\b(web|api|job)\b/g, "S");
 }
 
 function tell({ law, service, story }: Failure, seed: number, acts: number): void {
@@ -70,6 +73,8 @@ function tell({ law, service, story }: Failure, seed: number, acts: number): voi
 
 function finish(failure?: object): never {
   const milliseconds = Math.round(performance.now() - began);
-  process.stdout.write(`${JSON.stringify({ steps, runs, seed: first, milliseconds, tally, ...(failure && { failure }) })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ steps, runs, seed: first, milliseconds, tally, ...(failure && { failure }) })}\n`,
+  );
   process.exit(failure === undefined ? 0 : 1);
 }

@@ -1,7 +1,7 @@
 /** What the programs of the workers, and those who connect to them, may do next. */
 import type { Chance } from "./chance.js";
-import type { Kernel, Program, SimulatedFile } from "./kernel.js";
 import type { Child, SimulatedKeeper } from "./keeper.js";
+import type { Kernel, Program, SimulatedFile } from "./kernel.js";
 
 export interface Happening {
   /** For the story of a failure. */
@@ -41,10 +41,13 @@ export class Programs {
 
   /** Everything that may happen, good or bad. */
   anything(): Happening[] {
-    return this.#kernel.alive().flatMap((program) => {
-      const child = this.#keeper.childOf(program.pid);
-      return [...this.#inevitable(program, child), ...this.#mischief(program, child)];
-    }).concat(this.#arms());
+    return this.#kernel
+      .alive()
+      .flatMap((program) => {
+        const child = this.#keeper.childOf(program.pid);
+        return [...this.#inevitable(program, child), ...this.#mischief(program, child)];
+      })
+      .concat(this.#arms());
   }
 
   /** What programs that behave do in the end. */
@@ -64,18 +67,18 @@ export class Programs {
   #inevitable(program: Program, child: Child | undefined): Happening[] {
     const { state, pid } = program;
     const name = nameOf(program);
-    if (program.killed) return [{ what: `${name} dies of SIGKILL`, happen: () => this.#end(program, child, SIGKILLED) }];
+    if (program.killed)
+      return [{ what: `${name} dies of SIGKILL`, happen: () => this.#end(program, child, SIGKILLED) }];
     if (state === "forking" && child !== undefined)
       return [{ what: `${name} is executed`, happen: () => this.#executed(program, child) }];
     const can: Happening[] = [];
     if (program.asked && !this.#deaf.has(pid))
       can.push({ what: `${name} obeys`, happen: () => this.#end(program, child, 0) });
-    if (program.inFlight > 0)
-      can.push({ what: `${name} answers`, happen: () => void (program.inFlight -= 1) });
-    else if (program.open > 0) can.push({ what: `${name} loses a connection`, happen: () => void (program.open -= 1) });
+    if (program.inFlight > 0) can.push({ what: `${name} answers`, happen: () => lose(program, "inFlight") });
+    else if (program.open > 0) can.push({ what: `${name} loses a connection`, happen: () => lose(program, "open") });
     if (child === undefined || program.asked) return can;
     if (!program.waiting && !this.#hung.has(pid))
-      can.push({ what: `${name} waits for its sockets`, happen: () => void (program.waiting = true) });
+      can.push({ what: `${name} waits for its sockets`, happen: () => wait(program) });
     if (!program.announced && !this.#hung.has(pid))
       can.push({ what: `${name} says READY=1`, happen: () => this.#announce(program) });
     const filled = program.waiting ? program.listeners.find(({ listener }) => listener!.queued > 0) : undefined;
@@ -139,6 +142,14 @@ export class Programs {
     this.#hung.delete(program.pid);
     this.#deaf.delete(program.pid);
   }
+}
+
+function lose(program: Program, what: "inFlight" | "open"): void {
+  program[what] -= 1;
+}
+
+function wait(program: Program): void {
+  program.waiting = true;
 }
 
 function accept(program: Program, { listener }: SimulatedFile): void {

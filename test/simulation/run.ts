@@ -220,7 +220,10 @@ export class Run {
       default:
         taken.clear();
     }
-    this.#tell(() => `faults: ${[...keeper.faults].join(" ")}, prepare ${this.#world.prepareFault}, in use: ${[...taken].join(" ")}`);
+    this.#tell(
+      () =>
+        `faults: ${[...keeper.faults].join(" ")}, prepare ${this.#world.prepareFault}, in use: ${[...taken].join(" ")}`,
+    );
     this.#step();
     this.#count("faults");
   }
@@ -229,7 +232,11 @@ export class Run {
     const { operations, chance } = this.#world;
     const inForce = this.#laws.applied()?.config;
     if (operations === undefined || inForce === undefined) return;
-    const desk = { edit: (config: Config) => void (this.#desk = config) };
+    const desk = {
+      edit: (config: Config): void => {
+        this.#desk = config;
+      },
+    };
     const { what, service, action, ask } = randomCommand(operations, chance, inForce, desk);
     this.#tell(() => `the operator: ${what}`);
     this.#step();
@@ -313,7 +320,10 @@ export class Run {
     else if (keeper.outbox.length > 0) keeper.deliver();
     else {
       for (const { files } of keeper.children.values()) {
-        for (const { notify } of files) if (notify?.drain && notify.messages.length > 0) return notify.drain(), true;
+        const waiting = files.find(({ notify }) => notify?.drain && notify.messages.length > 0);
+        if (waiting === undefined) continue;
+        waiting.notify!.drain!();
+        return true;
       }
       const [next] = this.#programs.fair();
       if (next === undefined) return time.fireOne();
@@ -338,7 +348,9 @@ export class Run {
     }
     if (this.#telling) {
       this.#story.step(name, event, step, moment);
-      this.#tell(() => `${name}: ${event.type}${event.type === "worker" ? ` #${event.worker} ${event.event.type}` : ""}`);
+      this.#tell(
+        () => `${name}: ${event.type}${event.type === "worker" ? ` #${event.worker} ${event.event.type}` : ""}`,
+      );
     }
     this.#hold(() => {
       laws.check(before, event, step, moment);
@@ -379,5 +391,6 @@ export class Run {
 }
 
 function checkPlainData(state: ServiceState): void {
-  if (!isDeepStrictEqual(JSON.parse(JSON.stringify(state)), state)) throw new BrokenLaw("the state does not survive JSON");
+  if (!isDeepStrictEqual(JSON.parse(JSON.stringify(state)), state))
+    throw new BrokenLaw("the state does not survive JSON");
 }

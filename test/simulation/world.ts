@@ -1,9 +1,9 @@
 /** The one world that the swapped modules stand in: whoever imports them has no other way to be told. */
 import type { Operations } from "../../src/daemon/control/api.js";
-import type { ServiceEvent, ServiceState, ServiceStep, Moment } from "../../src/daemon/lifecycle/service-state.js";
+import type { Moment, ServiceEvent, ServiceState, ServiceStep } from "../../src/daemon/lifecycle/service-state.js";
 import { Chance } from "./chance.js";
-import { Kernel } from "./kernel.js";
 import { type Request, SimulatedKeeper } from "./keeper.js";
+import { Kernel } from "./kernel.js";
 import type { OwnedFd } from "./swapped/ancillary.js";
 import type { VirtualTime } from "./virtual-time.js";
 

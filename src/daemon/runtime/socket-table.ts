@@ -321,8 +321,7 @@ export class SocketTable {
     const lanes = other.lanes.all().slice(1);
     const others = lanes.map((fd) => fd.duplicate());
     // All that are there before any that is new: whoever comes after a crash counts them up from the first.
-    for (const [index, fd] of [entry.fd, ...others].entries())
-      this.#holdLane(entry, laneKey(entry.key, index + 1), fd);
+    for (const [index, fd] of [entry.fd, ...others].entries()) this.#holdLane(entry, laneKey(entry.key, index + 1), fd);
     this.#makeLanes(entry, others);
     return entry;
   }

@@ -1,7 +1,7 @@
 /** In the place of runtime/keeper/keeper-client.ts: the same requests, to the simulated keeper, without the bytes between them. */
 import type { StartRequest } from "../../../src/daemon/runtime/keeper/records.js";
-import type { SimulatedFile } from "../kernel.js";
 import type { Request } from "../keeper.js";
+import type { SimulatedFile } from "../kernel.js";
 import { world } from "../world.js";
 import { OwnedFd } from "./ancillary.js";
 
@@ -27,7 +27,11 @@ interface HasFile {
 }
 
 export class KeeperClient {
-  constructor(_channel: unknown, _keeperPid: number, events: NonNullable<ReturnType<typeof world>["keeper"]["events"]>) {
+  constructor(
+    _channel: unknown,
+    _keeperPid: number,
+    events: NonNullable<ReturnType<typeof world>["keeper"]["events"]>,
+  ) {
     world().keeper.events = events;
   }
 
@@ -102,7 +106,11 @@ export class KeeperClient {
 
   close(): void {}
 
-  async #ask(name: string, o: Omit<Request, "name" | "files" | "answer">, fds: readonly HasFile[] = []): Promise<unknown> {
+  async #ask(
+    name: string,
+    o: Omit<Request, "name" | "files" | "answer">,
+    fds: readonly HasFile[] = [],
+  ): Promise<unknown> {
     try {
       return await world().ask({ name, ...o, files: fds.map(({ file }) => file) });
     } catch (errno) {

@@ -1,6 +1,7 @@
 /** In the place of all modules of the runtime that look into processes and sockets of the machine: they see the simulated ones. */
-import type { EpollRegistration, Valve } from "../../../src/daemon/lifecycle/drain.js";
+
 import type { SocketConfig } from "../../../src/daemon/config/config.js";
+import type { EpollRegistration, Valve } from "../../../src/daemon/lifecycle/drain.js";
 import type { SocketTable } from "../../../src/daemon/runtime/socket-table.js";
 import type { Program, SimulatedFile } from "../kernel.js";
 import { world } from "../world.js";

@@ -1,6 +1,7 @@
 /** In the place of runtime/start-plan.ts: what a start needs, without a file system to look into. */
-import type { PlanInput, StartPlan } from "../../../src/daemon/runtime/start-plan.js";
+
 import { workerKey } from "../../../src/daemon/runtime/service-store.js";
+import type { PlanInput, StartPlan } from "../../../src/daemon/runtime/start-plan.js";
 import { world } from "../world.js";
 import { pipe } from "./ancillary.js";
 
