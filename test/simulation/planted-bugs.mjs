@@ -71,13 +71,6 @@ export const PLANTED_BUGS = [
     replace: "return nothing;",
   },
   {
-    name: "an adoption does not open a valve again",
-    law: /is kept from its connections/,
-    file: `${lifecycle}adoption.ts`,
-    find: 'return worker.drain === undefined ? nothing : { effects: [{ type: "open-valve", worker: id }], events: [] };',
-    replace: "return nothing;",
-  },
-  {
     name: "what the operator stopped is started again",
     law: /is not wanted/,
     file: `${lifecycle}advance.ts`,
@@ -133,20 +126,6 @@ export const PLANTED_BUGS = [
     file: `${runtime}service-workers.ts`,
     find: "if (!(error instanceof KeeperError) || error.errno !== ENOENT) throw error;",
     replace: "throw error;",
-  },
-  {
-    name: "a pause that is over is undone before anybody is known to accept",
-    law: /is kept from its connections|have no answer/,
-    file: `${runtime}supervisor.ts`,
-    find: "    this.#pauses.adopt(held);\n",
-    replace: "    this.#pauses.adopt(held);\n    this.#pauses.carryOn();\n",
-  },
-  {
-    name: "a service is forgotten while it runs",
-    law: /is forgotten|lives, and nobody knows it|is used again|started a second time/,
-    file: `${runtime}applier.ts`,
-    find: 'stopped = answer !== "superseded";',
-    replace: "stopped = answer !== undefined;",
   },
   {
     name: "the notify socket of a worker that is gone stays open",
