@@ -59,10 +59,8 @@ async function play(seed: number, acts: readonly Act[], telling: boolean): Promi
 
 /** The same law is broken when the words are the same but for numbers and names. */
 function kindOf(law: string | undefined): string | undefined {
-  return law
-    ?.split("\n")[0]!
-    .replace(/\d+|"[^"]*"|\[.*\]/g, "N")
-    .replace(/\b(web|api|job)\b/g, "S");
+  const [first] = law?.split("\n") ?? [];
+  return first?.replace(/\d+|"[^"]*"|\[.*\]/g, "N").replace(/\b(web|api|job)\b/g, "S");
 }
 
 function tell({ law, service, story }: Failure, seed: number, acts: number): void {

@@ -74,11 +74,11 @@ export class Programs {
     const can: Happening[] = [];
     if (program.asked && !this.#deaf.has(pid))
       can.push({ what: `${name} obeys`, happen: () => this.#end(program, child, 0) });
-    if (program.inFlight > 0) can.push({ what: `${name} answers`, happen: () => void (program.inFlight -= 1) });
-    else if (program.open > 0) can.push({ what: `${name} loses a connection`, happen: () => void (program.open -= 1) });
+    if (program.inFlight > 0) can.push({ what: `${name} answers`, happen: () => lose(program, "inFlight") });
+    else if (program.open > 0) can.push({ what: `${name} loses a connection`, happen: () => lose(program, "open") });
     if (child === undefined || program.asked) return can;
     if (!program.waiting && !this.#hung.has(pid))
-      can.push({ what: `${name} waits for its sockets`, happen: () => void (program.waiting = true) });
+      can.push({ what: `${name} waits for its sockets`, happen: () => wait(program) });
     if (!program.announced && !this.#hung.has(pid))
       can.push({ what: `${name} says READY=1`, happen: () => this.#announce(program) });
     const filled = program.waiting ? program.listeners.find(({ listener }) => listener!.queued > 0) : undefined;
@@ -142,6 +142,14 @@ export class Programs {
     this.#hung.delete(program.pid);
     this.#deaf.delete(program.pid);
   }
+}
+
+function lose(program: Program, what: "inFlight" | "open"): void {
+  program[what] -= 1;
+}
+
+function wait(program: Program): void {
+  program.waiting = true;
 }
 
 function accept(program: Program, { listener }: SimulatedFile): void {

@@ -232,7 +232,11 @@ export class Run {
     const { operations, chance } = this.#world;
     const inForce = this.#laws.applied()?.config;
     if (operations === undefined || inForce === undefined) return;
-    const desk = { edit: (config: Config) => void (this.#desk = config) };
+    const desk = {
+      edit: (config: Config): void => {
+        this.#desk = config;
+      },
+    };
     const { what, service, action, ask } = randomCommand(operations, chance, inForce, desk);
     this.#tell(() => `the operator: ${what}`);
     this.#step();
@@ -316,7 +320,10 @@ export class Run {
     else if (keeper.outbox.length > 0) keeper.deliver();
     else {
       for (const { files } of keeper.children.values()) {
-        for (const { notify } of files) if (notify?.drain && notify.messages.length > 0) return (notify.drain(), true);
+        const waiting = files.find(({ notify }) => notify?.drain && notify.messages.length > 0);
+        if (waiting === undefined) continue;
+        waiting.notify!.drain!();
+        return true;
       }
       const [next] = this.#programs.fair();
       if (next === undefined) return time.fireOne();

@@ -35,6 +35,9 @@ const LAST_WORDS_MS = 1_000;
 const LOGS_CLOSE_MS = 5_000;
 /** How long workers may finish what they have in hand at the end of everything: whoever asked for it waits, and perhaps not for long (`docker stop`: 10 s). */
 const LAST_DRAIN_MS = 3_000;
+/** Between tries to bring a service back to the configuration in force. */
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 30_000;
 /** More heartbeats than one fit the watchdog, so that one late timer is no death sentence. */
 const HEARTBEATS_PER_WATCHDOG = 3;
 
@@ -189,14 +192,23 @@ export class Supervisor {
     };
     const { configured } = service.state;
     const { workers } = service.config;
-    if (service.hasStaleWorkers) {
-      void service.configure(service.setup, this.#nextAsker()).then(report);
-    }
+    void this.#bringBack(service, FIRST_RETRY_MS).then((answered) => answered && report(answered));
     if (configured !== undefined && configured !== workers) {
       const asker = this.#nextAsker();
       void service.ask(asker, { type: "scale", asker, size: workers, configured: workers }).then(report);
     }
     this.#log.debug(`${name} was taken over`);
+  }
+
+  /** Replaces workers of a configuration that is not in force, for as long as there are any: one that fails to start is no reason to keep them. */
+  async #bringBack(service: ServiceRuntime, retryMs: number): Promise<Answered | undefined> {
+    if (!service.hasStaleWorkers) return undefined;
+    const answered = await service.configure(service.setup, this.#nextAsker());
+    if (service.hasStaleWorkers && this.#endCode === undefined) {
+      this.#log.warn(`${service.config.name} has workers of a configuration that is not in force: it is tried again`);
+      setTimeout(() => void this.#bringBack(service, Math.min(retryMs * 2, LAST_RETRY_MS)), retryMs).unref();
+    }
+    return answered;
   }
 
   #finishApply(leaving: Leaving): void {
