@@ -83,7 +83,7 @@ export const PLANTED_BUGS = [
     file: `${lifecycle}worker.ts`,
     find: '        case "start-failed":\n          return neverRan(worker, event.stage, event.errno);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
     replace:
-      '        case "start-failed":\n          return ready(worker, at);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
+      '        case "start-failed":\n          return ready(worker, at, policy);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
   },
   {
     name: "an adoption forgets where new connections go",

@@ -196,10 +196,16 @@ export class ServiceRuntime {
     this.#version = versionOf(setup);
     this.#idle.watch(setup.config.idleStopMs);
     this.#workers.offerSockets();
+    // An address that an apply has bound knows what was asked for when it was bound.
+    this.#steer(this.#state.steering ?? []);
     this.socketsChanged();
+    const event = { type: "configure", asker, replace: before !== this.#version } as const;
     // While its sockets cannot be bound nothing can start, and it starts by itself as soon as they are.
-    if (this.#state.blocked && workersOf(this.#state).length === 0) return { answer: "done" };
-    const answered = await this.ask(asker, { type: "configure", asker, replace: before !== this.#version });
+    if (this.#state.blocked && workersOf(this.#state).length === 0) {
+      this.dispatch(event);
+      return { answer: "done" };
+    }
+    const answered = await this.ask(asker, event);
     if (answered.answer === "done") this.#closeOldSinks();
     return answered;
   }

@@ -135,3 +135,16 @@ export class NotifySocket {
     this.#fd.close();
   }
 }
+
+/** Nothing that a worker stores hangs up here, and nothing is stored twice. */
+export class HangUpWatch {
+  add(): boolean {
+    return true;
+  }
+  delete(): void {}
+  close(): void {}
+}
+
+export function sameFile(one: Fd, other: Fd): boolean {
+  return one.file === other.file;
+}

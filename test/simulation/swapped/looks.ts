@@ -133,11 +133,18 @@ export class ConnectionWatch {
   closable(): readonly never[] {
     return [];
   }
+
+  closed(): void {}
+
+  /** Nothing can be closed between two requests here: the second deadline cuts. */
+  closing(): undefined {
+    return undefined;
+  }
 }
 
 // drain/close-connections.ts
-export function closeConnections(): Promise<void> {
-  return Promise.resolve();
+export function closeConnections(): Promise<readonly never[]> {
+  return Promise.resolve([]);
 }
 
 // connections/sockets-look.ts
@@ -182,8 +189,8 @@ export function environmentMark(): "same" {
 }
 
 // socket-queue.ts, socket-flush.ts, port-owner.ts
-export function queueLook({ file }: { readonly file: SimulatedFile }): object {
-  return { queued: file.listener?.queued ?? 0, drops: 0 };
+export function queueLooks(fds: readonly { readonly file: SimulatedFile }[]): readonly object[] {
+  return fds.map(({ file }) => ({ queued: file.listener?.queued ?? 0, drops: 0 }));
 }
 export function queueLength({ file }: { readonly file: SimulatedFile }): number {
   return file.listener?.queued ?? 0;
@@ -193,6 +200,9 @@ export function flushSocket(): number {
 }
 export function serving(): readonly [] {
   return [];
+}
+export function ownerOf(): undefined {
+  return undefined;
 }
 export function findOwner(): undefined {
   return undefined;

@@ -35,7 +35,7 @@ export function planStart({ service, slot, worker, notify, sockets }: PlanInput)
     key: workerKey(service.name, slot, worker),
     tag: Buffer.from(JSON.stringify(tag)),
     map: keys.map((key, index) => ({ target: 3 + index, from: { key, index: 0 } })),
-    keep: [2, 3, 4],
+    keep: [2, 3, 4].map((frame) => ({ frame, drained: frame < 4 })),
   };
   const plan = {
     request,
