@@ -199,7 +199,7 @@ describe("a command", () => {
     await scene.act("web-one", "stop");
     const seen: string[] = [];
     while (seen.at(-1) !== "stopped") seen.push(JSON.parse((await lines.next()).value).type);
-    expect(seen).toEqual(["stopping", "worker-ended", "stopped"]);
+    expect(seen).toEqual(["draining", "stopping", "worker-ended", "stopped"]);
     follower.kill("SIGINT");
     expect(await once(follower, "exit")).toEqual([130, null]);
   });

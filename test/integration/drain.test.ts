@@ -250,7 +250,7 @@ describe("a kept-alive connection of a worker that retires", () => {
     going = false;
     await asking;
     client.close();
-    expect(retired(outcome)).toMatchObject({ drained: 1, cut: 0, forced: false });
+    expect(retired(outcome)).toMatchObject({ drained: 0, closed: 1, cut: 0, forced: false });
     expect(pids).toEqual([...pids.filter((pid) => pid === before), ...pids.filter((pid) => pid === after)]);
   });
 });

@@ -60,7 +60,7 @@ describe("a rolling restart under requests", () => {
     expect(asking.pids[0]).toBe(before);
     expect(asking.pids.at(-1)).toBe(await scene.pid("web"));
     const order = scene.events.filter(({ sequence }) => sequence > from).map(({ type }) => type);
-    const one = ["worker-started", "worker-ready", "stopping", "worker-ended", "restarted"];
+    const one = ["worker-started", "worker-ready", "draining", "stopping", "worker-ended", "restarted"];
     expect(order).toEqual([...one, ...one, ...one]);
   });
 
@@ -80,9 +80,9 @@ describe("a rolling restart under requests", () => {
     expect(after).toHaveLength(3);
     expect(after.filter((pid) => before.includes(pid))).toEqual([]);
     const handovers = scene.events
-      .filter(({ sequence, type }) => sequence > from && (type === "worker-ready" || type === "stopping"))
+      .filter(({ sequence, type }) => sequence > from && (type === "worker-ready" || type === "draining"))
       .map(({ type, instance }) => `${instance} ${type}`);
-    expect(handovers).toEqual([1, 2, 3].flatMap((slot) => [`web/${slot} worker-ready`, `web/${slot} stopping`]));
+    expect(handovers).toEqual([1, 2, 3].flatMap((slot) => [`web/${slot} worker-ready`, `web/${slot} draining`]));
   });
 
   test("thirty times leaves no descriptor and no worker behind", async () => {
@@ -124,7 +124,7 @@ describe("a restart whose successor takes its time", () => {
         { role: "successor", phase: "starting" },
       ],
     });
-    expect(scene.events.filter(({ type }) => type === "stopping")).toEqual([]);
+    expect(scene.events.filter(({ type }) => type === "draining" || type === "stopping")).toEqual([]);
     await writeFile(gate, "go on\n");
     expect(await restarting).toMatchObject({ result: "done" });
     expect(await ask({ host, port })).toBe(`${await scene.pid("web")}\n`);
