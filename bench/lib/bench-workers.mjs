@@ -125,6 +125,15 @@ export const WORKERS = {
       },
     },
   },
+  "long-lived-worker": {
+    needs: join(root, "dist/worker/index.js"),
+    install: "this version has no src/worker",
+    command: () => node("long-lived-worker.mjs"),
+    kind: "long-lived",
+    instances: 1,
+    service: ["handoff = true"],
+    promises: { new: { failed } },
+  },
   "long-lived": {
     command: () => node("long-lived.mjs"),
     kind: "long-lived",

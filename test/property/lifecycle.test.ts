@@ -252,5 +252,5 @@ describe("a service under any sequence of commands, kernel events, crashes of it
       ),
       { numRuns: Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 2_000), ...replay() },
     );
-  });
+  }, 600_000);
 });
