@@ -1,7 +1,8 @@
 /**
  * The supervisor is killed after each thing that it does to the world: each frame to and from the keeper, each bind, each signal, each
  * datagram of a worker. A life without a kill tells how many such steps the boot, each script and the end have; then every number
- * has its turn. To have few starts of keepers, one life dies at a step of the boot, at steps of some scripts, and at a step of the end.
+ * has its turn: in one run every third, from a first one that is different each time (HOLDFAST_SEED brings it back), and all of them with
+ * HOLDFAST_CRASH_EVERY=1. To have few starts of keepers, one life dies at a step of the boot, at steps of some scripts, and at a step of the end.
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { Life } from "./life.js";
@@ -11,6 +12,8 @@ import { scripts } from "./scripts.js";
 /** A keeper waits twice as long after each death of a supervisor: with more than this, lives consist of waiting. */
 const scriptsPerLife = 2;
 const livesAtOnce = 4;
+const every = Math.max(1, Number(process.env.HOLDFAST_CRASH_EVERY ?? 3));
+const seed = Number(process.env.HOLDFAST_SEED ?? Math.floor(Math.random() * every));
 /** Frames that meet on the channel make a run a few steps longer or shorter than another. */
 const slack = 2;
 /** `HOLDFAST_FAULT=boot:12` kills once, after the 12th step of the boot (or of a script, by its name, or of `end`). */
@@ -65,7 +68,9 @@ async function scout(): Promise<void> {
     counted.set(name, steps.length);
     waiting.set(
       name,
-      Array.from({ length: steps.length + slack }, (_, index) => index + 1),
+      Array.from({ length: steps.length + slack }, (_, index) => index + 1).filter(
+        (step) => step % every === seed % every,
+      ),
     );
   };
   const { life, boot } = await Life.begin(Number.POSITIVE_INFINITY);
@@ -96,13 +101,15 @@ beforeAll(async () => {
   });
   await Promise.all(lives);
   const kills = names.map((name) => `${name} ${survived.get(name)} of ${counted.get(name)}`);
-  process.stdout.write(`supervisors killed after a step: ${kills.join(", ")}\n`);
+  process.stdout.write(
+    `HOLDFAST_SEED=${seed} HOLDFAST_CRASH_EVERY=${every}; supervisors killed after a step: ${kills.join(", ")}\n`,
+  );
 }, 1_800_000); // A few minutes on an idle machine; a busy one may take as long as it likes.
 
 describe("a supervisor that is killed after any one step", () => {
   test.each(names)("of %s loses nothing and does nothing twice", (name) => {
     expect(problems.get(name)).toEqual([]);
     // Not all of them: notes that are written in one frame or in two make lives differ by a few steps.
-    if (only === null) expect(survived.get(name)).toBeGreaterThan(counted.get(name)! * 0.6);
+    if (only === null) expect(survived.get(name)).toBeGreaterThanOrEqual(Math.floor((counted.get(name)! / every) * 0.6));
   });
 });
