@@ -110,6 +110,7 @@ describe("a supervisor that is killed after any one step", () => {
   test.each(names)("of %s loses nothing and does nothing twice", (name) => {
     expect(problems.get(name)).toEqual([]);
     // Not all of them: notes that are written in one frame or in two make lives differ by a few steps.
-    if (only === null) expect(survived.get(name)).toBeGreaterThanOrEqual(Math.floor((counted.get(name)! / every) * 0.6));
+    if (only === null)
+      expect(survived.get(name)).toBeGreaterThanOrEqual(Math.floor((counted.get(name)! / every) * 0.6));
   });
 });
