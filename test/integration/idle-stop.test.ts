@@ -64,8 +64,8 @@ describe("a service that nobody is connected to", () => {
     const { scene, to } = await serve(command("serves-http"));
     const pids = new Set<number>();
     for (let round = 0; round < 3; round += 1) {
-      pids.add(await askHttp(to));
       const seen = await scene.now();
+      pids.add(await askHttp(to));
       await scene.event("draining", "web", seen);
     }
     expect(pids.size).toBeGreaterThan(0);

@@ -197,7 +197,8 @@ export class ServiceRuntime {
     this.#idle.watch(setup.config.idleStopMs);
     this.#workers.offerSockets();
     // An address that an apply has bound knows what was asked for when it was bound.
-    this.#steer(this.#state.steering ?? []);
+    const { steering = [] } = this.#state;
+    this.#steer(steering);
     this.socketsChanged();
     const event = { type: "configure", asker, replace: before !== this.#version } as const;
     // While its sockets cannot be bound nothing can start, and it starts by itself as soon as they are.

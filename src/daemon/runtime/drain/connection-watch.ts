@@ -8,8 +8,6 @@ const TIED_IDLE_MS = 5_000;
 
 /** The worker spoke last, and this long ago nobody has said anything: enough to close it when the time for the drain is over anyway. */
 const CLOSING_IDLE_MS = 5;
-/** The same where it cannot be told who spoke last. */
-const CLOSING_TIED_MS = 1_000;
 
 export interface Counted {
   readonly inFlight: number;
@@ -90,7 +88,7 @@ export class ConnectionWatch {
   #quiet(): readonly ConnectionLook[] {
     const policy = {
       idleMs: CLOSING_IDLE_MS,
-      tiedIdleMs: CLOSING_TIED_MS,
+      tiedIdleMs: TIED_IDLE_MS,
       waitFor: "requests",
       ...(this.#answeredNow === undefined ? {} : { answered: this.#answeredNow }),
     } as const;
