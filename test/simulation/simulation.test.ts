@@ -12,7 +12,7 @@ describe("a supervisor in a simulated world", () => {
   test(
     `keeps the laws for ${STEPS} steps`,
     async () => {
-      const seed = Number(process.env.HOLDFAST_SEED ?? Date.now() % 1_000_000_007);
+      const seed = Number(process.env.HOLDFAST_SEED ?? 7919);
       process.stdout.write(`HOLDFAST_SEED=${seed}\n`);
       await withSimulation([], async (run) => {
         const share = String(Math.ceil(STEPS / PROCESSES));

@@ -15,7 +15,13 @@ export function createLogger(): object {
 // logs/log-sinks.ts
 export class LogSinks {
   open(): object {
-    return { write: () => true, onDrain: (resume: () => void) => resume(), close: () => Promise.resolve(), written: () => Promise.resolve(), dropped: 0 };
+    return {
+      write: () => true,
+      onDrain: (resume: () => void) => resume(),
+      close: () => Promise.resolve(),
+      written: () => Promise.resolve(),
+      dropped: 0,
+    };
   }
 }
 
