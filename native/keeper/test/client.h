@@ -529,15 +529,9 @@ static inline void write_registration(struct writer *w, const struct registratio
 	writer_u64(w, registration->data);
 }
 
-/* quiesce or resume; writes one errno for each registration. 0, or the error of the whole request. */
-static inline int turn_valves(struct client *c, uint16_t type, const int *pidfds, size_t pidfd_count,
-			      const struct registration *registrations, size_t count, int32_t *errors)
+/* Of a reply with one errno for each of `count` things that were asked. 0, or the error of the whole request. Frees the reply. */
+static inline int reply_errors(struct frame reply, int32_t *errors, size_t count)
 {
-	struct writer w = payload();
-	writer_u16(&w, (uint16_t)count);
-	for (size_t i = 0; i < count; i++)
-		write_registration(&w, &registrations[i]);
-	struct frame reply = call(c, type, w, pidfds, pidfd_count);
 	int error = frame_error(&reply);
 	if (error == 0) {
 		struct reader r = frame_reader(&reply);
@@ -548,6 +542,17 @@ static inline int turn_valves(struct client *c, uint16_t type, const int *pidfds
 	}
 	frame_free(&reply);
 	return error;
+}
+
+/* quiesce or resume; writes one errno for each registration. 0, or the error of the whole request. */
+static inline int turn_valves(struct client *c, uint16_t type, const int *pidfds, size_t pidfd_count,
+			      const struct registration *registrations, size_t count, int32_t *errors)
+{
+	struct writer w = payload();
+	writer_u16(&w, (uint16_t)count);
+	for (size_t i = 0; i < count; i++)
+		write_registration(&w, &registrations[i]);
+	return reply_errors(call(c, type, w, pidfds, pidfd_count), errors, count);
 }
 
 static inline int turn_valve(struct client *c, uint16_t type, int pidfd, const struct registration *registrations, size_t count,
@@ -572,17 +577,7 @@ static inline int shut(struct client *c, const int *pidfds, size_t pidfd_count, 
 	writer_u16(&w, (uint16_t)count);
 	for (size_t i = 0; i < count; i++)
 		write_connection(&w, &connections[i]);
-	struct frame reply = call(c, REQUEST_SHUT, w, pidfds, pidfd_count);
-	int error = frame_error(&reply);
-	if (error == 0) {
-		struct reader r = frame_reader(&reply);
-		CHECK_EQUAL(reader_u16(&r), count);
-		for (size_t i = 0; i < count; i++)
-			errors[i] = reader_i32(&r);
-		CHECK(reader_done(&r));
-	}
-	frame_free(&reply);
-	return error;
+	return reply_errors(call(c, REQUEST_SHUT, w, pidfds, pidfd_count), errors, count);
 }
 
 static inline int spawn_order(struct client *c, const struct order *o)

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   accept,
   bind,
@@ -22,27 +22,13 @@ import {
   UnixListener,
   UnixStream,
 } from "../../../src/ancillary/index.js";
-import { newDescriptors, openDescriptors } from "./census.js";
+import { keepOfEachTest, newDescriptors, openDescriptors } from "./census.js";
 import { runOnKernel } from "./program.js";
 
 // The faults of other libraries, by the numbers that the documentation gives them: what a program loses without a word when it receives.
 
 const one = [Buffer.from("x")];
-let before: Map<number, string>;
-let kept: { close(): void }[];
-beforeEach(() => {
-  before = openDescriptors();
-  kept = [];
-});
-afterEach(() => {
-  for (const owner of kept) owner.close();
-  expect(newDescriptors(before)).toEqual([]);
-});
-
-function keep<T extends { close(): void }[]>(...owners: T): T {
-  kept.push(...owners);
-  return owners;
-}
+const { keep, opened } = keepOfEachTest();
 
 function file(): OwnedFd {
   return keep(memfd("file", Buffer.from("content")))[0];
@@ -107,7 +93,7 @@ describe("fault 3: a receive that fails", () => {
     b.setNonblocking(true);
     expect(b.recvVectoredWithAncillary(one, ancillary)).toBe("would-block");
     expect([ancillary.len, ancillary.truncated, take(ancillary)]).toEqual([0, false, []]);
-    expect(newDescriptors(before)).toHaveLength(3 + 2);
+    expect(opened()).toHaveLength(3 + 2);
     arrive([file()], 24, ancillary);
     b.close();
     expect(() => b.recvVectoredWithAncillary(one, ancillary)).toThrow(

@@ -1,25 +1,11 @@
 import { closeSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { memfd, receive, SocketAncillary, send, UnixDatagram, UnixStream } from "../../../src/ancillary/index.js";
-import { newDescriptors, openDescriptors } from "./census.js";
+import { keepOfEachTest, openDescriptors } from "./census.js";
 
 // The native side remembers where the one buffer of a call was, so that a loop need not look it up again. Nothing of that may be seen.
 
-let before: Map<number, string>;
-let kept: { close(): void }[];
-beforeEach(() => {
-  before = openDescriptors();
-  kept = [];
-});
-afterEach(() => {
-  for (const owner of kept) owner.close();
-  expect(newDescriptors(before)).toEqual([]);
-});
-
-function keep<T extends { close(): void }[]>(...owners: T): T {
-  kept.push(...owners);
-  return owners;
-}
+const { keep } = keepOfEachTest();
 
 /** ES2024, which Node 20 has and its types do not. */
 type Resizable = ArrayBuffer & { resize(size: number): void };

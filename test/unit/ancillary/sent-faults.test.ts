@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   closeAll,
   memfd,
@@ -12,27 +12,13 @@ import {
   UnixDatagram,
   UnixStream,
 } from "../../../src/ancillary/index.js";
-import { newDescriptors, openDescriptors } from "./census.js";
+import { keepOfEachTest, newDescriptors, openDescriptors } from "./census.js";
 import { canDropPrivileges, runOnKernel, runProgram, unprivileged } from "./program.js";
 
 // The faults of other libraries, by the numbers that the documentation gives them: what a program loses or repeats when it sends.
 
 const one = [Buffer.from("x")];
-let before: Map<number, string>;
-let kept: { close(): void }[];
-beforeEach(() => {
-  before = openDescriptors();
-  kept = [];
-});
-afterEach(() => {
-  for (const owner of kept) owner.close();
-  expect(newDescriptors(before)).toEqual([]);
-});
-
-function keep<T extends { close(): void }[]>(...owners: T): T {
-  kept.push(...owners);
-  return owners;
-}
+const { keep } = keepOfEachTest();
 
 function file(): OwnedFd {
   return keep(memfd("file", Buffer.from("content")))[0];

@@ -1,11 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { localAddress, type OwnedFd, type SocketAddress } from "../../../../src/ancillary/index.js";
 import { type SocketUse, socketUseOf } from "../../../../src/daemon/runtime/connections/socket-use.js";
 import { socketUseInWords } from "../../../../src/daemon/runtime/connections/socket-use-words.js";
 import { kernelTellsConnections } from "../../../../src/daemon/runtime/connections/sockets-look.js";
 import { childrenOf } from "../../../../src/daemon/runtime/process-stat.js";
-import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
-import { Scene } from "./worker-fixture.js";
+import { type Scene, sceneOfEachTest } from "./worker-fixture.js";
 
 const canLook = kernelTellsConnections();
 if (!canLook) console.warn("SKIPPED: this kernel has no sock_diag(7) for TCP and unix sockets");
@@ -15,19 +14,9 @@ if (!isRoot) console.warn("SKIPPED: looking as another user needs root to set it
 const loopback: SocketAddress = { kind: "ipv4", host: "127.0.0.1", port: 0 };
 const soon = { timeout: 5_000, interval: 5 };
 let scene: Scene;
-let before: ReturnType<typeof openDescriptors>;
 
-beforeEach(async () => {
-  const warm = new Scene();
-  await warm.program(warm.listener(loopback), ["sh", "-c", "echo x"]);
-  await warm.end();
-  before = openDescriptors();
-  scene = new Scene();
-});
-
-afterEach(async () => {
-  await scene.end();
-  await expect.poll(() => newDescriptors(before), soon).toEqual([]);
+sceneOfEachTest((fresh) => {
+  scene = fresh;
 });
 
 /** It has `fd` as descriptor 3, runs the text, says so and waits. */

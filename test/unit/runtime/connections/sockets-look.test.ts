@@ -23,8 +23,7 @@ import {
   lookAtSockets,
 } from "../../../../src/daemon/runtime/connections/sockets-look.js";
 import { childrenOf } from "../../../../src/daemon/runtime/process-stat.js";
-import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
-import { Scene } from "./worker-fixture.js";
+import { type Scene, sceneOfEachTest } from "./worker-fixture.js";
 
 const canLook = kernelTellsConnections();
 if (!canLook) console.warn("SKIPPED: this kernel has no sock_diag(7) for TCP and unix sockets");
@@ -37,20 +36,9 @@ type UdpSocketLook = Extract<ListenerLook, { kind: "udp" }>;
 const loopback: SocketAddress = { kind: "ipv4", host: "127.0.0.1", port: 0 };
 const policy = { idleMs: 50, tiedIdleMs: 200, waitFor: "requests" } as const;
 let scene: Scene;
-let before: ReturnType<typeof openDescriptors>;
 
-beforeEach(async () => {
-  // What Node opens once for child processes and stays.
-  const warm = new Scene();
-  await warm.program(warm.listener(loopback), ["sh", "-c", "echo x"]);
-  await warm.end();
-  before = openDescriptors();
-  scene = new Scene();
-});
-
-afterEach(async () => {
-  await scene.end();
-  await expect.poll(() => newDescriptors(before)).toEqual([]);
+sceneOfEachTest((fresh) => {
+  scene = fresh;
 });
 
 const inode = (fd: OwnedFd): bigint => fd.identity().ino;

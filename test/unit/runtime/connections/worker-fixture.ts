@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, Socket } from "node:net";
+import { afterEach, beforeEach, expect } from "vitest";
 import {
   bind,
   connect as connectFd,
@@ -10,6 +11,7 @@ import {
   type SocketAddress,
   socket,
 } from "../../../../src/ancillary/index.js";
+import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
 
 /**
  * Answers `fast` at once and `slow` not at all, on each connection; `exit` ends it. It accepts in a thread for each connection.
@@ -90,6 +92,30 @@ export class Scene {
       await closed;
     }
   }
+}
+
+/**
+ * A scene for each test of a file, given to `begin`. After the test all of it has ended, and no descriptor may be left.
+ * Returns what is open that was not before the test.
+ */
+export function sceneOfEachTest(begin: (scene: Scene) => void): () => string[] {
+  let scene: Scene;
+  let before: ReturnType<typeof openDescriptors>;
+  const opened = () => newDescriptors(before);
+  beforeEach(async () => {
+    // What Node opens once for child processes and stays.
+    const warm = new Scene();
+    await warm.program(warm.listener({ kind: "ipv4", host: "127.0.0.1", port: 0 }), ["sh", "-c", "echo x"]);
+    await warm.end();
+    before = openDescriptors();
+    scene = new Scene();
+    begin(scene);
+  });
+  afterEach(async () => {
+    await scene.end();
+    await expect.poll(opened, { timeout: 5_000, interval: 5 }).toEqual([]);
+  });
+  return opened;
 }
 
 /** Node 20 does not connect to abstract names. */

@@ -1,12 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Fd } from "../../../../src/ancillary/index.js";
 import { numberOf } from "../../../../src/ancillary/owned-fd.js";
 import { kernelTellsConnections, lookAtSockets } from "../../../../src/daemon/runtime/connections/sockets-look.js";
 import { closeConnections } from "../../../../src/daemon/runtime/drain/close-connections.js";
 import type { ConnectionRecord } from "../../../../src/daemon/runtime/keeper/records.js";
-import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
-import { Scene } from "../connections/worker-fixture.js";
+import { type Scene, sceneOfEachTest } from "../connections/worker-fixture.js";
 
 const canLook = kernelTellsConnections();
 if (!canLook) console.warn("SKIPPED: this kernel has no sock_diag(7) for TCP and unix sockets");
@@ -29,7 +28,6 @@ interface Asked {
 
 let scene: Scene;
 let asked: Asked[];
-let before: ReturnType<typeof openDescriptors>;
 /** What the keeper would be asked. */
 const keeper = {
   shut: async (connections: readonly ConnectionRecord[], pidfd: Fd): Promise<number[]> => {
@@ -39,18 +37,12 @@ const keeper = {
   },
 };
 
-beforeEach(async () => {
-  const warm = new Scene();
-  await warm.program(warm.listener(loopback), ["sh", "-c", "echo x"]);
-  await warm.end();
-  before = openDescriptors();
-  asked = [];
-  scene = new Scene();
+sceneOfEachTest((fresh) => {
+  scene = fresh;
 });
 
-afterEach(async () => {
-  await scene.end();
-  await expect.poll(() => newDescriptors(before)).toEqual([]);
+beforeEach(() => {
+  asked = [];
 });
 
 async function accepted(count: number) {

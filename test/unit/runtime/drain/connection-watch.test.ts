@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { until } from "../../../../bench/lib/until.mjs";
 import {
   bind,
@@ -12,8 +12,7 @@ import {
 import type { DrainPolicy } from "../../../../src/daemon/config/config.js";
 import { kernelTellsConnections } from "../../../../src/daemon/runtime/connections/sockets-look.js";
 import { ConnectionWatch } from "../../../../src/daemon/runtime/drain/connection-watch.js";
-import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
-import { Scene } from "../connections/worker-fixture.js";
+import { type Scene, sceneOfEachTest } from "../connections/worker-fixture.js";
 
 const canLook = kernelTellsConnections();
 if (!canLook) console.warn("SKIPPED: this kernel has no sock_diag(7) for TCP and unix sockets");
@@ -22,20 +21,9 @@ const loopback = { kind: "ipv4", host: "127.0.0.1", port: 0 } as const;
 const policy: DrainPolicy = { when: "auto", timeoutMs: 30_000, idleMs: 50, waitFor: "requests" };
 const soon = { timeout: 10_000, interval: 5 };
 let scene: Scene;
-let before: ReturnType<typeof openDescriptors>;
 
-beforeEach(async () => {
-  // What Node opens once for child processes and stays.
-  const warm = new Scene();
-  await warm.program(warm.listener(loopback), ["sh", "-c", "echo x"]);
-  await warm.end();
-  before = openDescriptors();
-  scene = new Scene();
-});
-
-afterEach(async () => {
-  await scene.end();
-  await expect.poll(() => newDescriptors(before)).toEqual([]);
+sceneOfEachTest((fresh) => {
+  scene = fresh;
 });
 
 function watch(fd: OwnedFd, steered: boolean): ConnectionWatch {

@@ -7,13 +7,11 @@ import type { EventLog } from "../../../../src/daemon/runtime/event-log.js";
 import type { Keeper } from "../../../../src/daemon/runtime/keeper/keeper-client.js";
 import type { Logger } from "../../../../src/daemon/runtime/logger.js";
 import { SocketTable } from "../../../../src/daemon/runtime/socket-table.js";
-import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
-import { Scene } from "../connections/worker-fixture.js";
+import { type Scene, sceneOfEachTest } from "../connections/worker-fixture.js";
 
 const canLook = kernelTellsConnections();
 if (!canLook) console.warn("SKIPPED: this kernel has no sock_diag(7), so every valve is the signal");
 
-const loopback = { kind: "ipv4", host: "127.0.0.1", port: 0 } as const;
 const inEpoll = ["node", "-e", "require('net').createServer().listen({ fd: 3 }, () => console.log('x'))"];
 const inAccept = ["python3", "-c", "import socket; print('x', flush=True); socket.socket(fileno=3).accept()"];
 
@@ -37,14 +35,12 @@ let scene: Scene;
 let table: SocketTable;
 /** What the keeper was given to hold, by its key. */
 let held: Map<string, OwnedFd>;
-let before: ReturnType<typeof openDescriptors>;
 
-beforeEach(async () => {
-  const warm = new Scene();
-  await warm.program(warm.listener(loopback), ["sh", "-c", "echo x"]);
-  await warm.end();
-  before = openDescriptors();
-  scene = new Scene();
+sceneOfEachTest((fresh) => {
+  scene = fresh;
+});
+
+beforeEach(() => {
   held = new Map();
   const keeper: Pick<Keeper, "hold"> = {
     hold: async (key, _tag, fds) => {
@@ -63,10 +59,8 @@ beforeEach(async () => {
   table.openMissing();
 });
 
-afterEach(async () => {
+afterEach(() => {
   table.close(true);
-  await scene.end();
-  await expect.poll(() => newDescriptors(before)).toEqual([]);
 });
 
 /** A process that waits for the first socket of that name. */

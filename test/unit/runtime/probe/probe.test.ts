@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import {
   listen,
   localAddress,
@@ -16,8 +16,7 @@ import { ProbeLoop } from "../../../../src/daemon/runtime/probe/probe-loop.js";
 import { type ProbeResult, probeOnce } from "../../../../src/daemon/runtime/probe/probe-once.js";
 import { type ProbeTarget, probeTarget } from "../../../../src/daemon/runtime/probe/probe-target.js";
 import { childrenOf } from "../../../../src/daemon/runtime/process-stat.js";
-import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
-import { Scene } from "../connections/worker-fixture.js";
+import { type Scene, sceneOfEachTest } from "../connections/worker-fixture.js";
 
 const canLook = kernelTellsConnections();
 if (!canLook) console.warn("SKIPPED: this kernel has no sock_diag(7) for TCP and unix sockets");
@@ -28,19 +27,9 @@ const loopback: SocketAddress = { kind: "ipv4", host: "127.0.0.1", port: 0 };
 const soon = { timeout: 5_000, interval: 5 };
 const policy = { everyMs: 10, timeoutMs: 5_000, successes: 1 };
 let scene: Scene;
-let before: ReturnType<typeof openDescriptors>;
 
-beforeEach(async () => {
-  const warm = new Scene();
-  await warm.program(warm.listener(loopback), ["sh", "-c", "echo x"]);
-  await warm.end();
-  before = openDescriptors();
-  scene = new Scene();
-});
-
-afterEach(async () => {
-  await scene.end();
-  await expect.poll(() => newDescriptors(before), { timeout: 5_000 }).toEqual([]);
+const opened = sceneOfEachTest((fresh) => {
+  scene = fresh;
 });
 
 /** Answers what the path says: its status, or in the way that it names. */
@@ -265,7 +254,7 @@ describe.skipIf(!canLook)("a repeated probe", () => {
   test("says nothing once it was closed", async () => {
     const fd = scene.listener(loopback);
     const pid = await scene.program(fd, node);
-    const own = newDescriptors(before).length;
+    const own = opened().length;
     let said = 0;
     const heard = (): void => void said++;
     const loop = new ProbeLoop({
@@ -275,10 +264,10 @@ describe.skipIf(!canLook)("a repeated probe", () => {
       onReady: heard,
       onFailure: heard,
     });
-    await expect.poll(() => newDescriptors(before).length, soon).toBe(own + 1);
+    await expect.poll(() => opened().length, soon).toBe(own + 1);
     loop.close();
     loop.close();
-    await expect.poll(() => newDescriptors(before).length, soon).toBe(own);
+    await expect.poll(() => opened().length, soon).toBe(own);
     expect(said).toBe(0);
   });
 });
