@@ -1,5 +1,6 @@
 import assert from "node:assert";
-import { type OwnedFd, openPidfd } from "../../ancillary/index.js";
+import type { OwnedFd } from "../../ancillary/index.js";
+import { livingPidfd } from "./living-pidfd.js";
 import {
   allPids,
   childrenOf,
@@ -114,13 +115,8 @@ function membersAmong(keeperChildren: readonly number[], query: TreeQuery): Tree
 
 /** Opens the pidfd, then looks again: only the process that was examined is returned, never another one that got its number. */
 function identify(examined: ProcessStat, belongs: (stat: ProcessStat) => boolean): TreeMember | undefined {
-  let pidfd: OwnedFd;
-  try {
-    pidfd = openPidfd(examined.pid);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return undefined;
-    throw error;
-  }
+  const pidfd = livingPidfd(examined.pid);
+  if (pidfd === undefined) return undefined;
   const again = readStat(examined.pid);
   if (again === undefined || again.startTicks !== examined.startTicks || !belongs(again)) {
     pidfd.close();

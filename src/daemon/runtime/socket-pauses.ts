@@ -8,7 +8,7 @@ import type { Logger } from "./logger.js";
 import { noteAlso } from "./valve/epoll-registration.js";
 import { findValve, type HeldSocket, rearmed } from "./valve/find-valve.js";
 import { quiesce, resume } from "./valve/turn.js";
-import { valveWords } from "./valve/valve-words.js";
+import { refusalWords, valveWords } from "./valve/valve-words.js";
 
 const PREFIX = "pause/";
 /** How soon a worker that has begun to wait for the socket since is seen. */
@@ -72,7 +72,11 @@ export class SocketPauses {
     this.#pauses.set(socket, pause);
     this.#o.changed(socket);
     this.#note(socket, pause);
-    await quiesce(this.#o.keeper, registrations);
+    const refused = await this.#close(registrations);
+    if (refused !== undefined) {
+      await this.resume(socket, refused);
+      return `its workers cannot be kept from accepting: ${refused}`;
+    }
     this.#watch(socket, pause);
     const message = `socket ${socket} is paused for ${maxMs / 1000} s: connections wait`;
     this.#o.log.info(message);
@@ -112,15 +116,20 @@ export class SocketPauses {
   /** Goes on with what was adopted. Call it once services are: a pause that is over is undone for those who may accept, and before nobody does. */
   carryOn(): void {
     for (const [socket, pause] of this.#pauses) {
-      quiesce(this.#o.keeper, pause.registrations).then(
-        () => this.#watch(socket, pause),
-        (error: Error) => this.#complain(socket, error),
-      );
+      this.#close(pause.registrations).then((refused) => {
+        if (refused !== undefined) this.#o.log.error(`the pause of socket ${socket} has a hole: ${refused}`);
+        this.#watch(socket, pause); // All the same: it is to end in time.
+      });
     }
   }
 
   close(): void {
     for (const { timer } of this.#pauses.values()) clearTimeout(timer);
+  }
+
+  /** Why new connections still come to somebody; undefined: they do not. */
+  #close(registrations: readonly EpollRegistration[]): Promise<string | undefined> {
+    return quiesce(this.#o.keeper, registrations).then(refusalWords, (error: Error) => error.message);
   }
 
   #watch(socket: string, pause: Pause): void {

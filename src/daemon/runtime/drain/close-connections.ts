@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
-import { openPidfd } from "../../../ancillary/index.js";
 import type { ConnectionLook } from "../connections/connection-look.js";
 import type { Keeper } from "../keeper/keeper-client.js";
+import { livingPidfd } from "../living-pidfd.js";
 
 /** Of one frame of the keeper's protocol. */
 const MOST_AT_ONCE = 256;
@@ -29,7 +29,8 @@ export async function closeConnections(
       return bytes !== undefined && received.delete(socket.inode) ? [{ ...socket, received: bytes }] : [];
     });
     if (found.length === 0) continue;
-    using pidfd = openPidfd(pid);
+    using pidfd = livingPidfd(pid);
+    if (pidfd === undefined) continue;
     for (const some of chunks(found)) {
       const errnos = await keeper.shut(some, pidfd);
       done.push(...some.filter((_, index) => errnos[index] === 0).map(({ inode }) => inode));

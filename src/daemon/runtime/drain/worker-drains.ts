@@ -86,9 +86,8 @@ export class WorkerDrains {
   }
 
   async #quiesce(valve: Extract<Valve, { kind: "epoll" }>): Promise<void> {
-    const results = await quiesce(this.#o.world.keeper, valve.registrations);
-    const refused = results.find(({ outcome }) => outcome === "not-permitted" || outcome === "failed");
-    if (refused !== undefined) throw new Error(refusalWords(refused));
+    const refused = refusalWords(await quiesce(this.#o.world.keeper, valve.registrations));
+    if (refused !== undefined) throw new Error(refused);
     await this.#nudgeOthers(valve.registrations);
   }
 

@@ -1,8 +1,9 @@
 import { constants } from "node:os";
-import { type OwnedFd, openPidfd } from "../../../ancillary/index.js";
+import type { OwnedFd } from "../../../ancillary/index.js";
 import { entriesOf } from "../epoll-set.js";
 import type { Keeper } from "../keeper/keeper-client.js";
 import type { RegistrationRecord } from "../keeper/records.js";
+import { livingPidfd } from "../living-pidfd.js";
 import { readStat } from "../process-stat.js";
 import { type EpollRegistration, isExclusive, isIdle } from "./epoll-registration.js";
 import { ifPermitted } from "./find-valve.js";
@@ -146,14 +147,8 @@ function processName({ pid, startTicks }: EpollRegistration): string {
 
 /** The pidfd first, then the look: it is this very process that is asked about, or nobody. */
 function openProcess({ pid, startTicks }: EpollRegistration): OwnedFd | undefined {
-  let pidfd: OwnedFd;
-  try {
-    pidfd = openPidfd(pid);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return undefined;
-    throw error;
-  }
-  if (String(readStat(pid)?.startTicks) === startTicks) return pidfd;
+  const pidfd = livingPidfd(pid);
+  if (pidfd === undefined || String(readStat(pid)?.startTicks) === startTicks) return pidfd;
   pidfd.close();
   return undefined;
 }
