@@ -124,8 +124,9 @@ describe.skipIf(!canLook)("connections that may be closed", () => {
     const fd = scene.listener(loopback);
     const pid = await scene.worker(fd);
     const [answered, busy] = [await scene.client(fd), await scene.client(fd), await scene.client(fd)];
-    const watched = watch(fd, false);
     const patient = { ...policy, idleMs: 20_000 };
+    await expect.poll(() => watch(fd, false).look([pid], patient).open, soon).toBe(3); // It has accepted them all.
+    const watched = watch(fd, false);
     const portOf = ({ localPort }: typeof busy): string => `127.0.0.1:${localPort}`;
     const askedAt = performance.now();
     await scene.ask(answered);
