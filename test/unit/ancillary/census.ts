@@ -1,5 +1,4 @@
 import { readdirSync, readlinkSync } from "node:fs";
-import { afterEach, beforeEach, expect } from "vitest";
 
 /** What every open descriptor of this process points to, by number. */
 export function openDescriptors(): Map<number, string> {
@@ -20,28 +19,4 @@ export function newDescriptors(before: ReadonlyMap<number, string>): string[] {
   return [...openDescriptors()]
     .filter(([fd, target]) => before.get(fd) !== target)
     .map(([fd, target]) => `${fd}: ${target}`);
-}
-
-type Keep = <T extends { close(): void }[]>(...owners: T) => T;
-
-/** `keep` of the tests of a file: what it was given is closed after each of them, and no descriptor may be left then. */
-export function keepOfEachTest(): { readonly keep: Keep; readonly opened: () => string[] } {
-  let before: ReadonlyMap<number, string>;
-  let kept: { close(): void }[];
-  const opened = () => newDescriptors(before);
-  beforeEach(() => {
-    before = openDescriptors();
-    kept = [];
-  });
-  afterEach(() => {
-    for (const owner of kept) owner.close();
-    expect(opened()).toEqual([]);
-  });
-  return {
-    opened,
-    keep: (...owners) => {
-      kept.push(...owners);
-      return owners;
-    },
-  };
 }

@@ -22,7 +22,8 @@ import {
   UnixListener,
   UnixStream,
 } from "../../../src/ancillary/index.js";
-import { keepOfEachTest, newDescriptors, openDescriptors } from "./census.js";
+import { newDescriptors, openDescriptors } from "./census.js";
+import { keepOfEachTest } from "./keep.js";
 import { runOnKernel } from "./program.js";
 
 // The faults of other libraries, by the numbers that the documentation gives them: what a program loses without a word when it receives.

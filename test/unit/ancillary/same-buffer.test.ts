@@ -1,7 +1,8 @@
 import { closeSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { memfd, receive, SocketAncillary, send, UnixDatagram, UnixStream } from "../../../src/ancillary/index.js";
-import { keepOfEachTest, openDescriptors } from "./census.js";
+import { openDescriptors } from "./census.js";
+import { keepOfEachTest } from "./keep.js";
 
 // The native side remembers where the one buffer of a call was, so that a loop need not look it up again. Nothing of that may be seen.
 

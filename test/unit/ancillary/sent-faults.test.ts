@@ -12,7 +12,8 @@ import {
   UnixDatagram,
   UnixStream,
 } from "../../../src/ancillary/index.js";
-import { keepOfEachTest, newDescriptors, openDescriptors } from "./census.js";
+import { newDescriptors, openDescriptors } from "./census.js";
+import { keepOfEachTest } from "./keep.js";
 import { canDropPrivileges, runOnKernel, runProgram, unprivileged } from "./program.js";
 
 // The faults of other libraries, by the numbers that the documentation gives them: what a program loses or repeats when it sends.
