@@ -1,5 +1,5 @@
-import { lookAtSockets } from "./connections/sockets-look.js";
-import { readProc } from "./process-stat.js";
+import { kernelTellsConnections, lookAtSockets } from "./connections/sockets-look.js";
+import { listProc, readProc } from "./process-stat.js";
 
 export interface IdleInput {
   /** Of all its workers; undefined: it is not in a state in which it could rest. */
@@ -12,7 +12,8 @@ export interface IdleInput {
 }
 
 const SHORTEST_LOOK_MS = 20;
-const LONGEST_LOOK_MS = 1_000;
+/** Each look asks for what a service does by itself, so pauses must not be so long that a burst of requests is lost in them. */
+const LONGEST_LOOK_MS = 250;
 const LOOKS = 20;
 /** What a program does by itself while nobody asks for anything: one that wakes up twice a second is idle. */
 const OWN_SWITCHES_PER_S = 4;
@@ -21,7 +22,8 @@ const OWN_SWITCHES_PER_S = 4;
  * Looks whether anybody is connected to a service, and tells when nobody has been for long.
  *
  * A connection that comes and goes between two looks is seen by what it leaves: the kernel counts passive opens (of the whole network namespace, so they
- * may be somebody else's), and a worker that has answered has been awake. Where both have moved it was not idle.
+ * may be somebody else's; of other kinds it counts nothing), and a worker that has answered has been awake. Where both have moved it was not idle.
+ * Where the kernel tells nothing of connections, and as long as a look fails, nobody is taken for idle.
  */
 export class IdleWatch {
   readonly #o: IdleInput;
@@ -36,7 +38,7 @@ export class IdleWatch {
   /** From now on, with this length; undefined: not any more. */
   watch(idleMs: number | undefined): void {
     this.stop();
-    if (idleMs === undefined) return;
+    if (idleMs === undefined || !kernelTellsConnections()) return;
     const pause = Math.min(Math.max(idleMs / LOOKS, SHORTEST_LOOK_MS), LONGEST_LOOK_MS);
     this.#timer = setInterval(() => this.#look(idleMs), pause);
     this.#timer.unref();
@@ -51,7 +53,7 @@ export class IdleWatch {
   #look(idleMs: number): void {
     const pids = this.#o.pids();
     const at = this.#o.monotonic();
-    if (pids === undefined || this.#isUsed(pids, at)) {
+    if (pids === undefined || this.#mayBeUsed(pids, at)) {
       this.#idleSince = undefined;
       return;
     }
@@ -59,6 +61,14 @@ export class IdleWatch {
     if (at - this.#idleSince < idleMs) return;
     this.#idleSince = undefined;
     this.#o.idle();
+  }
+
+  #mayBeUsed(pids: readonly number[], at: number): boolean {
+    try {
+      return this.#isUsed(pids, at);
+    } catch {
+      return true; // No descriptors or no memory for a look now; the next one may have them.
+    }
   }
 
   #isUsed(pids: readonly number[], at: number): boolean {
@@ -71,7 +81,7 @@ export class IdleWatch {
     const kinds = listeners.map((inode) => look.listener(inode));
     if (kinds.some((one) => one !== undefined && one.kind !== "udp" && one.queued > 0)) return true;
     if (before === undefined) return true;
-    const opened = now.opens !== before.opens || kinds.some((one) => one?.kind === "unix");
+    const opened = now.opens !== before.opens || kinds.some((one) => one?.kind !== "tcp");
     const own = OWN_SWITCHES_PER_S * ((now.at - before.at) / 1000) + 1;
     return opened && now.switches - before.switches > own;
   }
@@ -86,7 +96,8 @@ function passiveOpens(): number {
   return Number(numbers[names.indexOf("PassiveOpens")] ?? 0);
 }
 
-/** Of the main thread: how often it has waited for something. */
+/** How often its threads have waited for something. */
 function contextSwitches(pid: number): number {
-  return Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readProc(`/proc/${pid}/status`) ?? "")?.[1] ?? 0);
+  const threads = listProc(`/proc/${pid}/task`).map((thread) => readProc(`/proc/${pid}/task/${thread}/status`) ?? "");
+  return threads.reduce((sum, text) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1] ?? 0), 0);
 }

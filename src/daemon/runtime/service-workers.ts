@@ -5,6 +5,7 @@ import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
 import { socketUseOf } from "./connections/socket-use.js";
 import { socketUseInWords } from "./connections/socket-use-words.js";
+import { kernelTellsConnections } from "./connections/sockets-look.js";
 import { wordsOf } from "./drain/valve-finder.js";
 import { WorkerDrains } from "./drain/worker-drains.js";
 import { WorkerHandoffs } from "./handoff/worker-handoffs.js";
@@ -331,6 +332,7 @@ export class ServiceWorkers {
         this.#resources.get(worker)?.close();
         this.#resources.delete(worker);
         this.#notices.forget(worker);
+        this.#handoffs.leave(worker);
         this.#emit(worker, { type: "disarmed", inTime: true });
       },
       (error: Error) => {
@@ -420,10 +422,16 @@ export class ServiceWorkers {
     if (found?.reason !== "ready-timeout") return;
     const { sockets } = this.#o.world;
     const given = this.#o.setup().sockets;
+    if (given.length === 0 || !kernelTellsConnections()) return;
     const inodes = given.flatMap((socket) => sockets.inodes(socket, found.lane));
     const addresses = given.flatMap(({ listenText }) => listenText);
-    const words = socketUseInWords(socketUseOf(this.pids(worker), inodes), addresses);
-    if (words !== undefined) this.#remarks.set(worker, words);
+    try {
+      const words = socketUseInWords(socketUseOf(this.pids(worker), inodes), addresses);
+      if (words !== undefined) this.#remarks.set(worker, words);
+    } catch (error) {
+      // Only the remark is missing then; the worker is killed all the same.
+      this.#complain(`could not look at the sockets of worker ${worker}: ${(error as Error).message}`, error as Error);
+    }
   }
 
   /** Why it did not become ready, as far as can be seen from outside, and what it said of its end; forgotten then. */

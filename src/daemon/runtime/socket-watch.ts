@@ -4,17 +4,21 @@ import type { SocketLook } from "./socket-table.js";
 
 const LOOK_MS = 50;
 
-/** Looks at the sockets of a service while it is restarted: what waits, and what the kernel drops. */
+/**
+ * Looks at the sockets of a service while it is restarted: what waits, and what the kernel drops.
+ * A look for which the descriptors are missing (EMFILE) is left out: the next one sees more, and the service goes on.
+ */
 export class SocketWatch {
   readonly #look: () => readonly SocketLook[];
   readonly #timer: NodeJS.Timeout;
-  readonly #before: ReadonlyMap<string, SocketLook>;
   readonly #highest = new Map<string, number>();
   readonly #countersBefore = listenCounters();
+  #first: ReadonlyMap<string, SocketLook> | undefined;
+  #last: readonly SocketLook[] = [];
 
   constructor(look: () => readonly SocketLook[]) {
     this.#look = look;
-    this.#before = new Map(this.#notice().map((one) => [keyOf(one), one]));
+    this.#notice();
     this.#timer = setInterval(() => this.#notice(), LOOK_MS);
     this.#timer.unref();
   }
@@ -22,24 +26,29 @@ export class SocketWatch {
   /** What was counted since it began. */
   end(): Counted {
     clearInterval(this.#timer);
+    this.#notice();
     const counters = listenCounters();
     return {
-      sockets: this.#notice().map((look) => ({
+      sockets: this.#last.map((look) => ({
         name: look.name,
         address: look.address,
         highestQueue: this.#highest.get(keyOf(look)) ?? 0,
-        drops: look.drops - (this.#before.get(keyOf(look))?.drops ?? 0),
+        drops: look.drops - (this.#first?.get(keyOf(look))?.drops ?? 0),
       })),
       listenDrops: counters.drops - this.#countersBefore.drops,
       listenOverflows: counters.overflows - this.#countersBefore.overflows,
     };
   }
 
-  #notice(): readonly SocketLook[] {
-    const looks = this.#look();
-    for (const look of looks)
+  #notice(): void {
+    try {
+      this.#last = this.#look();
+    } catch {
+      return; // As said above.
+    }
+    this.#first ??= new Map(this.#last.map((one) => [keyOf(one), one]));
+    for (const look of this.#last)
       this.#highest.set(keyOf(look), Math.max(look.queued, this.#highest.get(keyOf(look)) ?? 0));
-    return looks;
   }
 }
 

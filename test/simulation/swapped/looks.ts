@@ -181,6 +181,9 @@ export function socketUseInWords(): undefined {
 export function readProc(): undefined {
   return undefined;
 }
+export function listProc(): readonly [] {
+  return [];
+}
 export function readStat(): undefined {
   return undefined;
 }
