@@ -8,6 +8,9 @@ export interface NotifyReceiver {
   readonly mark: string;
 }
 
+/** Of what a worker says and does not count, the first is worth a line in the log, and then each of so many. */
+export const LINE_EACH = 1_000;
+
 /** Parents are looked at up to this depth; a deeper process is not believed. */
 const MAX_DEPTH = 64;
 

@@ -195,10 +195,9 @@ export class ServiceRuntime {
     this.#setup = setup;
     this.#version = versionOf(setup);
     this.#idle.watch(setup.config.idleStopMs);
-    this.#workers.offerSockets();
     // An address that an apply has bound knows what was asked for when it was bound.
-    const { steering = [] } = this.#state;
-    this.#steer(steering);
+    this.#steer(this.#state.steering ?? []);
+    this.#workers.offerSockets();
     this.socketsChanged();
     const event = { type: "configure", asker, replace: before !== this.#version } as const;
     // While its sockets cannot be bound nothing can start, and it starts by itself as soon as they are.

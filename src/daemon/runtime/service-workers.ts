@@ -323,6 +323,7 @@ export class ServiceWorkers {
   }
 
   #neverAsked(worker: number, errno: number, message: string): void {
+    this.#handoffs.leave(worker);
     this.#o.emit(worker, { type: "start-failed", stage: PREPARE, errno }, [`holdfast: ${message}`]);
   }
 

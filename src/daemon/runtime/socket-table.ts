@@ -232,9 +232,9 @@ export class SocketTable {
     return this.#of(socket).find(({ error }) => error !== undefined)?.error;
   }
 
-  /** Its descriptors, of one lane if it is steered; they stay ours. */
+  /** Its descriptors, of one lane if it is steered; they stay ours. A lane that is not there yet is opened. Throws SocketOpenError. */
   fds(socket: SocketConfig, lane: number | undefined): readonly OwnedFd[] {
-    return this.#of(socket).flatMap(({ fd, lanes }) => (lane === undefined ? fd : (lanes?.fd(lane) ?? fd)) ?? []);
+    return this.#of(socket).flatMap(({ fd, lanes }) => (lane === undefined ? fd : (lanes?.reached(lane) ?? fd)) ?? []);
   }
 
   /** The addresses that connections to it can be made to, as they are bound. */

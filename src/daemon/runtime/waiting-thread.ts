@@ -79,7 +79,8 @@ class Threads {
 
   /** Whole structures only; less than asked for where the memory ends. */
   #memory(address: bigint, length: number): Buffer {
-    const memory = openSync(`/proc/${this.#pid}/mem`, "r");
+    const memory = openMemory(this.#pid);
+    if (memory === undefined) return Buffer.alloc(0);
     try {
       const bytes = Buffer.alloc(length);
       const count = readSync(memory, bytes, 0, length, address);
@@ -89,6 +90,17 @@ class Threads {
     } finally {
       closeSync(memory);
     }
+  }
+}
+
+/** undefined: the process is gone. @throws EACCES, EPERM */
+function openMemory(pid: number): number | undefined {
+  try {
+    return openSync(`/proc/${pid}/mem`, "r");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return undefined;
+    throw error;
   }
 }
 

@@ -255,11 +255,11 @@ describe("a running worker with a channel", () => {
     const kept = await client(first);
     expect((await kept.get("/")).pid).toBe(worker.pid);
     const second = scene.listen("more");
-    scene.relay.offer(scene.offered);
+    scene.relay.offer(() => scene.offered);
     expect((await (await client(second)).get("/")).pid).toBe(worker.pid);
     const old = scene.listeners.get("web")!;
     scene.listeners.delete("web");
-    scene.relay.offer(scene.offered);
+    scene.relay.offer(() => scene.offered);
     await until("it has closed the socket", () => openOf(worker, old.identity().ino) === 0);
     expect((await kept.get("/")).pid).toBe(worker.pid);
     expect((await (await client(second)).get("/")).pid).toBe(worker.pid);

@@ -8,13 +8,18 @@ import { type Scene, scenes } from "../scene.js";
 const { start } = scenes();
 const host = "127.0.0.1";
 
-async function serve(): Promise<{ scene: Scene; to: { host: string; port: number } }> {
+async function serve({
+  socket = "",
+  service = "",
+} = {}): Promise<{ scene: Scene; to: { host: string; port: number } }> {
   const to = { host, port: await freePort() };
   const scene = await start({
     config: `
     [socket.s]
     listen = ["tcp://${host}:${to.port}"]
+    ${socket}
     [service.web]
+    ${service}
     ${command("serves-by-library")}
     sockets = ["s"]
     handoff = true`,
@@ -60,6 +65,21 @@ describe("a service with handoff", () => {
     expect((await scene.holdfast.cli("apply")).code).toBe(0);
     await expect(askHttp(other)).rejects.toThrow("ECONNREFUSED");
     expect(await askHttp(to)).toBe(pid);
+  });
+
+  test("gets the lanes of its own of a steered socket, also when an apply adds one", async () => {
+    const steered = 'distribution = "steered"';
+    const { scene, to } = await serve({ socket: steered, service: "workers = 2" });
+    const other = { host, port: await freePort() };
+    const { file } = scene.holdfast;
+    const added = readFileSync(file, "utf8").replace('sockets = ["s"]', 'sockets = ["s", "t"]');
+    writeFileSync(file, `${added}\n[socket.t]\n${steered}\nlisten = ["tcp://${host}:${other.port}"]\n`);
+    expect((await scene.holdfast.cli("apply")).code).toBe(0);
+    for (const address of [to, other]) {
+      // Whatever comes into a lane that nobody listens on would wait for ever.
+      const answers = await Promise.all(Array.from({ length: 40 }, () => askHttp(address)));
+      expect(new Set(answers).size).toBe(2);
+    }
   });
 
   test("hands over as well when the supervisor was killed before", async () => {

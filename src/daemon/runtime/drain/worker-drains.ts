@@ -43,7 +43,8 @@ export class WorkerDrains {
 
   /** What could keep new connections from a worker now. */
   valve(worker: number): Valve {
-    const told = this.#o.handoffs.valve(worker);
+    // One that retires for being idle must be able to go on: what it is told over its channel is for good.
+    const told = this.#o.find(worker)?.reason === "idle" ? undefined : this.#o.handoffs.valve(worker);
     if (told !== undefined) return told;
     const { sockets } = this.#o.setup();
     const lane = this.#o.find(worker)?.lane;
@@ -60,7 +61,7 @@ export class WorkerDrains {
     const valve = this.#drainOf(worker)?.valve;
     if (valve === undefined || valve.kind === "signal") return;
     if (valve.kind === "handoff") this.#retire(worker);
-    const closed = valve.kind === "epoll" ? this.#quiesce(valve) : Promise.resolve();
+    const closed = valve.kind === "epoll" ? this.#quiesce(valve.registrations) : Promise.resolve();
     closed.then(
       () => this.#watch(worker),
       (error: Error) => this.#cannot(worker, error),
@@ -85,10 +86,10 @@ export class WorkerDrains {
     return this.#o.find(worker)?.drain;
   }
 
-  async #quiesce(valve: Extract<Valve, { kind: "epoll" }>): Promise<void> {
-    const refused = refusalWords(await quiesce(this.#o.world.keeper, valve.registrations));
+  async #quiesce(registrations: readonly EpollRegistration[]): Promise<void> {
+    const refused = refusalWords(await quiesce(this.#o.world.keeper, registrations));
     if (refused !== undefined) throw new Error(refused);
-    await this.#nudgeOthers(valve.registrations);
+    await this.#nudgeOthers(registrations);
   }
 
   /** It is told how long it has; it gives away what others take, finishes what it has, and ends by itself. */
@@ -141,8 +142,8 @@ export class WorkerDrains {
   }
 
   #look(worker: number, watch: ConnectionWatch, closing: boolean): Counted | undefined {
-    const pids = this.#o.pids(worker);
     try {
+      const pids = this.#o.pids(worker);
       this.#quiesceAgain(worker, pids);
       // Whoever speaks over a channel knows best when it is done: then it ends.
       const { drain } = this.#o.setup().config;
@@ -173,9 +174,7 @@ export class WorkerDrains {
       type: "valve",
       valve: { kind: "epoll", registrations: noteAlso(valve.registrations, again) },
     });
-    quiesce(this.#o.world.keeper, again)
-      .then(() => this.#nudgeOthers(again))
-      .catch((error: Error) => this.#cannot(worker, error));
+    this.#quiesce(again).catch((error: Error) => this.#cannot(worker, error));
   }
 
   #stop(worker: number): void {

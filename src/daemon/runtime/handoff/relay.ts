@@ -73,9 +73,9 @@ export class HandoffRelay {
     this.#offer(member, o.sockets);
   }
 
-  /** Tells every worker which sockets there are now. */
-  offer(sockets: readonly OfferedSocket[]): void {
-    for (const member of this.#members.values()) this.#offer(member, sockets);
+  /** Tells every worker which sockets there are for it now. */
+  offer(socketsOf: (worker: number) => readonly OfferedSocket[]): void {
+    for (const member of this.#members.values()) this.#offer(member, socketsOf(member.worker));
   }
 
   /** From now on what the worker leaves is given to others, and nothing is given to it; what is on its way to it, it refuses. May be repeated. */

@@ -2,7 +2,7 @@ import type { OwnedFd } from "../../../ancillary/index.js";
 import type { Valve } from "../../lifecycle/drain.js";
 import type { Worker } from "../../lifecycle/worker.js";
 import { resolveIdentity } from "../identity.js";
-import { speaksFor } from "../notify-sender.js";
+import { LINE_EACH, speaksFor } from "../notify-sender.js";
 import type { ServiceSetup } from "../service-setup.js";
 import type { ServiceWorld } from "../service-world.js";
 import type { HandoffCounts } from "./member.js";
@@ -26,6 +26,7 @@ export class WorkerHandoffs {
   readonly #waiting: (() => void)[] = [];
   readonly #ended = new Map<number, HandoffCounts>();
   #relay: HandoffRelay | undefined;
+  #dropped = 0;
 
   constructor(input: HandoffsInput) {
     this.#o = input;
@@ -59,7 +60,7 @@ export class WorkerHandoffs {
 
   /** The sockets are other ones. */
   offer(): void {
-    this.#relay?.offer(this.#sockets(undefined));
+    this.#relay?.offer((worker) => this.#sockets(this.#o.find(worker)?.lane));
   }
 
   /** A worker that has spoken over its channel stops accepting when it is asked to. */
@@ -104,6 +105,8 @@ export class WorkerHandoffs {
       left: () => {}, // It is about to exit, and the keeper tells that.
       dropped: (worker, why, detail) => {
         world.count(`handoff-${why}`);
+        this.#dropped += 1;
+        if (this.#dropped % LINE_EACH !== 1) return;
         world.log.warn(`${name}: something on the handoff channel of worker ${worker} was dropped: ${detail}`);
       },
       ended: (worker, why) => {

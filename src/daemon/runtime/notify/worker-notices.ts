@@ -1,7 +1,7 @@
 import type { NotifyMessage } from "../../../ancillary/index.js";
 import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
 import { resolveIdentity } from "../identity.js";
-import { speaksFor } from "../notify-sender.js";
+import { LINE_EACH, speaksFor } from "../notify-sender.js";
 import type { ServiceSetup } from "../service-setup.js";
 import { encodeWorkerTag, type WorkerTag } from "../service-store.js";
 import type { ServiceWorld } from "../service-world.js";
@@ -36,8 +36,6 @@ export interface NoticesInput {
 
 /** STATUS= is cut to this. */
 const STATUS_CHARACTERS = 400;
-/** Of messages that are dropped, the first is worth a line in the log, and then each of so many. */
-const LINE_EACH = 1_000;
 
 /** What the workers of one service say on their notify sockets: who may speak, what it means, and what is kept of it. */
 export class WorkerNotices {

@@ -47,6 +47,12 @@ export class SocketLanes {
     this.#attach();
   }
 
+  /** The socket of a lane, which is opened if it is not there yet. */
+  reached(lane: number): OwnedFd {
+    this.#reach(lane);
+    return this.#fds[lane - 1]!;
+  }
+
   fd(lane: number): OwnedFd | undefined {
     return this.#fds[lane - 1];
   }

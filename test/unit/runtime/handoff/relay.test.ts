@@ -129,7 +129,7 @@ describe("a worker that joins", () => {
     expect(frame.sockets).toEqual([{ name: "a", backlog: 9 }, { name: "b" }]);
     expect(fds.map((fd) => readAll(fd).toString())).toEqual(["a", "b"]);
     for (const fd of fds) fd.close();
-    relay.offer([{ name: "b", fd: mine[1]! }]);
+    relay.offer(() => [{ name: "b", fd: mine[1]! }]);
     const again = await fake.next("sockets");
     expect(again.frame.sockets).toEqual([{ name: "b" }]);
     for (const fd of again.fds) fd.close();
@@ -388,7 +388,7 @@ describe("a worker that does not keep to the protocol", () => {
     relay.join({ worker: 1, slot: 1, channel: ours, sockets: [], isSender: () => true });
     const reason = { name: "x".repeat(200), fd: file("x") };
     const many = Array.from({ length: 60 }, () => reason);
-    for (let time = 0; time < 3000; time += 1) relay.offer(many);
+    for (let time = 0; time < 3000; time += 1) relay.offer(() => many);
     await until("it is given up", () => told.length > 0);
     expect(told).toEqual(["1 ended overflow"]);
   });
