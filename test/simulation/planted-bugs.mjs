@@ -89,8 +89,8 @@ export const PLANTED_BUGS = [
     name: "an adoption forgets where new connections go",
     law: /its connections go to/,
     file: `${runtime}service-runtime.ts`,
-    find: "this.#steer(this.#state.steering ?? []);",
-    replace: "",
+    find: "this.#steer(this.#state.steering ?? []);\n    for (const effect",
+    replace: "for (const effect",
   },
   {
     name: "a valve is closed before a note says so",
