@@ -137,7 +137,12 @@ function withPause({ pauses, clock }: OperationsInput, view: SocketView): Socket
 
 async function actOnSocket({ pauses }: OperationsInput, socket: string, action: SocketAction): Promise<SocketOutcome> {
   if (action.action === "resume") {
-    const was = await pauses.resume(socket);
+    const was = pauses.until(socket) !== undefined;
+    const problem = await pauses.resume(socket);
+    if (problem !== undefined) {
+      const message = `socket ${socket} cannot go on yet: ${problem}; it is tried again each second`;
+      return { socket, result: "failed", message };
+    }
     const message = was ? `socket ${socket} goes on` : `socket ${socket} was not paused`;
     return { socket, result: was ? "done" : "unchanged", message };
   }

@@ -13,6 +13,8 @@ import { refusalWords, valveWords } from "./valve/valve-words.js";
 const PREFIX = "pause/";
 /** How soon a worker that has begun to wait for the socket since is seen. */
 const LOOK_MS = 50;
+/** Until the end of a pause that could not be carried out is tried again. */
+const RETRY_MS = 1_000;
 
 export interface PausesInput {
   readonly keeper: Keeper;
@@ -31,6 +33,8 @@ interface Pause {
   readonly until: Monotonic;
   registrations: readonly EpollRegistration[];
   timer?: NodeJS.Timeout;
+  /** Why it could not be ended. */
+  problem?: string;
 }
 
 interface PauseTag {
@@ -77,6 +81,7 @@ export class SocketPauses {
       await this.resume(socket, refused);
       return `its workers cannot be kept from accepting: ${refused}`;
     }
+    if (this.#pauses.get(socket) !== pause) return "it was resumed, or paused once more, in the same moment";
     this.#watch(socket, pause);
     const message = `socket ${socket} is paused for ${maxMs / 1000} s: connections wait`;
     this.#o.log.info(message);
@@ -84,23 +89,28 @@ export class SocketPauses {
     return undefined;
   }
 
-  /** False if it was not paused. */
-  async resume(socket: string, why = "asked for"): Promise<boolean> {
+  /** Resolves with the reason why a worker could not be opened again, in words; then the socket stays paused, and it is tried again. */
+  async resume(socket: string, why = "asked for"): Promise<string | undefined> {
     const pause = this.#pauses.get(socket);
-    if (pause === undefined) return false;
+    if (pause === undefined) return undefined;
     clearTimeout(pause.timer);
+    const problem = await this.#open(socket, pause.registrations);
+    // Somebody else has ended it, or has paused the socket once more and closed it behind us.
+    if (this.#pauses.get(socket) !== pause) return undefined;
+    if (problem !== undefined) {
+      clearTimeout(pause.timer);
+      pause.timer = setTimeout(() => void this.resume(socket, why), RETRY_MS);
+      if (problem !== pause.problem) this.#o.log.error(`the pause of socket ${socket} cannot be ended yet: ${problem}`);
+      pause.problem = problem;
+      return problem;
+    }
     this.#pauses.delete(socket);
-    const acceptors = new Set(this.#o.acceptors(socket));
-    await resume(
-      this.#o.keeper,
-      pause.registrations.filter(({ pid }) => acceptors.has(pid)),
-    );
     this.#forget(socket);
     this.#o.changed(socket);
     const message = `socket ${socket} goes on (${why})`;
     this.#o.log.info(message);
     this.#o.events.add({ type: "socket-resumed", message, data: { socket } });
-    return true;
+    return undefined;
   }
 
   /** Learns what an earlier supervisor had paused. Call it before services are adopted: nothing may be started for those sockets. */
@@ -132,22 +142,41 @@ export class SocketPauses {
     return quiesce(this.#o.keeper, registrations).then(refusalWords, (error: Error) => error.message);
   }
 
+  /** Why new connections do not come to everybody again; undefined: they do. What is about to end keeps its valve closed. */
+  async #open(socket: string, registrations: readonly EpollRegistration[]): Promise<string | undefined> {
+    try {
+      const acceptors = new Set(this.#o.acceptors(socket));
+      const wanted = registrations.filter(({ pid }) => acceptors.has(pid));
+      return refusalWords(await resume(this.#o.keeper, wanted));
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
   #watch(socket: string, pause: Pause): void {
     const look = (): void => {
       if (this.#pauses.get(socket) !== pause) return;
       if (this.#o.clock.monotonic() >= pause.until) {
-        this.resume(socket, "its time is over").catch((error: Error) => this.#complain(socket, error));
+        void this.resume(socket, "its time is over");
         return;
       }
-      const again = rearmed(this.#o.acceptors(socket), this.#o.held(socket));
-      if (again.length > 0) {
-        pause.registrations = noteAlso(pause.registrations, again);
-        this.#note(socket, pause);
-        quiesce(this.#o.keeper, again).catch((error: Error) => this.#complain(socket, error));
+      try {
+        this.#closeAgain(socket, pause);
+      } catch (error) {
+        this.#complain(socket, error as Error);
       }
       pause.timer = setTimeout(look, LOOK_MS);
     };
     look();
+  }
+
+  /** A worker may have begun to wait for the socket since. */
+  #closeAgain(socket: string, pause: Pause): void {
+    const again = rearmed(this.#o.acceptors(socket), this.#o.held(socket));
+    if (again.length === 0) return;
+    pause.registrations = noteAlso(pause.registrations, again);
+    this.#note(socket, pause);
+    quiesce(this.#o.keeper, again).catch((error: Error) => this.#complain(socket, error));
   }
 
   #note(socket: string, { until, registrations }: Pause): void {
