@@ -215,6 +215,32 @@ describe("a service that is scaled under requests", () => {
   });
 });
 
+describe("a steered port of both families", () => {
+  test("is bound in both, and neither takes the other for somebody else's", async () => {
+    const port = await freePort();
+    const scene = await start({
+      config: `
+      [socket.s]
+      listen = ["tcp://0.0.0.0:${port}", "tcp://[::]:${port}"]
+      ipv6_only = true
+      distribution = "steered"
+      [service.web]
+      ${quick}
+      sockets = ["s"]
+      workers = 2
+      ready = "notify"`,
+    });
+    await scene.ready("web");
+    expect(Number(await ask({ host, port }))).toBeGreaterThan(1);
+    const { sockets } = (await scene.holdfast.get("/v1/sockets")) as { sockets: object[] };
+    expect(sockets).toMatchObject([
+      { bound: true, lanes: 2 },
+      { bound: true, lanes: 2 },
+    ]);
+    expect(scene.events.filter(({ type }) => type.startsWith("socket-"))).toEqual([]);
+  });
+});
+
 describe("a process of the same user that joins the group of a steered socket", () => {
   test("is reported with its pid at the next change", async () => {
     const port = await freePort();

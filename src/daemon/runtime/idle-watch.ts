@@ -35,13 +35,15 @@ export class IdleWatch {
     this.#o = input;
   }
 
-  /** From now on, with this length; undefined: not any more. */
-  watch(idleMs: number | undefined): void {
+  /** From now on, with this length; undefined: not any more. False where nothing comes of it: the kernel tells nothing of connections. */
+  watch(idleMs: number | undefined): boolean {
     this.stop();
-    if (idleMs === undefined || !kernelTellsConnections()) return;
+    if (idleMs === undefined) return true;
+    if (!kernelTellsConnections()) return false;
     const pause = Math.min(Math.max(idleMs / LOOKS, SHORTEST_LOOK_MS), LONGEST_LOOK_MS);
     this.#timer = setInterval(() => this.#look(idleMs), pause);
     this.#timer.unref();
+    return true;
   }
 
   stop(): void {

@@ -38,11 +38,6 @@ export function findOwner(address: Address): PortOwner | undefined {
 
 type InternetAddress = Extract<Address, { readonly port: number }>;
 
-/** Whether somebody listens on the address, or takes datagrams there; whoever it is. */
-export function isServed(address: InternetAddress): boolean {
-  return serving(address).length > 0;
-}
-
 /** A socket of this network namespace, and the user that made it. */
 export type UsersSocket = Pick<InternetSocket, "inode" | "uid">;
 
@@ -52,13 +47,18 @@ export function ownerOf({ inode, uid }: UsersSocket): PortOwner {
   return pid === undefined ? { user: userName(uid) } : describe(pid);
 }
 
-/** The sockets that share what comes in at this address. Where the kernel is asked for them alone it is cheap, however many connections there are. */
-export function serving(address: InternetAddress): UsersSocket[] {
+/**
+ * The sockets that share what comes in at this address. Where the kernel is asked for them alone it is cheap, however many connections there are.
+ *
+ * @param ipv6Only the socket at the address takes no IPv4 (IPV6_V6ONLY), so that one of IPv4 with the same port shares nothing with it
+ */
+export function serving(address: InternetAddress, ipv6Only: boolean): UsersSocket[] {
   const { kind, host, family, port } = address;
   if (!kernelTellsConnections()) return colliding(address).filter((socket) => kind === "udp" || socket.listening);
   const states = kind === "tcp" ? (["listen"] as const) : (["close", "established"] as const);
   const wanted = hostBytes(host, family);
-  return (["ipv4", "ipv6"] as const)
+  const families = ipv6Only ? (["ipv6"] as const) : (["ipv4", "ipv6"] as const);
+  return families
     .flatMap((of) => [...dumpInternetSockets({ protocol: kind, family: of, states, ports: [port] })])
     .filter(({ local }) => collides(hostBytes(local.host, local.host.includes(":") ? "ipv6" : "ipv4"), wanted))
     .map(({ inode, uid }) => ({ inode: BigInt(inode), uid }));

@@ -102,7 +102,7 @@ export class ServiceRuntime {
       monotonic: () => world.clock.monotonic(),
       idle: () => this.dispatch({ type: "idle" }),
     });
-    this.#idle.watch(config.idleStopMs);
+    this.#watchIdle(config);
     this.#workers = new ServiceWorkers({
       setup: () => this.#setup,
       world,
@@ -136,7 +136,11 @@ export class ServiceRuntime {
     const { sockets, isPaused } = this.#world;
     return this.#setup.sockets
       .map(
-        (socket) => sockets.problem(socket) ?? (isPaused(socket.name) ? `socket ${socket.name} is paused` : undefined),
+        (socket) =>
+          sockets.problem(socket) ??
+          (isPaused(socket.name)
+            ? `socket ${socket.name} is paused; \`holdfast resume ${socket.name}\` ends that`
+            : undefined),
       )
       .find(Boolean);
   }
@@ -194,7 +198,7 @@ export class ServiceRuntime {
     const before = this.#version;
     this.#setup = setup;
     this.#version = versionOf(setup);
-    this.#idle.watch(setup.config.idleStopMs);
+    this.#watchIdle(setup.config);
     // An address that an apply has bound knows what was asked for when it was bound.
     this.#steer(this.#state.steering ?? []);
     this.#workers.offerSockets();
@@ -460,6 +464,13 @@ export class ServiceRuntime {
 
   #receiptView(receipt: Receipt, counted: Counted): ReceiptView {
     return receiptView(this.config.name, receipt, counted, (worker) => this.#workers.handedOver(worker));
+  }
+
+  #watchIdle({ name, idleStopMs }: ServiceConfig): void {
+    if (this.#idle.watch(idleStopMs)) return;
+    this.#world.log.warn(
+      `${name}: idle_stop has no effect here: the kernel tells nothing of connections (sock_diag(7))`,
+    );
   }
 
   #steer(shares: readonly Share[]): void {

@@ -142,7 +142,7 @@ function nextInWords(input: ViewInput, phase: ServicePhase): string | undefined 
     case "limited":
       return `it was started too often; the next start is in ${left}; \`holdfast start\` or \`reset\` does not wait`;
     case "blocked":
-      return `${socketProblem ?? "a socket is not bound"}; it is tried again by itself`;
+      return `${socketProblem ?? "a socket is not bound"}; it goes on by itself once that is over`;
     case "failed":
       return "restart.when says that it is not started again; `holdfast start` does";
     case "stopping":

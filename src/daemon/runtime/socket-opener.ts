@@ -3,7 +3,7 @@ import { bind, listen, localAddress, type OwnedFd, type SocketAddress, socket } 
 import type { Address, SocketConfig } from "../config/config.js";
 import { resolveIdentity } from "./identity.js";
 import { unixSockets } from "./kernel-sockets.js";
-import { isServed } from "./port-owner.js";
+import { serving } from "./port-owner.js";
 import { explain, inUse } from "./socket-open-error.js";
 import { setOptionsAfterBind, setOptionsBeforeBind } from "./socket-options.js";
 import {
@@ -35,6 +35,8 @@ export interface OpenOptions {
    * free is bound directly.
    */
   readonly replace?: boolean;
+  /** Sockets that may share a steered address, by their inodes: those that we hold. */
+  readonly ours?: ReadonlySet<bigint>;
 }
 
 /**
@@ -144,8 +146,7 @@ function open(
       return { fd: openFifoPath(address.path, config.mode, identity, text), address: text };
     case "tcp":
     case "udp": {
-      // Another process of our user could be in the group, and would get a share that nobody knows of: SO_REUSEPORT hides what is in use.
-      if (config.distribution === "steered" && address.port !== 0 && isServed(address)) throw inUse(address, text);
+      if (config.distribution === "steered" && isForeigners(address, config, options.ours)) throw inUse(address, text);
       const fd = make(config, address, { kind: address.family, host: address.host, port: address.port });
       const { port } = localAddress(fd) as Extract<SocketAddress, { port: number }>;
       const host = address.family === "ipv6" ? `[${address.host}]` : address.host;
@@ -156,6 +157,16 @@ function open(
         return { fd: make(config, address, { kind: "unix", path: address.path }), address: text };
       return { fd: openUnixPath(config, address, text, identity, options.replace === true), address: text };
   }
+}
+
+/** Another process of our user could be in the group, and would get a share that nobody knows of: SO_REUSEPORT hides what is in use. */
+function isForeigners(
+  address: Parameters<typeof serving>[0],
+  config: SocketConfig,
+  ours: ReadonlySet<bigint> = new Set(),
+): boolean {
+  if (address.port === 0) return false;
+  return serving(address, config.options.ipv6Only === true).some(({ inode }) => !ours.has(inode));
 }
 
 function openUnixPath(

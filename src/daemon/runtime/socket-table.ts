@@ -358,18 +358,23 @@ export class SocketTable {
       this.#log.error(`${address} cannot be steered: ${message}`, { error });
       this.#events.add({ type: "socket-failed", message, data: { socket: config.name } });
     }
-    this.#lookForStrangers(config.listen[index]!, lanes, address);
+    this.#lookForStrangers(config, config.listen[index]!, address);
   }
 
   /** SO_REUSEPORT lets any process of our user into the group, where it gets connections that it may know nothing of. */
-  #lookForStrangers(address: Address, lanes: SocketLanes, text: string): void {
+  #lookForStrangers(config: SocketConfig, address: Address, text: string): void {
     if (!("port" in address) || address.port === 0) return;
-    const ours = new Set(lanes.inodes(undefined).map(({ ino }) => ino));
-    const [stranger] = serving(address).filter(({ inode }) => !ours.has(inode));
+    const ours = this.#ours();
+    const [stranger] = serving(address, config.options.ipv6Only === true).filter(({ inode }) => !ours.has(inode));
     if (stranger === undefined) return;
     const message = `${text} is shared with a socket that is not ours (${ownerInWords(ownerOf(stranger))}): it takes connections from the workers; end that process`;
     this.#log.error(message);
     this.#events.add({ type: "socket-shared", message });
+  }
+
+  /** Of one port with both families there are two addresses, each with sockets that the other one would take for somebody else's. */
+  #ours(): ReadonlySet<bigint> {
+    return new Set([...this.#entries.values()].flatMap(entryFds).map((fd) => fd.identity().ino));
   }
 
   #adjust(entry: Entry, config: SocketConfig, index: number): void {
@@ -382,7 +387,7 @@ export class SocketTable {
   /** Binds it, unless it is already, and has the keeper hold it. Throws SocketOpenError. */
   async #bind(entry: Entry): Promise<void> {
     if (entry.fd === undefined) {
-      const opened = openSocket(entry.config, entry.index, resolveIdentity(entry.config));
+      const opened = openSocket(entry.config, entry.index, resolveIdentity(entry.config), { ours: this.#ours() });
       entry.fd = opened.fd;
       entry.address = opened.address;
     }
@@ -398,16 +403,13 @@ export class SocketTable {
     clearTimeout(entry.retry);
     const { config } = entry;
     try {
-      const opened = openSocket(config, entry.index, resolveIdentity(config));
+      const opened = openSocket(config, entry.index, resolveIdentity(config), { ours: this.#ours() });
       entry.fd = opened.fd;
       entry.address = opened.address;
       entry.retryMs = FIRST_RETRY_MS;
       const level = entry.error === undefined ? "debug" : "info";
       delete entry.error;
-      const tag: SocketTag = { v: 1, address: opened.address };
-      this.#keeper.hold(entry.key, Buffer.from(JSON.stringify(tag)), [opened.fd], true).catch((error: Error) => {
-        this.#log.error(`the keeper does not hold ${entry.address}: ${error.message}`, { error });
-      });
+      this.#holdLane(entry, entry.key, opened.fd);
       this.#makeLanes(entry, []);
       this.#log[level](`socket ${config.name} is bound to ${opened.address}`);
     } catch (error) {

@@ -78,6 +78,9 @@ describe("a worker that reloads", () => {
     const reload = scene.act("s", "reload");
     await scene.line("s", /^reloads$/);
     process.kill(pid, "SIGKILL");
-    expect(await reload).toMatchObject({ result: "failed", message: "s/1 ended instead of reloading" });
+    expect(await reload).toMatchObject({
+      result: "failed",
+      message: "s/1 ended instead of reloading; `holdfast why s` tells how",
+    });
   });
 });

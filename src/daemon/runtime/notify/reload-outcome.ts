@@ -13,7 +13,11 @@ export function reloadOutcome(o: {
   const told = workers.filter(({ how }) => how !== "ended");
   if (workers.length === 0) return { result: "not-running", message: `no worker of ${service} is running` };
   const bad = workers.find(({ how }) => how === "silent" || how === "unfinished" || how === "ended");
-  if (bad?.how === "ended") return { result: "failed", message: `${bad.instance} ended instead of reloading` };
+  if (bad?.how === "ended")
+    return {
+      result: "failed",
+      message: `${bad.instance} ended instead of reloading; \`holdfast why ${service}\` tells how`,
+    };
   if (bad !== undefined) {
     const missing = bad.how === "silent" ? "RELOADING=1" : "READY=1 after RELOADING=1";
     const hint = bad.how === "silent" ? "; reload.wait = false is for programs that never do" : "";
