@@ -1,3 +1,4 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { freePort } from "../../bench/lib/holdfast.mjs";
 import { until } from "../../bench/lib/until.mjs";
@@ -64,6 +65,23 @@ describe("a paused socket", () => {
     expect(await scene.restart("web")).toMatchObject({ result: "failed", message: /socket s is paused/ });
     await scene.holdfast.cli("resume", "s");
     expect(await asked).toBe(await scene.pid("web"));
+  });
+
+  test("is not waited for by an apply that would replace its workers", async () => {
+    const { scene, to } = await serve(command("serves-http"));
+    const pid = await scene.pid("web");
+    await pause(scene);
+    const { file } = scene.holdfast;
+    const text = await readFile(file, "utf8");
+    await writeFile(file, text.replace("[service.web]", '[service.web]\nenv = { A = "1" }'));
+    const { code, stderr } = await scene.holdfast.cli("apply");
+    expect([code, stderr]).toEqual([
+      152,
+      expect.stringMatching(/cannot be replaced: socket s is paused; `holdfast resume s`/),
+    ]);
+    await scene.holdfast.cli("resume", "s");
+    expect((await scene.holdfast.cli("apply")).code).toBe(0);
+    expect(await askHttp(to)).not.toBe(pid);
   });
 
   test("is refused, in words, where a worker cannot be kept from accepting, and nothing changes", async () => {

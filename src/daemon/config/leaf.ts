@@ -121,6 +121,22 @@ export function text(what = "a string"): z.ZodType<string> {
   );
 }
 
+/** Absolute, or relative to the file that it stands in; not an address. */
+export function path(what = "a path"): z.ZodType<string> {
+  return leaf(
+    (value) => {
+      if (typeof value !== "string") return wrongType(what, value);
+      if (value === "") return wrong(`expected ${what}, found an empty string`);
+      const [, bare] = /^[a-z-]+:\/\/(.*)$/.exec(value) ?? [];
+      if (bare === undefined) return right(value);
+      const hint = bare === "" ? undefined : `did you mean ${quote(bare)}?`;
+      return wrong(`expected ${what}, found the address ${quote(value)}`, { hint });
+    },
+    { type: "string", minLength: 1 },
+    "string",
+  );
+}
+
 /** One of a few words. `later` are words of the language that this version does not know yet, with their sentence. */
 export function choice<const T extends string>(
   words: readonly T[],

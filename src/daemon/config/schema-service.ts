@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { optional, required, withDefault } from "./key.js";
 import { LATER } from "./later.js";
-import { account, choice, duration, fileMode, flag, integer, leaf, text, wrongType } from "./leaf.js";
+import { account, choice, duration, fileMode, flag, integer, leaf, path, text, wrongType } from "./leaf.js";
 import { quote, right, wrong } from "./problem.js";
 import { LIMIT_NAMES, parseLimit, parseLimitName } from "./resource-limit.js";
 import {
@@ -122,7 +122,7 @@ export const serviceSchema = z.strictObject({
     otherwise: "those of `user`",
     example: '["ssl-cert"]',
   }),
-  working_directory: optional(text("the path of a folder"), {
+  working_directory: optional(path("the path of a folder"), {
     is: "Where the workers start.",
     otherwise: "the folder of the main configuration file",
     example: '"/srv/web"',

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ADDRESS_PATTERN, parseAddress } from "./address.js";
 import { optional, required, withDefault } from "./key.js";
-import { account, choice, duration, fileMode, flag, integer, leaf, size, text, wrongType } from "./leaf.js";
+import { account, choice, duration, fileMode, flag, integer, leaf, path, size, wrongType } from "./leaf.js";
 import { quote, right, wrong } from "./problem.js";
 
 /** The address and the text it was read from, which messages and views show. */
@@ -66,7 +66,7 @@ export const socketSchema = z.strictObject({
     otherwise: "the supervisor's group",
     example: '"www"',
   }),
-  symlinks: withDefault(z.array(text("a path")), [], {
+  symlinks: withDefault(z.array(path()), [], {
     is: "Symbolic links to that file; the socket must have exactly one such address.",
     example: '["/run/web-old.sock"]',
   }),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { optional, required, withDefault } from "./key.js";
-import { account, annotate, choice, duration, fileMode, leaf, text, wrongType } from "./leaf.js";
+import { account, annotate, choice, duration, fileMode, leaf, path, wrongType } from "./leaf.js";
 import { quote, right, wrong } from "./problem.js";
 import { defaultsSchema, serviceSchema } from "./schema-service.js";
 import { socketSchema } from "./schema-socket.js";
@@ -38,7 +38,7 @@ const supervisorLog = annotate(
 
 /** `[supervisor]`. */
 export const supervisorSchema = z.strictObject({
-  control: optional(text("a path"), {
+  control: optional(path(), {
     is: "The control socket, which the commands talk to.",
     otherwise:
       "`/run/holdfast/control.sock` for root, else `$XDG_RUNTIME_DIR/holdfast/control.sock`, else `/tmp/holdfast-UID/control.sock`",

@@ -1,4 +1,4 @@
-import type { Config, ServiceConfig } from "../config/config.js";
+import type { Config } from "../config/config.js";
 import type { ApplyView, FailureView, PlanView, ReceiptView } from "../control/api.js";
 import { ControlError } from "../control/control-error.js";
 import { type Change, diff } from "../plan/diff.js";
@@ -181,7 +181,7 @@ export class Applier {
       const prepared = await sockets.prepare(Object.values(desired.sockets));
       undo.push(() => prepared.undo());
       for (const change of changes) {
-        if (change.kind === "change-service") await this.#change(change.service, desired, undo);
+        if (change.kind === "change-service") await this.#change(change, desired, undo);
       }
       for (const service of added) await this.#add(setupOf(service, desired.sockets), undo);
       await writeAppliedConfig(keeper, { config: desired, leaving });
@@ -195,14 +195,22 @@ export class Applier {
     });
   }
 
-  async #change(config: ServiceConfig, desired: Config, undo: (() => unknown)[]): Promise<void> {
+  async #change(
+    { service: config, how }: Extract<Change, { kind: "change-service" }>,
+    desired: Config,
+    undo: (() => unknown)[],
+  ): Promise<void> {
     const service = this.#o.services.get(config.name);
     if (service === undefined) throw new Error(`${config.name} is in force and does not run`);
     this.#mayGoOn(config.name);
     const { setup } = service;
+    const wanted = setupOf(config, desired.sockets);
+    // A successor cannot start, and the workers go on: nothing would be heard of this until that is over.
+    const problem = how !== "live" && service.pids().length > 0 ? service.socketProblem(wanted) : undefined;
+    if (problem !== undefined) throw new StepFailed(config.name, `its workers cannot be replaced: ${problem}`);
     const { size } = service.state;
     undo.push(() => service.configure(setup, this.#o.nextAsker()));
-    this.#mustBe("done", config.name, await service.configure(setupOf(config, desired.sockets), this.#o.nextAsker()));
+    this.#mustBe("done", config.name, await service.configure(wanted, this.#o.nextAsker()));
     if (config.workers === setup.config.workers) return;
     undo.push(() => this.#scale(service, size, setup.config.workers));
     this.#mustBe("done", config.name, await this.#scale(service, config.workers, config.workers));

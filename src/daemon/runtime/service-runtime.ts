@@ -131,10 +131,10 @@ export class ServiceRuntime {
     );
   }
 
-  /** Why its workers cannot be started now; undefined: they can. */
-  socketProblem(): string | undefined {
+  /** Why its workers, or those of another setup, cannot be started now; undefined: they can. */
+  socketProblem(setup = this.#setup): string | undefined {
     const { sockets, isPaused } = this.#world;
-    return this.#setup.sockets
+    return setup.sockets
       .map(
         (socket) =>
           sockets.problem(socket) ??
