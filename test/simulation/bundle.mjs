@@ -48,7 +48,12 @@ const SWAPPED = {
   "src/daemon/control/server.ts": "output",
   "src/daemon/control/authorize.ts": "output",
   // Not reached here, and each pulls in half of the operating system.
-  ...swappedFor("absent", ["handoff/relay.ts", "probe/probe-loop.ts", "handoff/channel-pair.ts"]),
+  ...swappedFor("absent", [
+    "handoff/relay.ts",
+    "handoff/channel-pair.ts",
+    "probe/worker-probes.ts",
+    "commands/command-runs.ts",
+  ]),
 };
 
 /**

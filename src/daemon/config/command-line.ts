@@ -1,5 +1,5 @@
 import { type Parsed, quote, right, wrong } from "./problem.js";
-import type { CommandInput } from "./schema-service.js";
+import type { CommandInput } from "./schema-command.js";
 import { splitCommand } from "./split-command.js";
 
 export interface CommandLine {

@@ -155,6 +155,8 @@ export interface ProbePolicy {
     /** Good answers; empty: 200 to 399. */
     readonly status: readonly number[];
   };
+  /** A program and its arguments, asked instead of the worker; without the two above. */
+  readonly exec?: readonly string[];
   readonly everyMs: number;
   readonly timeoutMs: number;
   /** In a row. */

@@ -31,9 +31,6 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     after: "starts a service once another one is ready",
     hooks: "runs commands before a start and after a stop",
   },
-  "service.ready.probe": {
-    exec: "is a command that finds out whether the worker is ready",
-  },
   "service.reload": {
     command: "is what makes a worker read its configuration again, instead of a signal",
   },

@@ -1,39 +1,51 @@
 import { resolve } from "node:path";
+import { commandLine } from "./command-line.js";
 import type { ProbeAddress, ProbePolicy, ServiceConfig, SocketConfig } from "./config.js";
 import { wrong } from "./problem.js";
 import type { ProbeInput } from "./schema-probe.js";
 import type { Site } from "./site.js";
 
+const WAYS = ["http", "tcp", "exec"] as const;
+
 /** `ready.probe` after the schema; relative paths start at `base`. Exactly one way to ask must be named. */
 export function probePolicy(input: ProbeInput, o: { site: Site; base: string }): ProbePolicy | undefined {
-  const { http, tcp } = input;
-  const target = http ?? tcp;
-  if (target === undefined) {
-    o.site.refuse(
-      ["ready", "probe"],
-      wrong("what shall be asked?", { code: "missing", hint: 'write http = "/health" or tcp = true' }),
-    );
+  const [way, ...others] = WAYS.filter((name) => input[name] !== undefined);
+  if (way === undefined) {
+    const hint = 'write http = "/health", tcp = true or exec = "bin/is-ready"';
+    o.site.refuse(["ready", "probe"], wrong("what shall be asked?", { code: "missing", hint }));
     return undefined;
   }
-  if (http !== undefined && tcp !== undefined) {
-    const message = "a probe asks one thing, and http is there as well";
-    o.site.refuse(
-      ["ready", "probe", "tcp"],
-      wrong(message, { code: "conflict", hint: "an answer over http needs the connection anyway" }),
-    );
+  for (const other of others) {
+    const message = `a probe asks one thing, and ${way} is there as well`;
+    const hint = other === "tcp" ? "an answer over http needs the connection anyway" : undefined;
+    o.site.refuse(["ready", "probe", other], wrong(message, { code: "conflict", hint }));
   }
-  if (http === undefined && input.status.length > 0) {
+  if (way !== "http" && input.status.length > 0) {
     o.site.refuse(["ready", "probe", "status"], wrong("only answers over http have a status", { code: "conflict" }));
   }
-  return {
-    ...(target.address === undefined ? {} : { address: absolute(target.address, o.base) }),
-    ...(http === undefined
-      ? {}
-      : { http: { path: http.path, ...(http.host === undefined ? {} : { host: http.host }), status: input.status } }),
-    everyMs: input.every,
-    timeoutMs: input.timeout,
-    successes: input.successes,
-  };
+  return { ...asked(input, o), everyMs: input.every, timeoutMs: input.timeout, successes: input.successes };
+}
+
+function asked({ http, tcp, exec, status }: ProbeInput, o: { site: Site; base: string }): AskedInput {
+  if (http !== undefined) {
+    const { path, host, address } = http;
+    return { ...at(address, o.base), http: { path, ...(host === undefined ? {} : { host }), status } };
+  }
+  if (exec === undefined) return at(tcp?.address, o.base);
+  const line = commandLine(exec, false);
+  const place = ["ready", "probe", "exec"];
+  if (!line.ok) o.site.refuse(place, line);
+  else if (line.value.doubt !== undefined) {
+    const hint = 'write exec = ["/bin/sh", "-c", "…"] if a shell should read it, or quote it';
+    o.site.warn(place, wrong(line.value.doubt.message, { code: "no-shell", hint }));
+  }
+  return { exec: line.ok ? line.value.argv : [] };
+}
+
+type AskedInput = Pick<ProbePolicy, "address" | "http" | "exec">;
+
+function at(address: ProbeAddress | undefined, base: string): Pick<ProbePolicy, "address"> {
+  return address === undefined ? {} : { address: absolute(address, base) };
 }
 
 function absolute(address: ProbeAddress, base: string): ProbeAddress {
@@ -47,7 +59,7 @@ export function checkProbe(
   o: { site: Site; sockets: ReadonlyMap<string, SocketConfig> },
 ): void {
   const { probe } = service.ready;
-  if (probe === undefined || probe.address !== undefined) return;
+  if (probe === undefined || probe.address !== undefined || probe.exec !== undefined) return;
   const known = service.sockets.map((name) => o.sockets.get(name));
   // A name that nothing is known of is a problem of its own.
   if (

@@ -5,6 +5,7 @@ import type { ProbeAddress } from "./config.js";
 import { optional, withDefault } from "./key.js";
 import { annotate, duration, integer, leaf, wrongType } from "./leaf.js";
 import { type Parsed, quote, right, type Wrong, wrong } from "./problem.js";
+import { command } from "./schema-command.js";
 
 // How a worker is asked whether it is ready. It is asked itself: an answer counts only if one of its own processes gave it.
 
@@ -96,7 +97,7 @@ function isConcrete(host: string): boolean {
 export const probeSchema = annotate(
   z.strictObject({
     http: optional(httpProbe, {
-      is: "GET this, over HTTP/1.1. With a path alone the worker's own socket is asked, the first of its tcp:// and unix:// ones. One of `http` and `tcp` must be there.",
+      is: "GET this, over HTTP/1.1. With a path alone the worker's own socket is asked, the first of its tcp:// and unix:// ones. One of `http`, `tcp` and `exec` must be there.",
       otherwise: "no HTTP is spoken",
       example: '"/health"',
     }),
@@ -104,6 +105,11 @@ export const probeSchema = annotate(
       is: "A connection that the worker accepts is enough; `true` for its own socket.",
       otherwise: "see `http`",
       example: "true",
+    }),
+    exec: optional(command, {
+      is: "A command that exits with 0 if the worker is ready. It runs as the worker does (user, folder, environment, limits), with MAINPID, HOLDFAST_WORKER and HOLDFAST_GENERATION of the worker that is asked about; its last line is told if it fails. No shell reads it.",
+      otherwise: "see `http`",
+      example: '["bin/is-ready", "--quick"]',
     }),
     status: withDefault(z.array(integer(100, 599)), [], {
       is: "Which answers to `http` are good ones. None listed: 200 to 399.",

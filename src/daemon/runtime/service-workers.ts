@@ -102,6 +102,7 @@ export class ServiceWorkers {
     this.#probes = new WorkerProbes({
       setup: input.setup,
       sockets: input.world.sockets,
+      commands: input.world.commands,
       pids: (worker) => this.pids(worker),
       answered: (worker) => this.#emit(worker, { type: "announced", by: "probe" }),
     });
@@ -347,7 +348,7 @@ export class ServiceWorkers {
   #observe(worker: number, pauseMs: number): void {
     const found = this.#o.find(worker);
     if (found?.pid === undefined || found.state.phase !== "warming") return;
-    if (this.#config.ready.when === "probe") return this.#probes.start(worker, found.lane);
+    if (this.#config.ready.when === "probe") return this.#probes.start(found);
     const sockets = this.#o.setup().sockets.flatMap((socket) => this.#o.world.sockets.inodes(socket, found.lane));
     const waiting = waitsForSocket(found.pid, sockets);
     if (waiting === "yes") return this.#emit(worker, { type: "announced", by: "listening" });

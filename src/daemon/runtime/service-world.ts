@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.js";
+import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { Logger } from "./logger.js";
@@ -14,11 +15,12 @@ export interface ServiceWorld {
   readonly events: EventLog;
   readonly sockets: SocketTable;
   readonly sinks: LogSinks;
+  readonly commands: CommandRuns;
   /** Nobody may accept from this socket now. */
   isPaused(socket: string): boolean;
   readonly configFile: string;
   readonly environment: NodeJS.ProcessEnv;
-  /** Pids of all workers of all services, and our own. */
+  /** Pids of all workers of all services, of their commands, and our own. */
   knownPids(): Set<number>;
   count(counter: string): void;
 }

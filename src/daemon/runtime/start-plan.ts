@@ -1,35 +1,15 @@
 import { openSync } from "node:fs";
 import { constants } from "node:os";
-import { dirname } from "node:path";
 import { type Fd, listenFdsEnvironment, type NotifySocket, OwnedFd, pipe } from "../../ancillary/index.js";
 import type { ServiceConfig } from "../config/config.js";
-import { buildEnvironment, findExecutable } from "./environment.js";
+import { buildEnvironment } from "./environment.js";
 import { CHANNEL_VARIABLE, openChannelPair } from "./handoff/channel-pair.js";
 import { resolveIdentity } from "./identity.js";
 import type { KeptDescriptor, StartRequest } from "./keeper/records.js";
+import { launchSettings } from "./launch-settings.js";
 import { isDrained } from "./logs/drained-logs.js";
 import { encodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
 
-/** RLIMIT_* of asm-generic/resource.h: the same on x64 and arm64. */
-const RESOURCES: Readonly<Record<string, number>> = {
-  cpu: 0,
-  fsize: 1,
-  data: 2,
-  stack: 3,
-  core: 4,
-  rss: 5,
-  nproc: 6,
-  nofile: 7,
-  memlock: 8,
-  as: 9,
-  locks: 10,
-  sigpending: 11,
-  msgqueue: 12,
-  nice: 13,
-  rtprio: 14,
-  rttime: 15,
-};
-const RLIM_INFINITY = 2n ** 64n - 1n;
 const FIRST_LISTEN_FD = 3;
 
 /** The ends that stay with us of what a worker writes to. */
@@ -164,9 +144,8 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
     keptDescriptors.push({ frame: frame.push(fd) - 1, drained: isDrained(name) });
   }
 
-  const identity = resolveIdentity(service);
   const env: Readonly<Record<string, string>> = {
-    ...buildEnvironment({ service, own: input.own, identity }),
+    ...buildEnvironment({ service, own: input.own, identity: resolveIdentity(service) }),
     ...(names.length === 0 ? {} : listenFdsEnvironment(names)),
     ...extra,
     NOTIFY_SOCKET: notify.address,
@@ -175,41 +154,21 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
     HOLDFAST_WORKER: `${service.name}/${slot}`,
     HOLDFAST_GENERATION: String(worker),
   };
-  const workingDirectory = service.workingDirectory ?? dirname(input.configFile);
   const tag: WorkerTag = { v: 1, service: service.name, slot, worker, invocation: input.invocation, keep };
   const request: StartRequest = {
     key: workerKey(service.name, slot, worker),
     tag: encodeWorkerTag(tag),
-    noNewPrivileges: service.noNewPrivileges,
+    ...launchSettings({ service, command: service.command, env, configFile: input.configFile }),
     addListenPid: names.length > 0,
     addWatchdogPid: service.watchdogMs !== undefined,
-    ignoreSigpipe: service.ignoreSigpipe,
-    ...(identity.uid === undefined ? {} : { uid: identity.uid }),
-    ...(identity.gid === undefined ? {} : { gid: identity.gid }),
-    ...(identity.groups === undefined ? {} : { groups: identity.groups }),
-    umask: service.umask,
-    ...(service.nice === undefined ? {} : { nice: service.nice }),
-    ...(service.oomScoreAdjust === undefined ? {} : { oomScoreAdjust: service.oomScoreAdjust }),
-    limits: Object.entries(service.limits).map(([name, { soft, hard }]) => ({
-      resource: RESOURCES[name]!,
-      soft: limitValue(soft),
-      hard: limitValue(hard),
-    })),
-    workingDirectory,
-    path: findExecutable(service.command[0]!, env.PATH ?? "", workingDirectory),
-    argv: service.command,
-    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     map,
     keep: keptDescriptors,
   };
   return { request, tag, fds: frame, theirs, pipes };
 }
 
-function limitValue(value: number | "unlimited"): bigint {
-  return value === "unlimited" ? RLIM_INFINITY : BigInt(value);
-}
-
-function devNull(): OwnedFd {
+/** Read and write. The caller's. */
+export function devNull(): OwnedFd {
   return OwnedFd.adopt(openSync("/dev/null", "r+"));
 }
 

@@ -6,6 +6,7 @@ import type { ControlServer } from "../control/server.js";
 import { type Leaving, nothingLeaves, readAppliedConfig, writeAppliedConfig } from "./applied-config.js";
 import { Applier, type ReadConfig } from "./applier.js";
 import { systemClock } from "./clock.js";
+import { CommandRuns } from "./commands/command-runs.js";
 import { ControlSocket } from "./control-socket.js";
 import { EventLog } from "./event-log.js";
 import { KeeperClient } from "./keeper/keeper-client.js";
@@ -77,6 +78,7 @@ export class Supervisor {
   /** One for all services, also those that an apply adds: two writers of one log file would rotate it from under each other. */
   #sinks!: LogSinks;
   #sockets!: SocketTable;
+  #commands!: CommandRuns;
   #controlSocket!: ControlSocket;
   #control: ControlServer | undefined;
   #applier!: Applier;
@@ -112,6 +114,7 @@ export class Supervisor {
     this.#lastAsker = this.#hello.supervisors * 1_000_000;
     this.#openLog();
     this.#beat();
+    this.#commands = this.#makeCommands();
     if (applied === undefined) await writeAppliedConfig(keeper, { config: this.#config, leaving });
 
     this.#controlSocket = new ControlSocket(this.#config.supervisor);
@@ -301,15 +304,37 @@ export class Supervisor {
       events: this.#events,
       sockets: this.#sockets,
       sinks: this.#sinks,
+      commands: this.#commands,
       isPaused: (socket) => this.#pauses.until(socket) !== undefined,
-      configFile: this.#config.files[0] ?? "/",
+      configFile: this.#mainFile,
       environment: this.#input.environment,
-      knownPids: () => new Set([process.pid, ...[...this.#services.values()].flatMap((service) => service.pids())]),
+      knownPids: () => new Set([...this.#workerPids(), ...this.#commands.pids]),
       count: (counter) => this.#count(counter),
     };
   }
 
+  #makeCommands(): CommandRuns {
+    return new CommandRuns({
+      keeper: this.#keeper,
+      keeperPid: this.#input.keeperPid,
+      supervisors: this.#hello.supervisors,
+      log: this.#log,
+      configFile: this.#mainFile,
+      environment: this.#input.environment,
+      workers: () => this.#workerPids(),
+    });
+  }
+
+  get #mainFile(): string {
+    return this.#config.files[0] ?? "/";
+  }
+
+  #workerPids(): ReadonlySet<number> {
+    return new Set([process.pid, ...[...this.#services.values()].flatMap((service) => service.pids())]);
+  }
+
   #child(record: ChildRecord, tag: Buffer): void {
+    if (this.#commands.hear(record, tag)) return;
     const owner = decodeWorkerTag(tag);
     const service = owner && this.#services.get(owner.service);
     if (owner === undefined || service === undefined) return endStray(this.#keeper, this.#log, record);

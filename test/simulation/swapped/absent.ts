@@ -1,12 +1,21 @@
-/** In the place of what the simulated configurations do not use: handoff channels and probes. */
+/** In the place of what the simulated configurations do not use: handoff channels, probes and commands beside the workers. */
 export class HandoffRelay {
   constructor() {
     throw new Error("there is no handoff here");
   }
 }
-export class ProbeLoop {
-  constructor() {
+export class WorkerProbes {
+  start(): void {
     throw new Error("there are no probes here");
+  }
+  stop(): void {}
+  end(): void {}
+  closeAll(): void {}
+}
+export class CommandRuns {
+  readonly pids: readonly number[] = [];
+  hear(): boolean {
+    return false;
   }
 }
 export const CHANNEL_VARIABLE = "HOLDFAST_CHANNEL";

@@ -61,6 +61,7 @@ describe("the reference", () => {
         "ready.probe": 'command = "x"\nsockets = "web"',
         "ready.probe.http": 'command = "x"\nsockets = "web"',
         "ready.probe.tcp": 'command = "x"\nsockets = "web"',
+        "ready.probe.exec": 'command = "x"',
       };
       const listen =
         path === "ipv6_only"

@@ -1,13 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { ProbePolicy } from "../../config/config.js";
-import { probeOnce } from "./probe-once.js";
-import { addressInWords, type ProbeTarget } from "./probe-target.js";
+import type { ProbeResult } from "./probe-once.js";
 
 export interface ProbeLoopOptions {
-  readonly policy: Pick<ProbePolicy, "everyMs" | "timeoutMs" | "successes">;
-  readonly target: ProbeTarget;
-  /** The processes of the worker's tree now. */
-  readonly pids: () => readonly number[];
+  readonly policy: Pick<ProbePolicy, "everyMs" | "successes">;
+  /** One probe. It rejects only when the signal is aborted. */
+  readonly ask: (signal: AbortSignal) => Promise<ProbeResult>;
   /** Once, when so many probes in a row have succeeded; the loop has ended then. */
   readonly onReady: () => void;
   /** After each probe that failed, in words. */
@@ -64,14 +62,13 @@ export class ProbeLoop {
 
   /** One probe that the worker itself has caught, and how it failed. */
   async #probe(signal: AbortSignal): Promise<string | undefined> {
-    const { policy, target, pids } = this.#o;
     for (let caught = 0; caught < MOST_CAUGHT; caught++) {
-      const result = await probeOnce(target, { timeoutMs: policy.timeoutMs, pids, signal });
+      const result = await this.#o.ask(signal);
       if (result.ok === true) return undefined;
       if (result.ok === false) return result.reason;
       this.#caughtByOthers += 1;
       await pause(AGAIN_MS, undefined, { signal, ref: false });
     }
-    return `other processes took all ${MOST_CAUGHT} connections to ${addressInWords(target.address)}`;
+    return `other processes took all ${MOST_CAUGHT} connections`;
   }
 }

@@ -1,12 +1,19 @@
+import type { ProbePolicy } from "../../config/config.js";
+import type { Worker } from "../../lifecycle/worker.js";
+import type { CommandRuns } from "../commands/command-runs.js";
 import type { ServiceSetup } from "../service-setup.js";
 import type { SocketTable } from "../socket-table.js";
 import { probeSource } from "../steering/steering-program.js";
 import { ProbeLoop } from "./probe-loop.js";
+import { type ProbeResult, probeOnce } from "./probe-once.js";
 import { probeTarget } from "./probe-target.js";
+
+type Ask = (signal: AbortSignal) => Promise<ProbeResult>;
 
 export interface ProbesInput {
   readonly setup: () => ServiceSetup;
   readonly sockets: SocketTable;
+  readonly commands: CommandRuns;
   /** Of a worker's whole tree. */
   readonly pids: (worker: number) => readonly number[];
   readonly answered: (worker: number) => void;
@@ -21,22 +28,41 @@ export class WorkerProbes {
     this.#o = input;
   }
 
-  /** @param lane of its steered sockets: probes take their way by the source address */
-  start(worker: number, lane: number | undefined): void {
-    const { config, sockets } = this.#o.setup();
-    const policy = config.ready.probe;
-    if (policy === undefined || this.#loops.has(worker)) return;
+  start(worker: Worker): void {
+    const policy = this.#o.setup().config.ready.probe;
+    if (policy === undefined || this.#loops.has(worker.id)) return;
+    const ask =
+      policy.exec === undefined ? this.#connection(policy, worker) : this.#command(policy, policy.exec, worker);
+    if (ask === undefined) return; // Refused by the configuration's checks.
+    this.#loops.set(worker.id, new ProbeLoop({ policy, ask, onReady: () => this.#o.answered(worker.id) }));
+  }
+
+  /** Probes of steered sockets take their way by the source address. */
+  #connection(policy: ProbePolicy, { id, lane }: Worker): Ask | undefined {
+    const { sockets } = this.#o.setup();
     const own = sockets.flatMap((socket) => this.#o.sockets.addresses(socket));
     const steered = lane !== undefined && sockets[0]?.distribution === "steered";
     const target = probeTarget(policy, own, steered ? probeSource(lane) : undefined);
-    if (target === undefined) return; // Refused by the configuration's checks.
-    const loop = new ProbeLoop({
-      policy,
-      target,
-      pids: () => this.#o.pids(worker),
-      onReady: () => this.#o.answered(worker),
-    });
-    this.#loops.set(worker, loop);
+    if (target === undefined) return undefined;
+    const { timeoutMs } = policy;
+    return (signal) => probeOnce(target, { timeoutMs, pids: () => this.#o.pids(id), signal });
+  }
+
+  #command({ timeoutMs }: ProbePolicy, argv: readonly string[], { id, slot, pid }: Worker): Ask {
+    const { config: service } = this.#o.setup();
+    const env = {
+      MAINPID: String(pid ?? 0),
+      HOLDFAST_WORKER: `${service.name}/${slot}`,
+      HOLDFAST_GENERATION: String(id),
+    };
+    return async (signal) => {
+      const { commands } = this.#o;
+      const { problem, said } = await commands.run({ service, purpose: "probe", argv, env, timeoutMs, signal });
+      signal.throwIfAborted();
+      if (problem === undefined) return { ok: true };
+      const line = said.split("\n").at(-1);
+      return { ok: false, reason: `${argv[0]} ${problem}${line ? `: ${line}` : ""}` };
+    };
   }
 
   stop(worker: number): void {
