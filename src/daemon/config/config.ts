@@ -163,8 +163,10 @@ export interface ProbePolicy {
   readonly successes: number;
 }
 
+/** A signal or a command. */
 export interface ReloadPolicy {
-  readonly signal: string;
+  readonly signal?: string;
+  readonly command?: readonly string[];
   /** Until READY=1 after RELOADING=1, of workers that notify. */
   readonly timeoutMs: number;
   /** Whether that is waited for. */

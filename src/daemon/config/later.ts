@@ -31,9 +31,6 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     after: "starts a service once another one is ready",
     hooks: "runs commands before a start and after a stop",
   },
-  "service.reload": {
-    command: "is what makes a worker read its configuration again, instead of a signal",
-  },
 };
 
 /** The sentence for `key` in `section` (`service`, `service.ready`, …), or undefined for a key that no version has. */

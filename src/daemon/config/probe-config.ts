@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { commandLine } from "./command-line.js";
+import { besideCommand } from "./beside-command.js";
 import type { ProbeAddress, ProbePolicy, ServiceConfig, SocketConfig } from "./config.js";
 import { wrong } from "./problem.js";
 import type { ProbeInput } from "./schema-probe.js";
@@ -32,14 +32,7 @@ function asked({ http, tcp, exec, status }: ProbeInput, o: { site: Site; base: s
     return { ...at(address, o.base), http: { path, ...(host === undefined ? {} : { host }), status } };
   }
   if (exec === undefined) return at(tcp?.address, o.base);
-  const line = commandLine(exec, false);
-  const place = ["ready", "probe", "exec"];
-  if (!line.ok) o.site.refuse(place, line);
-  else if (line.value.doubt !== undefined) {
-    const hint = 'write exec = ["/bin/sh", "-c", "…"] if a shell should read it, or quote it';
-    o.site.warn(place, wrong(line.value.doubt.message, { code: "no-shell", hint }));
-  }
-  return { exec: line.ok ? line.value.argv : [] };
+  return { exec: besideCommand(exec, { site: o.site, place: ["ready", "probe", "exec"] }) };
 }
 
 type AskedInput = Pick<ProbePolicy, "address" | "http" | "exec">;

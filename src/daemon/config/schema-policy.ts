@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { optional, required, withDefault } from "./key.js";
+import { optional, withDefault } from "./key.js";
 import { annotate, choice, decimal, duration, flag, integer, leaf, signal, size, wrongType } from "./leaf.js";
 import { didYouMean } from "./nearest.js";
 import { quote, right, wrong } from "./problem.js";
+import { command } from "./schema-command.js";
 import { probeSchema } from "./schema-probe.js";
 
 // The tables inside a service: when it is ready, started again, stopped, reloaded, and where its output goes.
@@ -164,9 +165,15 @@ export const stopSchema = annotate(
 
 export const reloadSchema = annotate(
   z.strictObject({
-    signal: required(signal({ refuse: ["SIGSTOP", "SIGKILL"] }), {
-      is: "What `holdfast reload` sends to each worker.",
+    signal: optional(signal({ refuse: ["SIGSTOP", "SIGKILL"] }), {
+      is: "What `holdfast reload` sends to each worker. This or `command` must be there.",
+      otherwise: "no signal is sent",
       example: '"SIGHUP"',
+    }),
+    command: optional(command, {
+      is: "What `holdfast reload` runs for each worker instead, as the worker runs (user, folder, environment, limits), with MAINPID, HOLDFAST_WORKER and HOLDFAST_GENERATION of that worker. It has failed if it does not exit with 0 within `timeout`. No shell reads it.",
+      otherwise: "see `signal`",
+      example: '["bin/reload", "--graceful"]',
     }),
     timeout: withDefault(duration({ positive: true }), "30s", {
       is: 'With `ready.when = "notify"`, `holdfast reload` waits so long until each worker has said RELOADING=1 and then READY=1; with `auto`, from a worker that has said READY=1 once.',

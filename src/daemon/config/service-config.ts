@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
+import { besideCommand } from "./beside-command.js";
 import { commandLine } from "./command-line.js";
-import type { DrainPolicy, LogConfig, ReadyPolicy, RestartPolicy, ServiceConfig } from "./config.js";
+import type { DrainPolicy, LogConfig, ReadyPolicy, ReloadPolicy, RestartPolicy, ServiceConfig } from "./config.js";
 import { probePolicy } from "./probe-config.js";
 import { wrong } from "./problem.js";
 import type { ServiceInput } from "./schema-service.js";
@@ -37,9 +38,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     ...(input.idle_stop === undefined ? {} : { idleStopMs: input.idle_stop }),
     drain: drainPolicy(input),
     stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
-    ...(input.reload === undefined
-      ? {}
-      : { reload: { signal: input.reload.signal, timeoutMs: input.reload.timeout, wait: input.reload.wait } }),
+    ...present({ reload: reloadPolicy(input, o.site) }),
     ...present({ watchdogMs: input.watchdog, fdStore: input.fd_store }),
     ignoreSigpipe: input.ignore_sigpipe,
     handoff: input.handoff,
@@ -73,6 +72,19 @@ function readyPolicy({ ready, sockets }: ServiceInput, o: { site: Site; base: st
   // By the word that was written: `spawned` asks for no more than a start; with `auto` a new version that ends at once must not replace a good one.
   const settleMs = ready.settle ?? (ready.when === "auto" || ready.when === "listening" ? SETTLE_MS : 0);
   return { when, timeoutMs: ready.timeout, settleMs };
+}
+
+function reloadPolicy({ reload }: ServiceInput, site: Site): ReloadPolicy | undefined {
+  if (reload === undefined) return undefined;
+  const { signal, command, timeout, wait } = reload;
+  if ((signal === undefined) === (command === undefined)) {
+    const message =
+      signal === undefined ? "how shall it be told?" : "a reload is a signal or a command, and both are there";
+    const hint = 'write signal = "SIGHUP" or command = ["bin/reload"]';
+    site.refuse(["reload"], wrong(message, { code: signal === undefined ? "missing" : "conflict", hint }));
+  }
+  const argv = command && besideCommand(command, { site, place: ["reload", "command"] });
+  return { ...present({ signal, command: argv }), timeoutMs: timeout, wait };
 }
 
 function drainPolicy({ drain }: ServiceInput): DrainPolicy {

@@ -84,7 +84,7 @@ export function operationsOn(o: OperationsInput): Operations {
       case "reload": {
         const { name, reload } = service.config;
         if (reload === undefined)
-          return outcome("failed", `${name} has no reload signal; set reload = { signal = "SIGHUP" } or use restart`);
+          return outcome("failed", `${name} cannot reload; set reload = { signal = "SIGHUP" } or use restart`);
         const { result, message } = await service.reload(reload);
         return outcome(result, message);
       }

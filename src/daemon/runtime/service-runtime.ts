@@ -308,12 +308,12 @@ export class ServiceRuntime {
     const { name } = this.config;
     const ready = this.#state.instances.flatMap(({ current }) => (current?.state.phase === "ready" ? [current] : []));
     const workers = await Promise.all(
-      ready.map(async ({ id, slot }) => ({
-        instance: `${name}/${slot}`,
-        how: await this.#workers.reload(id, policy),
+      ready.map(async (worker) => ({
+        instance: `${name}/${worker.slot}`,
+        how: await this.#workers.reload(worker, policy),
       })),
     );
-    return reloadOutcome({ service: name, ...policy, workers });
+    return reloadOutcome({ service: name, policy, workers });
   }
 
   /** SIGKILL to all workers and their trees, without any timeout. The machine hears of it as of every other end. */

@@ -255,21 +255,37 @@ export class ServiceWorkers {
   }
 
   /** Tells a ready worker to read its configuration again, and waits where it is one that says when it has. */
-  async reload(worker: number, { signal, timeoutMs, wait }: ReloadPolicy): Promise<Reloaded> {
+  async reload(worker: Worker, policy: ReloadPolicy): Promise<Reloaded> {
+    const { timeoutMs, wait } = policy;
     const { when } = this.#config.ready;
-    const notifies = when === "notify" || (when === "auto" && this.saidBy(worker).ready === true);
+    const notifies = when === "notify" || (when === "auto" && this.saidBy(worker.id).ready === true);
     // With `auto` nobody has promised that it says RELOADING=1: gunicorn says READY=1 and never that.
     const patienceMs = when === "auto" ? Math.min(timeoutMs, RELOADING_WITHIN_MS) : timeoutMs;
-    const waiting = wait && notifies ? this.#reloads.wait(worker, { timeoutMs, patienceMs }) : undefined;
+    const waiting = wait && notifies ? this.#reloads.wait(worker.id, { timeoutMs, patienceMs }) : undefined;
+    const bad = await (policy.command === undefined
+      ? this.#signalReload(worker.id, policy.signal)
+      : this.#commandReload(worker, policy.command, timeoutMs));
+    if (bad !== undefined) return bad;
+    const how = (await waiting) ?? "sent";
+    return how === "silent" && when === "auto" ? "sent" : how;
+  }
+
+  async #signalReload(worker: number, signal: string | undefined): Promise<Reloaded | undefined> {
     try {
-      await this.#o.world.keeper.signal(this.#key(worker), signalNumber(signal) ?? 0);
+      await this.#o.world.keeper.signal(this.#key(worker), signalNumber(signal ?? "") ?? 0);
+      return undefined;
     } catch (error) {
       if (!(error instanceof KeeperError)) throw error;
       this.#reloads.ended(worker);
       return "ended";
     }
-    const how = (await waiting) ?? "sent";
-    return how === "silent" && when === "auto" ? "sent" : how;
+  }
+
+  async #commandReload(worker: Worker, argv: readonly string[], timeoutMs: number): Promise<Reloaded | undefined> {
+    const { commands } = this.#o.world;
+    const { signal } = new AbortController(); // Nobody takes a reload back.
+    const problem = await commands.about(worker, { service: this.#config, purpose: "reload", argv, timeoutMs, signal });
+    return problem === undefined ? undefined : { problem };
   }
 
   close(): void {

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { command } from "../fixture.js";
 import { scenes } from "../scene.js";
@@ -43,6 +45,21 @@ describe("a worker that reloads", () => {
     });
     await scene.ready("s");
     expect(await scene.act("s", "reload")).toMatchObject({ result: "done", message: "SIGHUP was sent to 1 worker" });
+  });
+
+  test("is told by a command, with its pid, and what that says when it fails", async () => {
+    const script =
+      'test "$HOLDFAST_WORKER" = s/1 && kill -HUP "$MAINPID" || exit 3; test ! -e broken || { echo broken; exit 4; }';
+    const argv = JSON.stringify(["/bin/sh", "-c", script]);
+    const scene = await start({ config: config("well").replace('signal = "SIGHUP"', `command = ${argv}`) });
+    await scene.ready("s");
+    expect(await scene.act("s", "reload")).toMatchObject({ result: "done", message: "1 worker of s reloaded" });
+    writeFileSync(join(scene.directory, "broken"), "");
+    expect(await scene.act("s", "reload")).toMatchObject({
+      result: "failed",
+      message: "s/1: /bin/sh exited with code 4: broken",
+    });
+    expect(await scene.service("s")).toMatchObject({ phase: "ready", restarts: 0 });
   });
 
   test("and does not come to an end of it is shown as reloading", async () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type OwnedFd, pipe } from "../../../ancillary/index.js";
 import type { ServiceConfig } from "../../config/config.js";
+import type { Worker } from "../../lifecycle/worker.js";
 import { eventsOf } from "../child-events.js";
 import { buildEnvironment } from "../environment.js";
 import { resolveIdentity } from "../identity.js";
@@ -105,6 +106,19 @@ export class CommandRuns {
     reader.takeRest(TAIL_CHARACTERS);
     reader.close();
     return { problem, said: said.trim() };
+  }
+
+  /** The same for a command that is about one worker, which its environment names. Resolves with what is wrong, in words for people; undefined: nothing. */
+  async about(worker: Worker, command: Omit<Command, "env">): Promise<string | undefined> {
+    const env = {
+      MAINPID: String(worker.pid ?? 0),
+      HOLDFAST_WORKER: `${command.service.name}/${worker.slot}`,
+      HOLDFAST_GENERATION: String(worker.id),
+    };
+    const { problem, said } = await this.run({ ...command, env });
+    if (problem === undefined) return undefined;
+    const line = said.split("\n").at(-1);
+    return `${command.argv[0]} ${problem}${line ? `: ${line}` : ""}`;
   }
 
   #runToEnd(key: string, command: Command, output: OwnedFd): Promise<string | undefined> {

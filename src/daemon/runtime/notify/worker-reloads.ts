@@ -9,8 +9,9 @@ import type { Clock } from "../clock.js";
  *   silent      it did not say RELOADING=1 in time
  *   unfinished  it said RELOADING=1, and not READY=1 in time
  *   ended       it ended meanwhile, or had ended before
+ *   problem     the command that tells it failed, in words
  */
-export type Reloaded = "sent" | "reloaded" | "silent" | "unfinished" | "ended";
+export type Reloaded = "sent" | "reloaded" | "silent" | "unfinished" | "ended" | { readonly problem: string };
 
 interface Waiting {
   readonly since: Monotonic;

@@ -48,20 +48,12 @@ export class WorkerProbes {
     return (signal) => probeOnce(target, { timeoutMs, pids: () => this.#o.pids(id), signal });
   }
 
-  #command({ timeoutMs }: ProbePolicy, argv: readonly string[], { id, slot, pid }: Worker): Ask {
+  #command({ timeoutMs }: ProbePolicy, argv: readonly string[], worker: Worker): Ask {
     const { config: service } = this.#o.setup();
-    const env = {
-      MAINPID: String(pid ?? 0),
-      HOLDFAST_WORKER: `${service.name}/${slot}`,
-      HOLDFAST_GENERATION: String(id),
-    };
     return async (signal) => {
-      const { commands } = this.#o;
-      const { problem, said } = await commands.run({ service, purpose: "probe", argv, env, timeoutMs, signal });
+      const problem = await this.#o.commands.about(worker, { service, purpose: "probe", argv, timeoutMs, signal });
       signal.throwIfAborted();
-      if (problem === undefined) return { ok: true };
-      const line = said.split("\n").at(-1);
-      return { ok: false, reason: `${argv[0]} ${problem}${line ? `: ${line}` : ""}` };
+      return problem === undefined ? { ok: true } : { ok: false, reason: problem };
     };
   }
 
