@@ -160,13 +160,8 @@ export class Serving implements SocketTaker {
   /** Nothing of a request has been read, and nothing will be: what comes from now on waits in the kernel for whoever gets the descriptor. */
   #leave(socket: Socket): void {
     const name = this.#socketNames.get(socket) ?? "";
-    let fd: OwnedFd;
-    try {
-      fd = detach(socket);
-    } catch (error) {
-      if (["EMFILE", "ENFILE"].includes((error as NodeJS.ErrnoException).code ?? "")) return; // The next sweep tries again.
-      throw error;
-    }
+    const fd = detach(socket);
+    if (fd === undefined) return; // The next sweep tries again.
     this.#connections.delete(socket);
     this.#give(fd, name);
   }
