@@ -34,6 +34,7 @@ const SWEEP_MS = 50;
 /** One server in service: it listens, it takes kept-alive connections of a predecessor, and it drains. */
 export class Serving implements SocketTaker {
   readonly names: ReadonlySet<string> | undefined;
+  readonly onlyListening = true;
   readonly #front: Front;
   readonly #backlog: number | undefined;
   readonly #socketNames = new WeakMap<Socket, string>();
@@ -42,7 +43,9 @@ export class Serving implements SocketTaker {
   readonly #http2: Http2Sessions | undefined;
   readonly #waiting: WaitingConnections;
   readonly #server: Server;
+  /** For `opened`. */
   readonly #opening: Promise<void>[] = [];
+  #isOpened = false;
   readonly #onSockets: () => void;
   /** Of all sockets that it has ever been given. */
   readonly socketNames = new Set<string>();
@@ -76,7 +79,12 @@ export class Serving implements SocketTaker {
   added(socket: InheritedSocket): void {
     if (this.#drained !== undefined) return socket.fd.close();
     this.socketNames.add(socket.name);
-    this.#opening.push(this.#front.open(socket, this.#backlog));
+    const opening = this.#front.open(socket, this.#backlog);
+    // Nobody waits for one that comes later, and the others go on without it.
+    opening.catch((error: Error) => {
+      if (this.#isOpened) process.emitWarning(`socket ${socket.name}: ${error.message}`, { type: "HoldfastWarning" });
+    });
+    if (!this.#isOpened) this.#opening.push(opening); // `opened` throws its error.
     this.#onSockets();
   }
 
@@ -84,14 +92,13 @@ export class Serving implements SocketTaker {
     this.#front.close(identity);
   }
 
-  /** Sockets that it has been given so far. */
-  get socketCount(): number {
-    return this.#opening.length;
-  }
-
-  /** Resolves once it accepts on all of them. */
+  /** Resolves once it accepts on all that it has been given. Rejects if it cannot; of later ones that is a warning. */
   async opened(): Promise<void> {
-    await Promise.all(this.#opening);
+    try {
+      while (this.#opening.length > 0) await Promise.all(this.#opening.splice(0));
+    } finally {
+      this.#isOpened = true;
+    }
   }
 
   listen(options: ListenOptions): Promise<void> {
