@@ -52,7 +52,8 @@ export class Serving implements SocketTaker {
   readonly #isPlainHttp: boolean;
   #giveAway: GiveAway | undefined;
   #linger: Linger | undefined;
-  #givenAway = 0;
+  /** Those without an outcome. */
+  readonly #givenAway = new Set<OwnedFd>();
   #sweeper: NodeJS.Timeout | undefined;
   #sweepPlanned = false;
   #drained: (() => void) | undefined;
@@ -161,7 +162,7 @@ export class Serving implements SocketTaker {
     const idle = this.#http?.idle() ?? [];
     if (this.#giveAway === undefined) this.#linger?.close(idle);
     else for (const socket of idle) this.#leave(socket);
-    if (this.#connections.size + this.#waiting.size + this.#givenAway === 0) this.#drained?.();
+    if (this.#connections.size + this.#waiting.size + this.#givenAway.size === 0) this.#drained?.();
   }
 
   /** Nothing of a request has been read, and nothing will be: what comes from now on waits in the kernel for whoever gets the descriptor. */
@@ -174,10 +175,11 @@ export class Serving implements SocketTaker {
   }
 
   #give(fd: OwnedFd, name: string): void {
-    this.#givenAway += 1;
+    this.#givenAway.add(fd);
     void this.#giveAway?.(fd, name).then((kept) => {
-      this.#givenAway -= 1;
-      if (kept !== undefined) this.#keep(kept, name);
+      const inTime = this.#givenAway.delete(fd);
+      if (!inTime) kept?.close();
+      else if (kept !== undefined) this.#keep(kept, name);
       this.#planSweep();
     });
   }
@@ -197,7 +199,7 @@ export class Serving implements SocketTaker {
   #closeAll(): void {
     this.#waiting.closeAll();
     for (const socket of this.#connections) socket.destroy();
-    this.#givenAway = 0; // Whoever has been offered them may still take them.
+    this.#givenAway.clear(); // Whoever has been offered them may still take them.
     this.#planSweep();
   }
 }

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { createServer as createHttpServer, type IncomingMessage } from "node:http";
 import { connect, createServer, Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { bind, listen, localAddress, type OwnedFd, type SocketKind, socket } from "../../../src/ancillary/index.js";
@@ -6,6 +7,7 @@ import { type InheritedSocket, InheritedSockets, identityOf } from "../../../src
 import { Serving } from "../../../src/worker/serving.js";
 import { newDescriptors, openDescriptors } from "../ancillary/census.js";
 
+const none = new Uint8Array(0);
 let before: Map<number, string>;
 let mine: OwnedFd[];
 let server: Server;
@@ -44,8 +46,10 @@ const given = (name: string, fd: OwnedFd): InheritedSocket => ({
   identity: identityOf(fd),
 });
 
+const portOf = (fd: OwnedFd): number => (localAddress(fd) as { port: number }).port;
+
 async function ask(fd: OwnedFd): Promise<string> {
-  const [bytes] = await once(connect((localAddress(fd) as { port: number }).port, "127.0.0.1"), "data");
+  const [bytes] = await once(connect(portOf(fd), "127.0.0.1"), "data");
   return String(bytes);
 }
 
@@ -69,6 +73,27 @@ describe("a server in service", () => {
     expect(newDescriptors(open)).toEqual([]);
     serving.added(given("second", second));
     expect([await ask(first), await ask(second)]).toEqual(["hello", "hello"]);
+  });
+
+  test("has drained although connections that it gave away are settled after the deadline", async () => {
+    server = createHttpServer(); // It never answers.
+    serving = new Serving(server, { names: undefined, backlog: undefined, onSockets: () => {} });
+    const web = bound("tcp", true);
+    serving.added(given("web", web));
+    await serving.opened();
+    const asked = once(server, "request");
+    const client = connect(portOf(web), "127.0.0.1", () => client.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    client.on("error", () => {});
+    const [{ socket: busy }] = (await asked) as [IncomingMessage];
+    const outcomes: ((kept: OwnedFd | undefined) => void)[] = [];
+    const [taken, kept] = [bound("tcp", false), bound("tcp", false)].map((fd) => fd.duplicate());
+    for (const fd of [taken!, kept!]) serving.adopt({ fd, head: { kind: "http:web" }, state: none, unread: none });
+    busy.once("close", () => outcomes[0]?.(undefined)); // That is at the deadline.
+    const giveAway = (): Promise<OwnedFd | undefined> => new Promise((resolve) => outcomes.push(resolve));
+    await serving.drain({ deadlineMs: 20, lingerMs: 0, giveAway });
+    outcomes[1]?.(kept);
+    await expect.poll(() => kept?.closed).toBe(true);
+    taken?.close();
   });
 
   test("gets the errors of all its sockets", async () => {
