@@ -38,14 +38,19 @@ void drains_name(struct child *child)
 		child->drains->each[i].fd = child->kept[child->drains->each[i].index];
 }
 
-/* Forgets what was read, told or not. */
-static void empty(struct keeper *k, struct drain *drain)
+static void give_ring(struct keeper *k, struct drain *drain)
 {
 	if (drain->ring != NULL)
 		k->drained.bytes -= drain->capacity;
 	budget_give(&k->budget, drain->ring);
 	drain->ring = NULL;
 	drain->capacity = drain->first = drain->used = 0;
+}
+
+/* Forgets what was read, told or not. */
+static void empty(struct keeper *k, struct drain *drain)
+{
+	give_ring(k, drain);
 	drain->dropped = 0;
 	drain->handed_over = false;
 }
@@ -172,6 +177,8 @@ static void ready(struct keeper *k, struct watcher *watcher, uint32_t events)
 	while (count < 0 && errno == EINTR);
 	if (count == 0 || (count < 0 && errno != EAGAIN))
 		unwatch(k, drain);
+	if (drain->used == 0)
+		give_ring(k, drain); /* others may have something to keep */
 }
 
 /* Of a child or an arm; NULL if there is none, or if that descriptor is not drained. */

@@ -1,5 +1,6 @@
 import { createServer, type ListenOptions, Server, type ServerOpts, type Socket } from "node:net";
-import type { InheritedSocket } from "./inherited-sockets.js";
+import { OwnedFd } from "../ancillary/index.js";
+import { type InheritedSocket, identityOf } from "./inherited-sockets.js";
 
 /** For a socket of which nobody has said how it is configured; the kernel cuts it to net.core.somaxconn. */
 const DEFAULT_BACKLOG = 4096;
@@ -28,14 +29,27 @@ export class Front {
     });
   }
 
-  /** Takes the socket over, and resolves once it accepts. `backlog`: unless the supervisor has said it. */
+  /**
+   * Takes the socket over, and resolves once it accepts. `backlog`: unless the supervisor has said it. Rejects with what listen(2) fails with; the
+   * socket is closed then.
+   */
   async open({ fd, identity, name, ...socket }: InheritedSocket, backlog = DEFAULT_BACKLOG): Promise<void> {
     const isFirst = this.#own === undefined && !this.#server.listening;
     const door = isFirst ? this.#server : this.#door(name);
     if (isFirst) this.#own = { identity, name };
     else this.#doors.set(identity, door);
-    // An option `backlog` beside `fd` is passed over by Node: it must be the second argument, or listen(2) sets 511 for all who have the socket.
-    await listening(door, () => door.listen({ fd: fd.release() }, socket.backlog ?? backlog));
+    const number = fd.release();
+    try {
+      // An option `backlog` beside `fd` is passed over by Node: it must be the second argument, or listen(2) sets 511 for all who have the socket.
+      await listening(door, () => door.listen({ fd: number }, socket.backlog ?? backlog));
+    } catch (error) {
+      closeIfOpen(number, identity);
+      if (isFirst) this.#own = undefined;
+      else this.#doors.delete(identity);
+      throw error;
+    }
+    // To the program there is one server, however many sockets it has.
+    if (!isFirst) door.on("error", (error) => this.#server.emit("error", error));
   }
 
   /** Listens where nobody has prepared a socket. */
@@ -70,6 +84,17 @@ function stopAccepting(server: Server): void {
   if (server.listening) closeListener.call(server);
 }
 const closeListener = Server.prototype.close;
+
+/** After a failure: Node closes what it could not listen on, but not what it has no kind of handle for (SOCK_SEQPACKET). */
+function closeIfOpen(number: number, identity: string): void {
+  const fd = OwnedFd.adopt(number);
+  try {
+    if (identityOf(fd) === identity) return fd.close();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EBADF") throw error;
+  }
+  fd.release(); // Nobody's, or already somebody else's.
+}
 
 function listening(server: Server, start: () => void): Promise<void> {
   return new Promise((resolve, reject) => {

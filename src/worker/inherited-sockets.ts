@@ -17,6 +17,8 @@ export interface InheritedSocket {
 export interface SocketTaker {
   /** Names that it takes; undefined: all. */
   readonly names: ReadonlySet<string> | undefined;
+  /** It takes nothing but sockets that wait for connections. */
+  readonly onlyListening?: boolean;
   added(socket: InheritedSocket): void;
   removed(identity: string): void;
 }
@@ -52,7 +54,7 @@ export class InheritedSockets {
     this.#takers.push(taker);
     for (const known of this.#known.values()) {
       const { idle } = known;
-      if (idle === undefined || !takes(taker, known.name)) continue;
+      if (idle === undefined || !takes(taker, idle)) continue;
       this.#give(known, idle, taker);
     }
   }
@@ -85,8 +87,9 @@ export class InheritedSockets {
 
   #add(name: string, fd: OwnedFd): void {
     const known = this.#hold(name, fd);
-    const taker = this.#takers.find((each) => takes(each, name));
-    if (taker !== undefined && known.idle !== undefined) this.#give(known, known.idle, taker);
+    const { idle } = known;
+    const taker = idle && this.#takers.find((each) => takes(each, idle));
+    if (idle !== undefined && taker !== undefined) this.#give(known, idle, taker);
     // Before anybody has asked, the program is still starting.
     else if (this.#takers.length > 0) this.#remove(identityOf(fd), known);
   }
@@ -117,11 +120,12 @@ export class InheritedSockets {
   }
 }
 
-function takes({ names }: SocketTaker, name: string): boolean {
-  return names === undefined || names.has(name);
+function takes({ names, onlyListening = false }: SocketTaker, { name, listens }: InheritedSocket): boolean {
+  return (names === undefined || names.has(name)) && (listens || !onlyListening);
 }
 
-function identityOf(fd: OwnedFd): string {
+/** As in `InheritedSocket`. */
+export function identityOf(fd: OwnedFd): string {
   const { dev, ino } = fd.identity();
   return `${dev}:${ino}`;
 }

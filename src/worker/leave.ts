@@ -3,6 +3,7 @@ import type { OwnedFd } from "../ancillary/index.js";
 import { MAX_STATE_BYTES, MAX_UNREAD_BYTES } from "../handoff/frame.js";
 import { trackAdopted } from "./adopted-connections.js";
 import type { LeftConnection } from "./adoption.js";
+import type { LeftConnections } from "./left-connections.js";
 import { attach, detach, isFlushed, isPlain, stopReading } from "./node-handle.js";
 import { Finish } from "./retirement.js";
 import { WorkerSession } from "./session.js";
@@ -28,8 +29,8 @@ export interface Adopted {
 }
 
 const DEFAULT_KIND = "connection";
-const FLUSH_LOOK_MS = 5;
-/** Those that `leave` has begun with. */
+const LOOK_MS = 5;
+/** Those that `leave` has begun with and that have no outcome. */
 const leaving = new Set<Socket>();
 
 /**
@@ -59,19 +60,26 @@ export async function leave(
   const { left } = WorkerSession.current;
   if (left === undefined || Finish.current.retirement?.handOver !== true) return { outcome: "kept", connection };
   leaving.add(connection);
-  stopReading(connection);
-  const unread = takeUnread(connection);
-  if (!(await flushed(connection))) return { outcome: "closed" };
-  const { allowHalfOpen } = connection as unknown as { readonly allowHalfOpen: boolean };
-  // More than a stream buffers unless it was made to.
-  if (unread.length > MAX_UNREAD_BYTES) {
-    return { outcome: "kept", connection: attachWith(detach(connection), unread, allowHalfOpen) };
+  try {
+    return await give(connection, bytes, options.kind ?? DEFAULT_KIND, left);
+  } finally {
+    leaving.delete(connection);
   }
-  const body = Buffer.concat([bytes, unread]);
-  const head = { kind: options.kind ?? DEFAULT_KIND, ...(unread.length > 0 ? { unread: unread.length } : {}) };
-  const outcome = await left.leave(head, body, detach(connection));
-  if (outcome.taken) return { outcome: "taken" };
-  return { outcome: "kept", connection: attachWith(outcome.fd, unread, allowHalfOpen) };
+}
+
+async function give(connection: Socket, state: Uint8Array, kind: string, to: LeftConnections): Promise<Left> {
+  const unread = takeUnread(connection);
+  // Only now: reading from a stream whose buffer was full starts its handle again.
+  stopReading(connection);
+  const { allowHalfOpen } = connection as unknown as { readonly allowHalfOpen: boolean };
+  const keep = (fd: OwnedFd): Left => ({ outcome: "kept", connection: attachWith(fd, unread, allowHalfOpen) });
+  const fd = await detachFlushed(connection);
+  if (fd === undefined) return { outcome: "closed" };
+  // More than a stream buffers unless it was made to.
+  if (unread.length > MAX_UNREAD_BYTES) return keep(fd);
+  const head = { kind, ...(unread.length > 0 ? { unread: unread.length } : {}) };
+  const outcome = await to.leave(head, Buffer.concat([state, unread]), fd);
+  return outcome.taken ? { outcome: "taken" } : keep(outcome.fd);
 }
 
 /**
@@ -108,11 +116,16 @@ function takeUnread(connection: Socket): Buffer {
   return Buffer.concat(chunks);
 }
 
-/** False: it ended, or its peer does not read before the deadline. Nothing tells when libuv's own queue is empty. */
-async function flushed(connection: Socket): Promise<boolean> {
+/**
+ * Once everything that was written is out, and there is a free number. undefined: it ended, or was closed at the deadline. Nothing tells when libuv's
+ * own queue is empty.
+ */
+async function detachFlushed(connection: Socket): Promise<OwnedFd | undefined> {
   connection.on("error", () => undefined); // "close" follows, and then it is destroyed.
-  while (!connection.destroyed && !isFlushed(connection)) {
-    await new Promise<void>((resolve) => setTimeout(resolve, FLUSH_LOOK_MS));
+  while (!connection.destroyed) {
+    const fd = isFlushed(connection) ? detach(connection) : undefined;
+    if (fd !== undefined) return fd;
+    await new Promise<void>((resolve) => setTimeout(resolve, LOOK_MS));
   }
-  return !connection.destroyed;
+  return undefined;
 }

@@ -5,6 +5,9 @@ import type { SupervisorChannel } from "./supervisor-channel.js";
 /** What became of a connection that was left. With `kept` the descriptor is the receiver's again. */
 export type LeaveOutcome = { readonly taken: true } | { readonly taken: false; readonly fd: OwnedFd };
 
+/** How soon what could not be said is tried again, when no answer will come that could be the occasion. */
+const AGAIN_MS = 50;
+
 interface Left {
   readonly head: ConnectionHead;
   readonly body: Uint8Array;
@@ -19,7 +22,10 @@ interface Left {
 export class LeftConnections {
   readonly #channel: SupervisorChannel;
   readonly #offered = new Map<number, Left>();
+  /** Of the offered ones those that the present supervisor has not heard of. */
+  readonly #unsaid = new Set<number>();
   readonly #waiting: Left[] = [];
+  #again: NodeJS.Timeout | undefined;
   #window = WINDOW;
   #last = 0;
 
@@ -36,15 +42,15 @@ export class LeftConnections {
   leave(head: ConnectionHead, body: Uint8Array, fd: OwnedFd): Promise<LeaveOutcome> {
     return new Promise((settle) => {
       this.#waiting.push({ head, body, fd, settle });
-      this.#offerWaiting();
+      this.#offer();
     });
   }
 
   /** A supervisor, perhaps a new one, takes so many at a time. */
   greeted(window: number): void {
     this.#window = Math.max(1, window);
-    for (const [id, left] of this.#offered) this.#send(id, left);
-    this.#offerWaiting();
+    for (const id of this.#offered.keys()) this.#unsaid.add(id);
+    this.#offer();
   }
 
   taken(id: number): void {
@@ -52,13 +58,13 @@ export class LeftConnections {
     if (left === undefined) return; // A repetition.
     left.fd.close();
     left.settle({ taken: true });
-    this.#offerWaiting();
+    this.#offer();
   }
 
   keep(id: number): void {
     const left = this.#remove(id);
     left?.settle({ taken: false, fd: left.fd });
-    this.#offerWaiting();
+    this.#offer();
   }
 
   /**
@@ -66,12 +72,34 @@ export class LeftConnections {
    * none: it is given up.
    */
   ended(): void {
+    clearTimeout(this.#again);
     for (const { fd, settle } of this.#waiting.splice(0)) settle({ taken: false, fd });
     for (const { fd, settle } of this.#offered.values()) {
       fd.close();
       settle({ taken: true });
     }
     this.#offered.clear();
+    this.#unsaid.clear();
+  }
+
+  #offer(): void {
+    if (this.#repeat()) this.#offerWaiting();
+    else if (!this.#channel.open) this.ended();
+    // Somebody may have them since a supervisor before, so they cannot be kept. With something else on its way the next answer tries again.
+    else if (this.#unsaid.size === this.#offered.size) {
+      clearTimeout(this.#again);
+      this.#again = setTimeout(() => this.#offer(), AGAIN_MS);
+    }
+  }
+
+  /** False: not all could be sent. */
+  #repeat(): boolean {
+    for (const id of this.#unsaid) {
+      const left = this.#offered.get(id);
+      if (left !== undefined && !this.#send(id, left)) return false;
+      this.#unsaid.delete(id);
+    }
+    return true;
   }
 
   #offerWaiting(): void {
@@ -100,6 +128,7 @@ export class LeftConnections {
   #remove(id: number): Left | undefined {
     const left = this.#offered.get(id);
     this.#offered.delete(id);
+    this.#unsaid.delete(id);
     return left;
   }
 }

@@ -45,15 +45,18 @@ export function hasUnread(socket: Socket): boolean {
 
 /**
  * The connection without the object, which is destroyed: libuv takes its descriptor out of epoll and closes it, and there is no shutdown(2), so
- * the connection itself does not notice. Throws EMFILE, and then nothing has changed.
+ * the connection itself does not notice. undefined: no number is free for the duplicate at the moment, and nothing has changed.
  */
-export function detach(socket: Socket): OwnedFd {
+export function detach(socket: Socket): OwnedFd | undefined {
   const handle = handleOf(socket);
   if (handle === undefined) throw new TypeError("not an open connection");
   const lent = OwnedFd.adopt(handle.fd);
   let fd: OwnedFd;
   try {
     fd = lent.duplicate();
+  } catch (error) {
+    if (["EMFILE", "ENFILE"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
   } finally {
     lent.release();
   }

@@ -1,7 +1,7 @@
 import type { OwnedFd } from "../ancillary/index.js";
 import { adoptedEnded } from "./adopted-connections.js";
 import { endProcess } from "./process-end.js";
-import type { Serving } from "./serving.js";
+import type { GiveAway, Serving } from "./serving.js";
 import { type RetireOrder, WorkerSession } from "./session.js";
 
 /** What a program is told when it is to finish. */
@@ -28,6 +28,8 @@ export class Finish {
   readonly #session = WorkerSession.current;
   readonly #servers = new Set<ServedServer>();
   readonly #listeners = new Set<(retirement: Retirement) => unknown>();
+  /** What is waited for. It grows: servers and listeners may come while others finish. */
+  readonly #unfinished: Promise<unknown>[] = [];
   #begun: Promise<void> | undefined;
   #isFinished: () => void = () => {};
   readonly finished = new Promise<void>((resolve) => {
@@ -35,6 +37,8 @@ export class Finish {
   });
   #retirement: Retirement | undefined;
   #deadlineAt = 0;
+  /** Resolves at the deadline. */
+  #late: Promise<void> | undefined;
 
   private constructor() {
     this.#session.onRetireOrder((order) => void this.begin(order));
@@ -50,16 +54,16 @@ export class Finish {
     return this.#retirement;
   }
 
-  /** A server that comes during the retirement is drained at once. */
+  /** A server that comes during the retirement is drained at once, and waited for. */
   add(served: ServedServer): void {
     this.#servers.add(served);
-    if (this.#retirement !== undefined) void this.#drain(served, this.#retirement);
+    if (this.#retirement !== undefined) this.#drain(served, this.#retirement);
   }
 
-  /** Called at once if it has begun already. What it returns is waited for. */
+  /** Called at once if it has begun already. What it returns is waited for, until the deadline. */
   onRetire(listener: (retirement: Retirement) => unknown): void {
     this.#listeners.add(listener);
-    if (this.#retirement !== undefined) void listener(this.#retirement);
+    if (this.#retirement !== undefined) this.#tell(listener, this.#retirement);
   }
 
   /** Resolves when all is finished; the process ends then, if a server of it asks for that. Later orders change nothing. */
@@ -76,25 +80,32 @@ export class Finish {
     this.#deadlineAt = performance.now() + deadlineMs;
     this.#session.retires();
     this.#session.keepAlive(true);
-    const late = new Promise<void>((resolve) => setTimeout(resolve, deadlineMs).unref());
-    const told = [...this.#listeners].map(async (listener) => listener(retirement));
-    const drained = [...this.#servers].map((served) => this.#drain(served, retirement));
-    await Promise.all([...drained, Promise.race([Promise.all(told), late])]);
-    // Connections that no server knows, and those that the listeners got back.
-    await adoptedEnded(Math.max(0, this.#deadlineAt - performance.now()));
+    this.#late = new Promise<void>((resolve) => setTimeout(resolve, deadlineMs).unref());
+    for (const listener of [...this.#listeners]) this.#tell(listener, retirement);
+    for (const served of [...this.#servers]) this.#drain(served, retirement);
+    do {
+      await Promise.all(this.#unfinished.splice(0));
+      // Connections that no server knows, and those that the listeners got back.
+      await adoptedEnded(Math.max(0, this.#deadlineAt - performance.now()));
+    } while (this.#unfinished.length > 0);
     this.#session.channel?.send({ type: "left" });
-    await Promise.race([this.#session.channel?.flushed(), late]);
+    await Promise.race([this.#session.channel?.flushed(), this.#late]);
     this.#session.keepAlive(false);
     this.#isFinished();
     await Promise.resolve(); // Whoever waits for it has its turn.
     if ([...this.#servers].some(({ exit }) => exit)) endProcess(0);
   }
 
-  #drain(served: ServedServer, { handOver }: Retirement): Promise<void> {
+  #tell(listener: (retirement: Retirement) => unknown, retirement: Retirement): void {
+    const told = (async () => listener(retirement))();
+    this.#unfinished.push(Promise.race([told, this.#late]));
+  }
+
+  #drain({ serving, lingerMs, handOver }: ServedServer, retirement: Retirement): void {
     const deadlineMs = Math.max(0, this.#deadlineAt - performance.now());
-    const { serving, lingerMs } = served;
-    if (!handOver || !served.handOver) return serving.drain({ deadlineMs, lingerMs });
-    return serving.drain({ deadlineMs, lingerMs, giveAway: (fd, socket) => this.#giveAway(fd, socket) });
+    const giveAway: GiveAway = (fd, socket) => this.#giveAway(fd, socket);
+    const taken = retirement.handOver && handOver ? { giveAway } : {};
+    this.#unfinished.push(serving.drain({ deadlineMs, lingerMs, ...taken }));
   }
 
   async #giveAway(fd: OwnedFd, socket: string): Promise<OwnedFd | undefined> {

@@ -5,7 +5,7 @@ import { WorkerSession } from "./session.js";
 import { WorkerError } from "./worker-error.js";
 
 export interface ServeOptions {
-  /** Names of the sockets that this server takes; without it, all that nobody has taken. */
+  /** Names of the sockets that this server takes; without it, all that nobody has taken. Those that do not listen are left to `takeSockets`. */
   readonly sockets?: string | readonly string[];
   /** Where to listen when this process was given no socket. */
   readonly listen?: ListenOptions;
@@ -56,7 +56,7 @@ export async function serve(server: Server, options: ServeOptions = {}): Promise
   try {
     if (session.channel !== undefined) await inTime(session.sockets.listed);
     session.sockets.take(serving);
-    if (serving.socketCount === 0) await listenAlone(serving, server, options);
+    if (serving.socketNames.size === 0) await listenAlone(serving, server, options);
     await serving.opened();
   } finally {
     opening -= 1;
@@ -71,7 +71,7 @@ export async function serve(server: Server, options: ServeOptions = {}): Promise
 async function listenAlone(serving: Serving, server: Server, { listen, sockets }: ServeOptions): Promise<void> {
   if (listen !== undefined) return serving.listen(listen);
   if (server.listening) return;
-  const wanted = sockets === undefined ? "no socket" : `no socket named ${String(sockets)}`;
+  const wanted = sockets === undefined ? "no listening socket" : `no listening socket named ${String(sockets)}`;
   throw new WorkerError(
     "ERR_NO_SOCKET",
     `this process was given ${wanted}, and options.listen does not say where to listen`,

@@ -34,6 +34,7 @@ const SWEEP_MS = 50;
 /** One server in service: it listens, it takes kept-alive connections of a predecessor, and it drains. */
 export class Serving implements SocketTaker {
   readonly names: ReadonlySet<string> | undefined;
+  readonly onlyListening = true;
   readonly #front: Front;
   readonly #backlog: number | undefined;
   readonly #socketNames = new WeakMap<Socket, string>();
@@ -42,14 +43,17 @@ export class Serving implements SocketTaker {
   readonly #http2: Http2Sessions | undefined;
   readonly #waiting: WaitingConnections;
   readonly #server: Server;
+  /** For `opened`. */
   readonly #opening: Promise<void>[] = [];
+  #isOpened = false;
   readonly #onSockets: () => void;
   /** Of all sockets that it has ever been given. */
   readonly socketNames = new Set<string>();
   readonly #isPlainHttp: boolean;
   #giveAway: GiveAway | undefined;
   #linger: Linger | undefined;
-  #givenAway = 0;
+  /** Those without an outcome. */
+  readonly #givenAway = new Set<OwnedFd>();
   #sweeper: NodeJS.Timeout | undefined;
   #sweepPlanned = false;
   #drained: (() => void) | undefined;
@@ -76,7 +80,12 @@ export class Serving implements SocketTaker {
   added(socket: InheritedSocket): void {
     if (this.#drained !== undefined) return socket.fd.close();
     this.socketNames.add(socket.name);
-    this.#opening.push(this.#front.open(socket, this.#backlog));
+    const opening = this.#front.open(socket, this.#backlog);
+    // Nobody waits for one that comes later, and the others go on without it.
+    opening.catch((error: Error) => {
+      if (this.#isOpened) process.emitWarning(`socket ${socket.name}: ${error.message}`, { type: "HoldfastWarning" });
+    });
+    if (!this.#isOpened) this.#opening.push(opening); // `opened` throws its error.
     this.#onSockets();
   }
 
@@ -84,14 +93,13 @@ export class Serving implements SocketTaker {
     this.#front.close(identity);
   }
 
-  /** Sockets that it has been given so far. */
-  get socketCount(): number {
-    return this.#opening.length;
-  }
-
-  /** Resolves once it accepts on all of them. */
+  /** Resolves once it accepts on all that it has been given. Rejects if it cannot; of later ones that is a warning. */
   async opened(): Promise<void> {
-    await Promise.all(this.#opening);
+    try {
+      while (this.#opening.length > 0) await Promise.all(this.#opening.splice(0));
+    } finally {
+      this.#isOpened = true;
+    }
   }
 
   listen(options: ListenOptions): Promise<void> {
@@ -154,28 +162,24 @@ export class Serving implements SocketTaker {
     const idle = this.#http?.idle() ?? [];
     if (this.#giveAway === undefined) this.#linger?.close(idle);
     else for (const socket of idle) this.#leave(socket);
-    if (this.#connections.size + this.#waiting.size + this.#givenAway === 0) this.#drained?.();
+    if (this.#connections.size + this.#waiting.size + this.#givenAway.size === 0) this.#drained?.();
   }
 
   /** Nothing of a request has been read, and nothing will be: what comes from now on waits in the kernel for whoever gets the descriptor. */
   #leave(socket: Socket): void {
     const name = this.#socketNames.get(socket) ?? "";
-    let fd: OwnedFd;
-    try {
-      fd = detach(socket);
-    } catch (error) {
-      if (["EMFILE", "ENFILE"].includes((error as NodeJS.ErrnoException).code ?? "")) return; // The next sweep tries again.
-      throw error;
-    }
+    const fd = detach(socket);
+    if (fd === undefined) return; // The next sweep tries again.
     this.#connections.delete(socket);
     this.#give(fd, name);
   }
 
   #give(fd: OwnedFd, name: string): void {
-    this.#givenAway += 1;
+    this.#givenAway.add(fd);
     void this.#giveAway?.(fd, name).then((kept) => {
-      this.#givenAway -= 1;
-      if (kept !== undefined) this.#keep(kept, name);
+      const inTime = this.#givenAway.delete(fd);
+      if (!inTime) kept?.close();
+      else if (kept !== undefined) this.#keep(kept, name);
       this.#planSweep();
     });
   }
@@ -195,7 +199,7 @@ export class Serving implements SocketTaker {
   #closeAll(): void {
     this.#waiting.closeAll();
     for (const socket of this.#connections) socket.destroy();
-    this.#givenAway = 0; // Whoever has been offered them may still take them.
+    this.#givenAway.clear(); // Whoever has been offered them may still take them.
     this.#planSweep();
   }
 }

@@ -286,6 +286,42 @@ static void many_loud_workers_stay_within_the_bound(struct client *c)
 	end_scenario(c);
 }
 
+/* So many silent workers that their rings would be all there may be. Somebody else logs under the second supervisor's successor. */
+static void a_pipe_that_ended_without_a_byte_takes_nothing_from_others(struct client *c)
+{
+	enum { SILENT = TOTAL / RING };
+	struct hello hello = attach(c);
+	char key[32];
+	if (hello.starts == 1) {
+		int go[2];
+		CHECK(pipe2(go, O_CLOEXEC) == 0);
+		for (int i = 0; i < SILENT; i++) {
+			snprintf(key, sizeof key, "silent%d", i);
+			start_logging(c, key, 0, go[0]);
+		}
+		for (int i = 0; i < SILENT; i++) {
+			snprintf(key, sizeof key, "silent%d", i);
+			wait_child(c, key, 2);
+		}
+		die();
+	}
+	for (int i = 0; i < SILENT; i++) {
+		snprintf(key, sizeof key, "silent%d", i);
+		CHECK_EQUAL(wait_child(c, key, 3).status, 0);
+	}
+	if (hello.starts == 2)
+		begin(c, QUIET);
+	wait_child(c, "w", 3);
+	for (int i = 0; i < SILENT; i++) {
+		snprintf(key, sizeof key, "silent%d", i);
+		CHECK_EQUAL(acknowledge(c, key), 0);
+	}
+	take(c, "w");
+	CHECK_EQUAL(drained.dropped, 0);
+	check_whole(c, "w", QUIET);
+	finish(c);
+}
+
 static const struct scenario scenarios[] = {
 	{.name = "a worker that logs without a supervisor is not blocked", .run = a_worker_that_logs_without_a_supervisor_is_not_blocked},
 	{.name = "little is kept whole", .run = little_is_kept_whole},
@@ -295,6 +331,7 @@ static const struct scenario scenarios[] = {
 	{.name = "only what is flagged is drained", .run = only_what_is_flagged_is_drained},
 	{.name = "what an arm starts is drained too", .run = what_an_arm_starts_is_drained_too},
 	{.name = "many loud workers stay within the bound", .run = many_loud_workers_stay_within_the_bound},
+	{.name = "a pipe that ended without a byte takes nothing from others", .run = a_pipe_that_ended_without_a_byte_takes_nothing_from_others},
 	{.name = NULL},
 };
 

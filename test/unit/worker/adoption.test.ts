@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { memfd, type OwnedFd } from "../../../src/ancillary/index.js";
 import { REMEMBERED_IDS, type ToSupervisor } from "../../../src/handoff/frame.js";
 import { monotonicMs } from "../../../src/handoff/monotonic.js";
@@ -10,16 +10,17 @@ import { newDescriptors, openDescriptors } from "../ancillary/census.js";
 let before: Map<number, string>;
 let said: ToSupervisor[];
 let taken: LeftConnection[];
-let channel: { open: boolean; full: boolean; send(frame: ToSupervisor): boolean };
+let channel: { open: boolean; room: number; send(frame: ToSupervisor): boolean };
 beforeEach(() => {
   before = openDescriptors();
   said = [];
   taken = [];
   channel = {
     open: true,
-    full: false,
+    room: Number.POSITIVE_INFINITY,
     send(frame) {
-      if (!this.open || this.full) return false;
+      if (!this.open || this.room === 0) return false;
+      this.room -= 1;
       said.push(frame);
       return true;
     },
@@ -72,7 +73,7 @@ describe("a worker that is offered a connection", () => {
   });
 
   test("does not take it if it cannot say so", () => {
-    channel.full = true;
+    channel.room = 0;
     offer(takesChat(), "1.1");
     expect(taken).toEqual([]);
   });
@@ -119,6 +120,62 @@ describe("a worker that leaves connections", () => {
     outcome.fd.close();
   });
 
+  describe("and cannot offer all again to a new supervisor", () => {
+    let left: LeftConnections;
+    let all: ReturnType<typeof leave>[];
+    beforeEach(() => {
+      vi.useFakeTimers();
+      left = new LeftConnections(theChannel());
+      all = [leave(left), leave(left)];
+      said = [];
+    });
+    afterEach(async () => {
+      expect(await Promise.all(all)).toEqual(all.map(() => ({ taken: true })));
+      expect(vi.getTimerCount()).toBe(0);
+      vi.useRealTimers();
+    });
+
+    test("offers the rest with the next answer, and before others", () => {
+      channel.room = 1;
+      left.greeted(64);
+      all.push(leave(left));
+      expect(ids()).toEqual([1]);
+      channel.room = 2;
+      left.taken(1);
+      expect(ids()).toEqual([1, 2, 3]);
+      left.taken(2);
+      left.taken(3);
+    });
+
+    test("tries again by itself when no answer can come", () => {
+      channel.room = 0;
+      left.greeted(64);
+      vi.runOnlyPendingTimers();
+      channel.room = 2;
+      vi.runOnlyPendingTimers();
+      expect(ids()).toEqual([1, 2]);
+      left.taken(1);
+      left.taken(2);
+    });
+
+    test("forgets what has got its outcome meanwhile", () => {
+      channel.room = 0;
+      left.greeted(64);
+      left.taken(1);
+      channel.room = 2;
+      vi.runOnlyPendingTimers();
+      expect(ids()).toEqual([2]);
+      left.taken(2);
+    });
+
+    test("gives them up when the channel ends", () => {
+      channel.room = 0;
+      left.greeted(64);
+      channel.open = false;
+      left.ended();
+    });
+  });
+
   test("keeps what it could not offer when the channel ends, and gives up what somebody may have", async () => {
     const left = new LeftConnections(theChannel());
     left.greeted(1);
@@ -132,7 +189,7 @@ describe("a worker that leaves connections", () => {
   });
 
   test("keeps a connection that cannot be sent, with nothing on its way", async () => {
-    channel.full = true;
+    channel.room = 0;
     const outcome = await leave(new LeftConnections(theChannel()));
     if (outcome.taken) throw new Error("it was never offered");
     outcome.fd.close();
