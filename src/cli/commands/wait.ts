@@ -1,10 +1,17 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { WaitFor } from "../../daemon/control/api.js";
 import { actionExitCodes } from "../act.js";
-import type { CommandSpec } from "../command.js";
+import type { ControlClient } from "../client.js";
+import type { CommandContext, CommandSpec } from "../command.js";
 import { formatDuration, parseDuration } from "../duration.js";
 import { exitCode, worst } from "../exit-code.js";
+import type { Failure } from "../failure.js";
 import { wroteJson } from "../render/json.js";
 import { servicesNamed } from "../services-named.js";
+import { TransportError } from "../transport.js";
+
+/** Between two looks for a supervisor. */
+const LOOK_MS = 50;
 
 const states: readonly WaitFor[] = ["ready", "running", "stopped"];
 
@@ -14,7 +21,8 @@ export const wait: CommandSpec = {
     { flags: "--for <state>", description: "what to wait for", choices: states, default: "ready" },
     { flags: "--timeout <time>", description: "for how long: 500ms, 30s, 5min", parse: parseDuration, default: 30_000 },
   ],
-  details: "Waits until all of the services have reached the state. The time goes on while the supervisor is replaced.",
+  details:
+    "Waits until all of the services have reached the state. The time goes on while the supervisor is replaced, and while there is none yet: right after holdfast run was begun.",
   examples: ["holdfast wait web --for ready --timeout 30s", "holdfast wait '*' --for stopped --timeout 1min"],
   exitCodes: {
     0: "all have reached it",
@@ -25,14 +33,15 @@ export const wait: CommandSpec = {
     151: actionExitCodes[151]!,
   },
   run: async (context, patterns) => {
-    const client = await context.client();
     const { for: what = "ready", timeout = 30_000 } = context.options;
+    const deadline = performance.now() + timeout;
+    const client = await presentSupervisor(context, deadline);
     const { services, single, missing } = await servicesNamed(context, client, patterns);
     const results = await Promise.all(
       services.map(async ({ name }) => ({
         service: name,
         for: what,
-        result: await client.waitFor(name, what, timeout),
+        result: await client.waitFor(name, what, Math.max(0, deadline - performance.now())),
       })),
     );
     const late = results.filter(({ result }) => result === "timed-out");
@@ -48,3 +57,25 @@ export const wait: CommandSpec = {
     ]);
   },
 };
+
+/** The client of a supervisor that answers: now, or at the latest by then. Throws the `Failure` that says why none does. */
+async function presentSupervisor(context: CommandContext, deadline: number): Promise<ControlClient> {
+  for (let told = false; ; ) {
+    const client = await context.client();
+    try {
+      await client.supervisor();
+      return client;
+    } catch (error) {
+      if (!isAbsent(error) || performance.now() >= deadline) throw error;
+      if (!told) context.err.write(`holdfast: no supervisor listens on ${client.socketPath} yet\n`);
+      told = true;
+    }
+    await pause(LOOK_MS);
+  }
+}
+
+/** Nobody listens, or nothing is there; anything else does not change by waiting. */
+function isAbsent(error: unknown): boolean {
+  const { cause } = error as Failure;
+  return cause instanceof TransportError && (cause.code === "ENOENT" || cause.code === "ECONNREFUSED");
+}

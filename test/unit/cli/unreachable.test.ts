@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { bind, listen, socket } from "../../../src/ancillary/index.js";
 import { unreachableSentence } from "../../../src/cli/unreachable.js";
 import { ControlFixture } from "../control/control-fixture.js";
-import { runBin } from "./cli-fixture.js";
+import { aService } from "../control/fake-operations.js";
+import { readUntil, runBin, startBin } from "./cli-fixture.js";
 
 let folder: string;
 let path: string;
@@ -27,6 +28,23 @@ describe("a command without a supervisor", () => {
     expect(err).toMatch(
       /^holdfast: no supervisor runs here: there is no control socket .*; start it with "holdfast run/,
     );
+  });
+
+  test("waits for one that is about to be there, if it is wait", async () => {
+    const fixture = new ControlFixture();
+    fixture.operations.serviceViews = [aService("web")];
+    const child = startBin(["wait", "web", "--control", path, "--timeout", "20s"]);
+    const ended = once(child, "close");
+    await readUntil(child.stderr, /no supervisor listens on .*control\.sock yet\n/);
+    symlinkSync(fixture.path, path);
+    expect(await ended).toEqual([0, null]);
+    await fixture.close();
+  });
+
+  test("waits for one no longer than it was told to", async () => {
+    const { code, err } = await runBin(["wait", "web", "--control", path, "--timeout", "100ms"]);
+    expect(code).toBe(151);
+    expect(err).toMatch(/ yet\nholdfast: no supervisor runs here: there is no control socket/);
   });
 
   test("says that nobody listens on a socket that was left behind", async () => {
