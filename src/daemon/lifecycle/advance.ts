@@ -1,4 +1,4 @@
-import { recordStart } from "./restart-policy.js";
+import { limitFree, recordStart } from "./restart-policy.js";
 import { type Instance, type Replacement, type Rollout, triggersFree, unhindered, without } from "./service-state.js";
 import type { Turn } from "./turn.js";
 import { armWorker, spawnWorker, type Worker } from "./worker.js";
@@ -18,18 +18,26 @@ export function advance(turn: Turn): void {
   turn.steer();
 }
 
-/** Connections wait where nobody comes: an instance that serves gets a successor there. A command in progress may bring one by itself. */
+/**
+ * Connections wait where nobody comes: an instance that serves gets a successor there. A command in progress may bring one by itself. It is an
+ * automatic start: backoff and start limit stand in its way as in that of any other.
+ */
 function rescue(turn: Turn): void {
-  const { stranded = [], rollout, job, instances, desired, blocked } = turn.state;
+  const { stranded = [], job, instances, canary, desired, blocked } = turn.state;
   const [lane] = stranded;
-  if (lane === undefined || rollout !== undefined || job !== undefined || desired === "stopped" || blocked) return;
+  if (lane === undefined || job !== undefined || desired === "stopped" || blocked) return;
+  // One at a time; a canary is not one of them.
+  if (instances.some(({ slot, successor }) => successor !== undefined && slot !== canary?.slot)) return;
   const serving = instances.find(
     ({ current, successor }) => current?.state.phase === "ready" && successor === undefined,
   );
-  if (serving?.current === undefined) return;
-  turn.set({ rollout: { pending: [], active: [{ slot: serving.slot, old: serving.current.id, first: "successor" }] } });
+  if (serving === undefined || !hasRoomBeside(turn, serving) || isDelayed(turn, serving)) return;
+  const { restart } = turn.policy;
+  const until = limitFree(serving.history, turn.at, restart.limit);
+  if (turn.at < until) return turn.delayStart(serving, { until, why: "start-limit" });
   turn.report({ type: "stranded", slot: serving.slot, lane });
-  roll(turn);
+  const history = recordStart(serving.history, turn.at, restart);
+  spawnSuccessor(turn, { ...without(serving, "wait"), history }, { rescues: true });
 }
 
 /** Moves a rolling restart on: what is replaced, and what comes next? */
@@ -99,14 +107,26 @@ function makeReplaceable(turn: Turn, slot: number, first: Replacement["first"]):
 
 /** The next step towards another worker in this instance: it may have to wait for one that is on its way in or out. */
 function replace(turn: Turn, instance: Instance): void {
-  const { slot, current, successor } = instance;
+  const { current, successor } = instance;
   if (current === undefined) return turn.setInstance(unhindered(instance)); // `startInstance` does the rest.
-  if (current.state.phase !== "ready" || successor !== undefined || turn.slotIsTaken(slot)) return;
-  // Predecessors that drain for long are not ended for that, and do not pile up either: this one waits.
-  if (turn.state.retiring.filter((worker) => worker.slot === slot).length >= MOST_DRAINING) return;
-  const step = turn.marked(spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy));
-  turn.setInstance({ ...unhindered(instance), successor: step.worker });
-  turn.take(step);
+  if (current.state.phase !== "ready" || successor !== undefined || !hasRoomBeside(turn, instance)) return;
+  spawnSuccessor(turn, unhindered(instance));
+}
+
+/** Predecessors that drain for long are not ended for a successor, and do not pile up either: it waits. */
+function hasRoomBeside(turn: Turn, { slot }: Instance): boolean {
+  return !turn.slotIsTaken(slot) && turn.state.retiring.filter((one) => one.slot === slot).length < MOST_DRAINING;
+}
+
+function spawnSuccessor(turn: Turn, instance: Instance, mark: Pick<Worker, "rescues"> = {}): void {
+  const step = turn.marked(spawnWorker(turn.nextWorkerId(), instance.slot, turn.at, turn.policy));
+  const successor = { ...step.worker, ...mark };
+  turn.setInstance({ ...instance, successor });
+  turn.take({ ...step, worker: successor });
+}
+
+function isDelayed(turn: Turn, { wait }: Instance): boolean {
+  return wait !== undefined && turn.at < wait.until;
 }
 
 function startInstance(turn: Turn, slot: number): void {
@@ -114,7 +134,7 @@ function startInstance(turn: Turn, slot: number): void {
   const instance = turn.instance(slot);
   if (instance === undefined || instance.current !== undefined || instance.halted) return;
   if (!instance.called || turn.slotIsTaken(slot)) return;
-  if (instance.wait !== undefined && turn.at < instance.wait.until) return;
+  if (isDelayed(turn, instance)) return;
   const step = turn.marked(spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy));
   const history = recordStart(instance.history, turn.at, turn.policy.restart);
   turn.setInstance({ ...without(instance, "wait"), ...laneOf(step.worker), current: step.worker, history });

@@ -11,6 +11,7 @@ import type {
   ServiceFact,
   ServiceState,
   ServiceStep,
+  Wait,
 } from "./service-state.js";
 import { triggersAreOld, without, workersOf } from "./service-state.js";
 import { freeLane, isAbandoned, sharesOf, waitingLane } from "./steering.js";
@@ -68,6 +69,12 @@ export class Turn {
 
   eachInstance(change: (instance: Instance) => Instance): void {
     this.set({ instances: this.#state.instances.map(change) });
+  }
+
+  /** The instance is to have no automatic start before then. */
+  delayStart(instance: Instance, wait: Wait): void {
+    this.setInstance({ ...instance, wait });
+    this.report({ type: "start-delayed", slot: instance.slot, ...wait });
   }
 
   /** Forgets the delays that have passed, so that none of them is a deadline again. */
