@@ -168,12 +168,10 @@ function finishJob(turn: Turn): void {
     case "scale":
     case "restart-hard":
       if (retiring.length > 0 || !turn.state.instances.every((instance) => isSettled(turn, instance))) return;
-      if (job.kind === "restart-hard") turn.report({ type: "restarted", receipt: job.receipt });
       return turn.endJob("done");
     case "restart":
-      if (rollout !== undefined || retiring.length > 0) return;
-      turn.report({ type: "restarted", receipt: job.receipt });
-      return turn.endJob("done");
+      if (rollout === undefined && retiring.length === 0) turn.endJob("done");
+      return;
     case "canary":
       if (rollout === undefined) turn.endJob("done");
       return;

@@ -1,6 +1,6 @@
 import type { ServiceConfig } from "../config/config.js";
 import type { Monotonic } from "./end.js";
-import { emptyReceipt, type Receipt, withReadiness } from "./receipt.js";
+import { closedReceipt, emptyReceipt, type Receipt } from "./receipt.js";
 import type {
   Answer,
   Failure,
@@ -188,9 +188,11 @@ export class Turn {
     if (job === undefined) return;
     this.clear("job", "rollout");
     const restarts = job.kind === "restart" || job.kind === "restart-hard";
+    const receipt = closedReceipt(job.receipt, this.#state, this.at);
+    if (restarts && answer === "done") this.report({ type: "restarted", receipt });
     this.answer(job.askers, answer, {
       ...(failure === undefined ? {} : { failure }),
-      ...(restarts ? { receipt: withReadiness(job.receipt, this.#state, this.at) } : {}),
+      ...(restarts ? { receipt } : {}),
     });
   }
 
