@@ -205,6 +205,9 @@ function checkRest(model: SupervisorModel): void {
   const { state, keeper, policy } = model;
   if (state.job !== undefined || state.rollout !== undefined)
     throw new BrokenLaw(`a ${state.job?.kind} goes on for ever`);
+  const tried = state.instances.find(({ slot }) => slot === state.canary?.slot);
+  if (state.canary !== undefined && tried?.successor?.state.phase !== "ready")
+    throw new BrokenLaw("there is a canary without a worker");
   const serves = state.instances.some(({ current }) => current?.state.phase === "ready");
   if (serves && state.desired === "started" && state.stranded !== undefined)
     throw new BrokenLaw(`nobody comes for what waits in lane ${state.stranded.join(", ")}`);

@@ -79,7 +79,17 @@ export class ServiceLaws {
     }
     if (event.type === "start" && state.instances.some(({ wait }) => wait !== undefined))
       throw new BrokenLaw("P8: an instance waits in spite of the operator's start");
-    for (const effect of effects) if (effect.type === "answer") this.#checkAnswer(effect.askers);
+    for (const effect of effects) {
+      if (effect.type !== "answer") continue;
+      this.#checkAnswer(effect.askers);
+      if (
+        effect.answer === "done" &&
+        effect.askers === before.job?.askers &&
+        before.job.kind === "canary" &&
+        !tries(state)
+      )
+        throw new BrokenLaw("a canary is said to be ready, and there is none");
+    }
     for (const fact of step.facts) {
       if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
       if (fact.type === "watchdog") this.#aborted.add(fact.worker);
@@ -225,4 +235,9 @@ export class ServiceLaws {
     }
     if (effect.type === "sweep" && !this.#exitTold.has(id)) throw new BrokenLaw(`#${id} is swept before its exit`);
   }
+}
+
+/** Whether a canary is ready. */
+function tries({ canary, instances }: ServiceState): boolean {
+  return instances.some(({ slot, successor }) => slot === canary?.slot && successor?.state.phase === "ready");
 }

@@ -161,9 +161,13 @@ function successorEnded(turn: Turn, worker: Worker, failure: Failure): void {
 
 function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Failure): void {
   const { successor, ...idle } = without(turn.instance(worker.slot)!, "current", "wait");
+  if (turn.state.canary?.slot === worker.slot) {
+    // There is nothing left beside which it could be tried.
+    turn.clear("canary");
+    if (turn.state.job?.kind === "canary") turn.endJob("not-ready");
+  }
   if (successor !== undefined) {
     // It was on the way already and is now what the instance has, canary or not.
-    if (turn.state.canary?.slot === worker.slot) turn.clear("canary");
     return turn.setInstance({ ...idle, ...laneOf(successor), current: successor, restarts: idle.restarts + 1 });
   }
   if (failure.end.kind === "disarmed") return turn.setInstance(idle); // To make room for one that starts now.
