@@ -237,7 +237,7 @@ export class ServiceLaws {
   }
 }
 
-/** Whether a canary is ready. */
+/** Whether there is a canary; in the same step another one may take its place. */
 function tries({ canary, instances }: ServiceState): boolean {
-  return instances.some(({ slot, successor }) => slot === canary?.slot && successor?.state.phase === "ready");
+  return instances.some(({ slot, successor }) => slot === canary?.slot && successor !== undefined);
 }

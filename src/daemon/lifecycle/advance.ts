@@ -26,18 +26,21 @@ function rescue(turn: Turn): void {
   const { stranded = [], job, instances, canary, desired, blocked } = turn.state;
   const [lane] = stranded;
   if (lane === undefined || job !== undefined || desired === "stopped" || blocked) return;
-  // One at a time; a canary is not one of them.
-  if (instances.some(({ slot, successor }) => successor !== undefined && slot !== canary?.slot)) return;
-  const serving = instances.find(
-    ({ current, successor }) => current?.state.phase === "ready" && successor === undefined,
-  );
+  const isCanary = ({ slot, successor }: Instance): boolean =>
+    slot === canary?.slot && successor?.state.phase === "ready";
+  // One at a time; a canary that is ready is not one of them.
+  if (instances.some((instance) => instance.successor !== undefined && !isCanary(instance))) return;
+  const ready = instances.filter(({ current }) => current?.state.phase === "ready");
+  // Where nobody else could, another canary comes in the place of this one.
+  const serving = ready.find(({ successor }) => successor === undefined) ?? ready.find(isCanary);
   if (serving === undefined || !hasRoomBeside(turn, serving) || isDelayed(turn, serving)) return;
   const { restart } = turn.policy;
   const until = limitFree(serving.history, turn.at, restart.limit);
   if (turn.at < until) return turn.delayStart(serving, { until, why: "start-limit" });
   turn.report({ type: "stranded", slot: serving.slot, lane });
+  if (serving.successor !== undefined) turn.retire(serving.successor, true);
   const history = recordStart(serving.history, turn.at, restart);
-  spawnSuccessor(turn, { ...without(serving, "wait"), history }, { rescues: true });
+  spawnSuccessor(turn, { ...without(serving, "wait", "successor"), history }, { rescues: true });
 }
 
 /** Moves a rolling restart on: what is replaced, and what comes next? */
