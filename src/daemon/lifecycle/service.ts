@@ -86,10 +86,7 @@ function workerEvent(turn: Turn, id: number, event: WorkerEvent, lines: readonly
     turn.eachInstance((instance) => ({ ...instance, called: true }));
     turn.set({ triggers: countTrigger(turn.state.triggers, turn.at) });
   }
-  if (worker.state.phase === "gone") {
-    ended(turn, worker, found.role, lines);
-    return turn.lookInto(worker.lane);
-  }
+  if (worker.state.phase === "gone") return ended(turn, worker, found.role, lines);
   if (worker.state.phase !== "ready" || before.state.phase === "ready") return;
   // Somebody came while it was taken for idle: then the others are wanted as well.
   if (before.state.phase === "draining") return awake(turn, worker);
@@ -109,13 +106,11 @@ function block(turn: Turn): void {
 
 /** It was taken for idle and was not: all instances are wanted, and what came meanwhile waits in another lane than its own. */
 function awake(turn: Turn, worker: Worker): void {
-  const waiting = turn.instance(worker.slot)?.lane;
   turn.eachInstance((instance) => ({
     ...instance,
     ...(instance.slot === worker.slot ? laneOf(worker) : {}),
     called: true,
   }));
-  turn.lookInto(waiting);
 }
 
 /** Nobody has been connected for long: each ready worker ends, unless somebody is by the time its valve is closed. */
