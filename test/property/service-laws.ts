@@ -54,8 +54,9 @@ export class ServiceLaws {
       if (worker.forced === true && !this.#asked.has(worker.id)) this.#readyTimedOut.add(worker.id);
     }
     for (const { slot, history, wait } of state.instances) {
-      this.#automatic.set(slot, [...history.starts]);
+      // What was decided stands, also if the limit has changed since.
       if (wait !== undefined) this.#delayed.set(slot, wait.until);
+      else this.#automatic.set(slot, [...history.starts]);
     }
   }
 
