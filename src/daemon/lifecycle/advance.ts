@@ -1,7 +1,7 @@
 import { limitFree, recordStart } from "./restart-policy.js";
 import { type Instance, type Replacement, type Rollout, triggersFree, unhindered, without } from "./service-state.js";
 import type { Turn } from "./turn.js";
-import { armWorker, spawnWorker, type Worker } from "./worker.js";
+import { armWorker, spawnWorker, stepWorker, type Worker } from "./worker.js";
 
 /** Workers of one instance that finish what they have, beside the one that serves. */
 const MOST_DRAINING = 2;
@@ -9,6 +9,7 @@ const MOST_DRAINING = 2;
 /** Compares what is wanted with what is there, and asks for the difference. Calling it twice asks for nothing more. */
 export function advance(turn: Turn): void {
   if (turn.state.desired === "started" && !turn.state.blocked) {
+    callAll(turn);
     roll(turn);
     for (const { slot } of turn.state.instances) startInstance(turn, slot);
     armIfIdle(turn);
@@ -16,6 +17,19 @@ export function advance(turn: Turn): void {
   finishJob(turn);
   rescue(turn);
   turn.steer();
+}
+
+/**
+ * Without an activation to wait for, nothing else would ever call an instance that waits for one: another configuration was in force before, or was
+ * tried by an apply that its supervisor did not survive.
+ */
+function callAll(turn: Turn): void {
+  if (turn.onDemand) return;
+  for (const instance of turn.state.instances) {
+    if (!instance.called) turn.setInstance({ ...instance, called: true });
+    const { current } = instance;
+    if (current?.state.phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
+  }
 }
 
 /**

@@ -282,6 +282,8 @@ export class ServiceRuntime {
     // What a lane of a worker that is forgotten has left behind is looked for once more.
     this.#lookAround();
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
+    // The configuration may be another one than the state was made with: an apply that was cut off had tried it.
+    this.dispatch({ type: "deadline" });
     for (const arm of arms) {
       const tag = decodeWorkerTag(arm.tag);
       if (tag?.service !== this.config.name || this.#find(tag.worker) !== undefined) continue;
