@@ -78,7 +78,7 @@ export class ServiceLaws {
       this.#automatic.clear();
       this.#delayed.clear();
     }
-    if (event.type === "start" && state.instances.some(({ wait }) => wait !== undefined))
+    if (event.type === "start" && state.instances.some(({ wait, current }) => wait && current === undefined))
       throw new BrokenLaw("P8: an instance waits in spite of the operator's start");
     for (const effect of effects) {
       if (effect.type !== "answer") continue;
