@@ -94,8 +94,12 @@ export class ServiceLaws {
     for (const fact of step.facts) {
       if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
       if (fact.type === "watchdog") this.#aborted.add(fact.worker);
-      if (fact.type === "worker-ended" && before.instances.some(({ current }) => current?.id === fact.worker))
-        this.#delayed.delete(fact.slot);
+      if (fact.type === "worker-ended") {
+        const current = before.instances.find(({ slot }) => slot === fact.slot)?.current;
+        if (current?.id === fact.worker) this.#delayed.delete(fact.slot);
+        // An operator's command took it away, so the next one is that command's matter.
+        if (current === undefined && fact.reason === "asked") this.#automatic.delete(fact.slot);
+      }
       if (fact.type === "start-delayed") this.#delayed.set(fact.slot, fact.until);
       // It ends by itself, and gets as long for it as a drain and a stop together, or until somebody asks.
       if (fact.type === "leaving") this.#asked.set(fact.worker, this.#now + this.#policy.stop.timeoutMs);
