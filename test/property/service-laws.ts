@@ -53,10 +53,11 @@ export class ServiceLaws {
       if (worker.reason === "ready-timeout") this.#readyTimedOut.add(worker.id);
       if (worker.forced === true && !this.#asked.has(worker.id)) this.#readyTimedOut.add(worker.id);
     }
-    for (const { slot, history, wait } of state.instances) {
+    for (const { slot, history, wait, called } of state.instances) {
       // What was decided stands, also if the limit has changed since.
       if (wait !== undefined) this.#delayed.set(slot, wait.until);
-      else this.#automatic.set(slot, [...history.starts]);
+      // And what waited for a connection in the configuration that was tried is called by the one in force.
+      else if (called) this.#automatic.set(slot, [...history.starts]);
     }
   }
 

@@ -279,17 +279,22 @@ export class ServiceRuntime {
     this.#steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
     for (const event of events) this.dispatch(event);
-    // What a lane of a worker that is forgotten has left behind is looked for once more.
-    this.#lookAround();
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
-    // The configuration may be another one than the state was made with: an apply that was cut off had tried it.
-    this.dispatch({ type: "deadline" });
     for (const arm of arms) {
       const tag = decodeWorkerTag(arm.tag);
       if (tag?.service !== this.config.name || this.#find(tag.worker) !== undefined) continue;
       this.#workers.dropArm(arm);
     }
     this.#armTimer();
+  }
+
+  /** Goes on after its adoption, when it is known what is bound. */
+  goOn(): void {
+    this.socketsChanged();
+    // The configuration may be another one than the state was made with: an apply that was cut off had tried it.
+    this.dispatch({ type: "deadline" });
+    // What a lane of a worker that is forgotten has left behind is looked for once more.
+    this.#lookAround();
   }
 
   /** News of a child whose key is one of ours. */

@@ -180,7 +180,7 @@ export class Supervisor {
         service.boot();
         continue;
       }
-      service.socketsChanged();
+      service.goOn();
       this.#settle(name, service);
     }
   }
