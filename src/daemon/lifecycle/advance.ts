@@ -60,14 +60,16 @@ function rescue(turn: Turn): void {
 /** Moves a rolling restart on: what is replaced, and what comes next? */
 function roll(turn: Turn): void {
   for (;;) {
+    passOver(turn);
     const { rollout } = turn.state;
     if (rollout === undefined) return;
     const replaced = rollout.active.filter((one) => isReplaced(turn, one));
     if (replaced.length > 0) {
       const active = rollout.active.filter((one) => !replaced.includes(one));
       const { pauseMs } = turn.policy.rollout;
-      const pause = pauseMs > 0 && rollout.pending.length > 0 ? { pauseUntil: turn.at + pauseMs } : {};
-      turn.set({ rollout: { pending: rollout.pending, active, ...pause } });
+      const isWaitedFor = pauseMs > 0 && rollout.pending.length > 0 && replaced.some(({ slot }) => runs(turn, slot));
+      const pause = isWaitedFor ? { pauseUntil: turn.at + pauseMs } : {};
+      turn.set({ rollout: { ...rollout, active, ...pause } });
       continue;
     }
     if (rollout.active.length + rollout.pending.length === 0) return turn.clear("rollout");
@@ -77,6 +79,13 @@ function roll(turn: Turn): void {
     const instance = turn.instance(slot);
     if (instance !== undefined) replace(turn, instance);
   }
+}
+
+/** What runs nothing is neither replaced nor waited for: the next worker is a new one anyway. */
+function passOver(turn: Turn): void {
+  const { rollout } = turn.state;
+  const pending = rollout?.pending.filter((slot) => runs(turn, slot)) ?? [];
+  if (rollout !== undefined && pending.length < rollout.pending.length) turn.set({ rollout: { ...rollout, pending } });
 }
 
 /** Takes the next instance in hand, if there is room for one more and no pause. */
@@ -106,7 +115,12 @@ function isReplaced(turn: Turn, { slot, old }: Replacement): boolean {
   return successor === undefined && current?.state.phase === "ready" && current.id !== old;
 }
 
-/** Waiting for a connection: there is nothing to replace, the next worker is a new one anyway. */
+function runs(turn: Turn, slot: number): boolean {
+  const instance = turn.instance(slot);
+  return instance !== undefined && !runsNothing(turn, instance);
+}
+
+/** It waits for a connection. */
 function runsNothing(turn: Turn, { current, called }: Instance): boolean {
   if (current === undefined) return turn.onDemand && !called;
   return current.state.phase === "armed" || current.state.phase === "disarming";
