@@ -11,7 +11,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { number, readOptions, refuse } from "../bench/lib/options.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -28,17 +28,14 @@ const TARGETS = {
   },
 };
 
-const { values, positionals } = parseArgs({
-  options: { seconds: { type: "string", default: "60" } },
+const { values, positionals } = readOptions({
+  options: { seconds: number({ min: 1, default: 60 }) },
   allowPositionals: true,
 });
-const seconds = Number(values.seconds);
+const { seconds } = values;
 const wanted = positionals.length > 0 ? positionals : Object.keys(TARGETS);
 const unknown = wanted.filter((name) => !Object.hasOwn(TARGETS, name));
-if (unknown.length > 0 || !Number.isInteger(seconds) || seconds < 1) {
-  process.stderr.write(`usage: fuzz.mjs [${Object.keys(TARGETS).join("|")} …] [--seconds N]\n`);
-  process.exit(100);
-}
+if (unknown.length > 0) refuse(`there is no target "${unknown[0]}", but ${Object.keys(TARGETS).join(", ")}`);
 
 /** Both compilers link the fuzzer's own main; it is a part of clang that Debian packs by itself. */
 function canFuzz() {

@@ -1,6 +1,13 @@
 import type { Accounts } from "./account.js";
 import { checkOwnGroup, checkServiceRights, checkSocketRights } from "./check-rights.js";
-import { checkDescriptors, checkIdleStop, checkReferences, checkService, ServiceClaims } from "./check-services.js";
+import {
+  checkDescriptors,
+  checkIdleStop,
+  checkReferences,
+  checkService,
+  ServiceClaims,
+  warnOfUnusedKeys,
+} from "./check-services.js";
 import { Claims, checkSocketKeys } from "./check-sockets.js";
 import type { ServiceConfig, SocketConfig, SupervisorConfig } from "./config.js";
 import { withDefaults } from "./defaults.js";
@@ -55,6 +62,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
   const starters = new ServiceClaims();
   for (const { config, site } of services) {
     checkService(config, site);
+    warnOfUnusedKeys(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });
     checkIdleStop(config, { site, sockets: known });

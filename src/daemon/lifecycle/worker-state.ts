@@ -17,6 +17,8 @@ export interface Worker {
   readonly forced?: true;
   /** It retires because its successor is ready, so the two may run side by side. */
   readonly overlaps?: true;
+  /** It came for what waits in a stranded lane, and not by a command. */
+  readonly rescues?: true;
   /** It said that it is ready before the keeper said that it started: two channels, and the second was read first. */
   readonly announced?: true;
   /** Nobody could see whether it waits for its sockets, so it was given time instead. */

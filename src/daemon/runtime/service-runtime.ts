@@ -209,7 +209,10 @@ export class ServiceRuntime {
       this.dispatch(event);
       return { answer: "done" };
     }
-    const answered = await this.ask(asker, event);
+    const asked = this.ask(asker, event);
+    // Somebody may have connected to such an address before it knew that.
+    this.#lookAround();
+    const answered = await asked;
     if (answered.answer === "done") this.#closeOldSinks();
     return answered;
   }
@@ -224,6 +227,8 @@ export class ServiceRuntime {
   boot(): void {
     this.#state = { ...this.#state, blocked: !this.#isBound() };
     this.dispatch({ type: "boot" });
+    // Its socket may be older than the service, and have more lanes.
+    this.#lookAround();
   }
 
   /** Its sockets were bound, or could not be. */
@@ -277,8 +282,6 @@ export class ServiceRuntime {
     this.#steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
     for (const event of events) this.dispatch(event);
-    // What a lane of a worker that is forgotten has left behind is looked for once more.
-    for (const lane of this.#abandonedLanes()) this.#lookInto(lane);
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
     for (const arm of arms) {
       const tag = decodeWorkerTag(arm.tag);
@@ -286,6 +289,15 @@ export class ServiceRuntime {
       this.#workers.dropArm(arm);
     }
     this.#armTimer();
+  }
+
+  /** Goes on after its adoption, when it is known what is bound. */
+  goOn(): void {
+    this.socketsChanged();
+    // The configuration may be another one than the state was made with: an apply that was cut off had tried it.
+    this.dispatch({ type: "deadline" });
+    // What a lane of a worker that is forgotten has left behind is looked for once more.
+    this.#lookAround();
   }
 
   /** News of a child whose key is one of ours. */
@@ -483,9 +495,10 @@ export class ServiceRuntime {
     }
   }
 
-  #abandonedLanes(): number[] {
+  /** Looks into every lane that nobody is due to get. */
+  #lookAround(): void {
     const most = Math.max(0, ...this.#setup.sockets.map((socket) => this.#world.sockets.lanes(socket)));
-    return range(most).filter((lane) => isAbandoned(this.#state, lane));
+    for (const lane of range(most)) if (isAbandoned(this.#state, lane)) this.#lookInto(lane);
   }
 
   #isBound(): boolean {

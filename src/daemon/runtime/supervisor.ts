@@ -183,7 +183,7 @@ export class Supervisor {
         service.boot();
         continue;
       }
-      service.socketsChanged();
+      service.goOn();
       this.#settle(name, service);
     }
   }
@@ -207,11 +207,19 @@ export class Supervisor {
   async #bringBack(service: ServiceRuntime, retryMs: number): Promise<Answered | undefined> {
     if (!service.hasStaleWorkers) return undefined;
     const answered = await service.configure(service.setup, this.#nextAsker());
-    if (service.hasStaleWorkers && this.#endCode === undefined) {
-      this.#log.warn(`${service.config.name} has workers of a configuration that is not in force: it is tried again`);
-      setTimeout(() => void this.#bringBack(service, Math.min(retryMs * 2, LAST_RETRY_MS)), retryMs).unref();
-    }
+    this.#bringBackLater(service, retryMs);
     return answered;
+  }
+
+  #bringBackLater(service: ServiceRuntime, retryMs: number): void {
+    if (!service.hasStaleWorkers || this.#endCode !== undefined) return;
+    this.#log.warn(`${service.config.name} has workers of a configuration that is not in force: it is tried again`);
+    const retry = (): void => {
+      // An operator's command is not superseded by this one.
+      if (service.state.job !== undefined) setTimeout(retry, retryMs).unref();
+      else void this.#bringBack(service, Math.min(retryMs * 2, LAST_RETRY_MS));
+    };
+    setTimeout(retry, retryMs).unref();
   }
 
   #finishApply(leaving: Leaving): void {
@@ -237,6 +245,7 @@ export class Supervisor {
       },
       read: this.#input.readConfig,
       makeService: (setup) => new ServiceRuntime(setup, this.#world()),
+      bringBack: (service) => this.#bringBackLater(service, FIRST_RETRY_MS),
       isEnding: () => this.#endCode !== undefined,
       nextAsker: () => this.#nextAsker(),
     });

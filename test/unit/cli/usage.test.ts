@@ -18,6 +18,8 @@ describe("a wrong command line", () => {
     ["scale web", /is not NAME=WORKERS/],
     ["scale web=0", /"holdfast stop web" stops all of them/],
     ["signal web NOPE", /there is no signal "NOPE"; did you mean/],
+    ["pause web --max 0s", /'--max <time>'.* A pause lasts 1ms to 1h\./],
+    ["pause web --max 2h", /A pause lasts 1ms to 1h\./],
     ["sockets web", /too many arguments/],
     ["self nonsense", /self knows "status"/],
     ["", /Usage: holdfast/],

@@ -118,6 +118,7 @@ class Player {
       answers.push(...effects.map(renderEffect));
       for (const event of events) answers.push(...this.#step(at, { type: "worker", worker: worker.id, event }));
     }
+    answers.push(...this.#step(at, { type: "deadline" })); // As every adoption ends.
     return [...answers, ...this.#newState()];
   }
 
