@@ -236,6 +236,7 @@ function parseValve(kind: string): Valve {
     case "epoll":
       return { kind, registrations: [] };
     case "steered":
+    case "handoff":
       return { kind };
     case "signal":
       return { kind, why: "it waits in accept(2)" };
