@@ -110,8 +110,8 @@ export const PLANTED_BUGS = [
     name: "the start limit lasts for ever",
     law: /^at rest: .* instance \d is empty/,
     file: `${lifecycle}service-state.ts`,
-    find: "(current === undefined ? wait?.until : undefined)",
-    replace: '(current === undefined && wait?.why === "backoff" ? wait.until : undefined)',
+    find: "({ wait }) => wait?.until)",
+    replace: '({ wait }) => (wait?.why === "backoff" ? wait.until : undefined))',
   },
   {
     name: "a stop is answered while processes are left",
