@@ -9,8 +9,9 @@ let held: OwnedFd | undefined;
 
 afterEach(async () => {
   if (child !== undefined && child.exitCode === null) {
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    const closed = once(child, "close"); // Once nobody has its output open any more.
+    process.kill(-child.pid!, "SIGKILL");
+    await closed;
   }
   held?.close();
   child = undefined;
@@ -33,7 +34,10 @@ function udp(): OwnedFd {
 /** Starts a program with the socket as descriptor 3; it says `x` when it is about to wait. */
 async function start(fd: OwnedFd, argv: readonly string[]): Promise<number> {
   held = fd;
-  child = spawn(argv[0]!, argv.slice(1), { stdio: ["ignore", "pipe", "inherit", fd.borrow().number] });
+  child = spawn(argv[0]!, argv.slice(1), {
+    detached: true, // So that its own children end with it.
+    stdio: ["ignore", "pipe", "inherit", fd.borrow().number],
+  });
   await once(child.stdout!, "data");
   return child.pid!;
 }

@@ -77,6 +77,7 @@ describe.skipIf(!canLook)("a worker's connection", () => {
     await expect.poll(count, soon).toEqual({ inFlight: 0, idle: 1 });
     client.write("slow\n");
     await expect.poll(count, soon).toEqual({ inFlight: 1, idle: 0 });
+    await expect.poll(() => connectionsOf(fd, pid)[0]?.receiveQueueBytes, soon).toBe(0); // It has read the line.
     const [look] = connectionsOf(fd, pid);
     expect(look).toMatchObject({ state: "established", bytesReceived: 10, bytesSent: 5, receiveQueueBytes: 0 });
     const local = client.address() as { address: string; port: number };
