@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { afterEach, describe, expect, test } from "vitest";
 import { bind, listen, type OwnedFd, socket } from "../../../src/ancillary/index.js";
 import { type Inode, waitsForSocket } from "../../../src/daemon/runtime/listening.js";
+import { python } from "../../fixtures/python.js";
 
 let child: ChildProcess | undefined;
 let held: OwnedFd | undefined;
@@ -42,9 +43,9 @@ async function start(fd: OwnedFd, argv: readonly string[]): Promise<number> {
   return child.pid!;
 }
 
-function python(fd: OwnedFd, text: string): Promise<number> {
+function waiting(fd: OwnedFd, text: string): Promise<number> {
   return start(fd, [
-    "python3",
+    ...python,
     "-uc",
     `import socket, select, os, time\ns = socket.socket(fileno=3)\nprint("x")\n${text}`,
   ]);
@@ -72,7 +73,7 @@ describe("a process that waits for its socket", () => {
     ["at another number", tcp, `t = socket.socket(fileno=os.dup(3)); s.close()\n${reads}t.accept()`],
   ])("is seen %s", async (_how, make, text) => {
     const fd = make();
-    const pid = await python(fd, text);
+    const pid = await waiting(fd, text);
     await seen(pid, [fd.identity()]);
   });
 
@@ -86,20 +87,20 @@ describe("a process that waits for its socket", () => {
 describe("a process that has its socket and does not wait for it", () => {
   test("is not seen while it sleeps", async () => {
     const fd = tcp();
-    const pid = await python(fd, "time.sleep(1000)");
+    const pid = await waiting(fd, "time.sleep(1000)");
     expect(waitsForSocket(pid, [fd.identity()])).toBe("no");
   });
 
   test("is not seen when it waits for another one", async () => {
     const fd = tcp();
-    const pid = await python(fd, "o = socket.socket(); o.bind(('127.0.0.1', 0)); o.listen(); o.accept()");
+    const pid = await waiting(fd, "o = socket.socket(); o.bind(('127.0.0.1', 0)); o.listen(); o.accept()");
     using other = tcp();
     expect(waitsForSocket(pid, [other.identity(), fd.identity()])).toBe("no");
   });
 
   test("is not seen once it has ended", async () => {
     const fd = tcp();
-    const pid = await python(fd, "");
+    const pid = await waiting(fd, "");
     await once(child!, "exit");
     expect(waitsForSocket(pid, [fd.identity()])).toBe("no");
   });
@@ -111,7 +112,7 @@ describe("a process of another user", () => {
 
   test.skipIf(!isRoot)("may not be looked at without privilege", async () => {
     const fd = tcp();
-    const pid = await python(fd, "s.accept()");
+    const pid = await waiting(fd, "s.accept()");
     await seen(pid, [fd.identity()]);
     process.seteuid!(65534);
     try {

@@ -23,6 +23,7 @@ import {
   lookAtSockets,
 } from "../../../../src/daemon/runtime/connections/sockets-look.js";
 import { childrenOf } from "../../../../src/daemon/runtime/process-stat.js";
+import { python } from "../../../fixtures/python.js";
 import { type Scene, sceneOfEachTest } from "./worker-fixture.js";
 
 const canLook = kernelTellsConnections();
@@ -139,7 +140,7 @@ describe.skipIf(!canLook)("a worker's connection", () => {
     const fd = scene.listener(loopback);
     const idle =
       "import socket, time; s = socket.socket(fileno=3); print('x', flush=True); c = s.accept(); time.sleep(1000)";
-    const pid = await scene.program(fd, ["python3", "-c", idle]);
+    const pid = await scene.program(fd, [...python, "-c", idle]);
     (await scene.client(fd)).write("fast\n");
     await expect.poll(() => connectionsOf(fd, pid)[0]?.receiveQueueBytes, soon).toBe(5);
     expect(counter(fd, pid)()).toEqual({ inFlight: 1, idle: 0 });

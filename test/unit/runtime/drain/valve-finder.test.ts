@@ -7,13 +7,14 @@ import type { EventLog } from "../../../../src/daemon/runtime/event-log.js";
 import type { Keeper } from "../../../../src/daemon/runtime/keeper/keeper-client.js";
 import type { Logger } from "../../../../src/daemon/runtime/logger.js";
 import { SocketTable } from "../../../../src/daemon/runtime/socket-table.js";
+import { python } from "../../../fixtures/python.js";
 import { type Scene, sceneOfEachTest } from "../connections/worker-fixture.js";
 
 const canLook = kernelTellsConnections();
 if (!canLook) console.warn("SKIPPED: this kernel has no sock_diag(7), so every valve is the signal");
 
 const inEpoll = ["node", "-e", "require('net').createServer().listen({ fd: 3 }, () => console.log('x'))"];
-const inAccept = ["python3", "-c", "import socket; print('x', flush=True); socket.socket(fileno=3).accept()"];
+const inAccept = [...python, "-c", "import socket; print('x', flush=True); socket.socket(fileno=3).accept()"];
 
 function config(name: string, distribution: "shared" | "steered"): SocketConfig {
   return {
