@@ -14,14 +14,14 @@ class LongestFirst extends BaseSequencer {
 }
 
 /**
- * Two files at a time, each in a process of its own: tests with real processes wait as much as they work, and what each starts has
- * a folder, ports and a mark that nobody else has. More of them would only make each other slow.
+ * Three files at a time, each in a process of its own: tests with real processes wait as much as they work, so that is what two
+ * processors do. What each file starts has a folder, ports and a mark that nobody else has.
  */
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     testTimeout: 30_000,
     hookTimeout: 30_000,
