@@ -23,6 +23,7 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
+    globalSetup: ["test/whole-run.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },
