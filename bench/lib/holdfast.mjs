@@ -216,14 +216,32 @@ export class RunningHoldfast {
   }
 }
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
+/** Below the ports that the kernel chooses by itself, for clients and for port 0. */
+const FIRST_PORT = 12_000;
+const PORTS = 20_000;
+/** Processes that ask at the same time begin in different places. */
+let portsAsked = process.pid * 64;
+
+/** A TCP port of 127.0.0.1 that is free, and that nobody gets by chance before it is bound. */
 export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
+  for (let tries = 0; tries < PORTS; tries++) {
+    const port = FIRST_PORT + (portsAsked++ % PORTS);
+    if (await canListen(port)) return port;
+  }
+  throw new Error("every port is taken");
+}
+
+async function canListen(port) {
+  const server = createServer().listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    if (error.code === "EADDRINUSE") return false;
+    throw error;
+  }
   server.close();
   await once(server, "close");
-  return port;
+  return true;
 }
 
 function copyTemplate(from, directory, values) {

@@ -23,6 +23,7 @@ import {
   lookAtSockets,
 } from "../../../../src/daemon/runtime/connections/sockets-look.js";
 import { childrenOf } from "../../../../src/daemon/runtime/process-stat.js";
+import { python } from "../../../fixtures/python.js";
 import { type Scene, sceneOfEachTest } from "./worker-fixture.js";
 
 const canLook = kernelTellsConnections();
@@ -77,6 +78,7 @@ describe.skipIf(!canLook)("a worker's connection", () => {
     await expect.poll(count, soon).toEqual({ inFlight: 0, idle: 1 });
     client.write("slow\n");
     await expect.poll(count, soon).toEqual({ inFlight: 1, idle: 0 });
+    await expect.poll(() => connectionsOf(fd, pid)[0]?.receiveQueueBytes, soon).toBe(0); // It has read the line.
     const [look] = connectionsOf(fd, pid);
     expect(look).toMatchObject({ state: "established", bytesReceived: 10, bytesSent: 5, receiveQueueBytes: 0 });
     const local = client.address() as { address: string; port: number };
@@ -138,7 +140,7 @@ describe.skipIf(!canLook)("a worker's connection", () => {
     const fd = scene.listener(loopback);
     const idle =
       "import socket, time; s = socket.socket(fileno=3); print('x', flush=True); c = s.accept(); time.sleep(1000)";
-    const pid = await scene.program(fd, ["python3", "-c", idle]);
+    const pid = await scene.program(fd, [...python, "-c", idle]);
     (await scene.client(fd)).write("fast\n");
     await expect.poll(() => connectionsOf(fd, pid)[0]?.receiveQueueBytes, soon).toBe(5);
     expect(counter(fd, pid)()).toEqual({ inFlight: 1, idle: 0 });
