@@ -52,6 +52,7 @@ const SWAPPED = {
     "handoff/relay.ts",
     "handoff/channel-pair.ts",
     "probe/worker-probes.ts",
+    "probe/worker-health.ts",
     "commands/command-runs.ts",
   ]),
 };

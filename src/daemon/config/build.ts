@@ -12,7 +12,7 @@ import { Claims, checkSocketKeys } from "./check-sockets.js";
 import type { ServiceConfig, SocketConfig, SupervisorConfig } from "./config.js";
 import { withDefaults } from "./defaults.js";
 import { describeValue, wrongOf } from "./leaf.js";
-import { checkProbe } from "./probe-config.js";
+import { checkProbes } from "./probe-config.js";
 import { type Findings, quote, wrong } from "./problem.js";
 import { nameSchema, supervisorSchema } from "./schema.js";
 import { defaultsSchema, serviceSchema } from "./schema-service.js";
@@ -66,7 +66,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });
     checkIdleStop(config, { site, sockets: known });
-    checkProbe(config, { site, sockets: known });
+    checkProbes(config, { site, sockets: known });
     starters.claim(config, site, known);
   }
   if (o.complete && services.length === sections.service.entries.size) warnOfUnused(sockets, services, sections, o);

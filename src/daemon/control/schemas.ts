@@ -72,6 +72,7 @@ export const workerView = view<WorkerView>("Worker")({
   errno: z.string().exactOptional(),
   exitStatus: count.exactOptional(),
   reloading: z.literal(true).exactOptional(),
+  unhealthy: z.string().exactOptional(),
   stored: count.exactOptional(),
   valve: z.string().exactOptional(),
   inFlight: count.exactOptional(),

@@ -16,6 +16,7 @@ export function advance(turn: Turn): void {
   }
   finishJob(turn);
   rescue(turn);
+  heal(turn);
   turn.steer();
 }
 
@@ -37,24 +38,47 @@ function callAll(turn: Turn): void {
  * automatic start: backoff and start limit stand in its way as in that of any other.
  */
 function rescue(turn: Turn): void {
-  const { stranded = [], job, instances, canary, desired, blocked } = turn.state;
+  const { stranded = [], instances } = turn.state;
   const [lane] = stranded;
-  if (lane === undefined || job !== undefined || desired === "stopped" || blocked) return;
-  const isCanary = ({ slot, successor }: Instance): boolean =>
-    slot === canary?.slot && successor?.state.phase === "ready";
-  // One at a time; a canary that is ready is not one of them.
-  if (instances.some((instance) => instance.successor !== undefined && !isCanary(instance))) return;
+  if (lane === undefined || !mayReplaceUnasked(turn)) return;
+  const isCanary = (instance: Instance): boolean => hasReadyCanary(turn, instance);
   const ready = instances.filter(({ current }) => current?.state.phase === "ready");
   // Where nobody else could, another canary comes in the place of this one.
   const serving = ready.find(({ successor }) => successor === undefined) ?? ready.find(isCanary);
-  if (serving === undefined || !hasRoomBeside(turn, serving) || isDelayed(turn, serving)) return;
+  if (serving !== undefined)
+    replaceUnasked(turn, serving, () => turn.report({ type: "stranded", slot: serving.slot, lane }));
+}
+
+/** A worker that is unhealthy serves on as well as it can until its successor is ready. */
+function heal(turn: Turn): void {
+  if (turn.policy.health?.action !== "restart" || !mayReplaceUnasked(turn)) return;
+  const sick = turn.state.instances.find(
+    ({ current, successor }) => current?.unhealthy && current.state.phase === "ready" && successor === undefined,
+  );
+  if (sick !== undefined) replaceUnasked(turn, sick, () => {});
+}
+
+/** A command in progress brings successors by itself; and one at a time is enough. A canary that is ready is not one of them. */
+function mayReplaceUnasked(turn: Turn): boolean {
+  const { job, instances, desired, blocked } = turn.state;
+  if (job !== undefined || desired === "stopped" || blocked) return false;
+  return instances.every((instance) => instance.successor === undefined || hasReadyCanary(turn, instance));
+}
+
+function hasReadyCanary(turn: Turn, { slot, successor }: Instance): boolean {
+  return slot === turn.state.canary?.slot && successor?.state.phase === "ready";
+}
+
+/** An automatic start: backoff and start limit stand in its way as in that of any other. */
+function replaceUnasked(turn: Turn, instance: Instance, tell: () => void): void {
+  if (!hasRoomBeside(turn, instance) || isDelayed(turn, instance)) return;
   const { restart } = turn.policy;
-  const until = limitFree(serving.history, turn.at, restart.limit);
-  if (turn.at < until) return turn.delayStart(serving, { until, why: "start-limit" });
-  turn.report({ type: "stranded", slot: serving.slot, lane });
-  if (serving.successor !== undefined) turn.retire(serving.successor, true);
-  const history = recordStart(serving.history, turn.at, restart);
-  spawnSuccessor(turn, { ...without(serving, "wait", "successor"), history }, { rescues: true });
+  const until = limitFree(instance.history, turn.at, restart.limit);
+  if (turn.at < until) return turn.delayStart(instance, { until, why: "start-limit" });
+  tell();
+  if (instance.successor !== undefined) turn.retire(instance.successor, true);
+  const history = recordStart(instance.history, turn.at, restart);
+  spawnSuccessor(turn, { ...without(instance, "wait", "successor"), history }, { unasked: true });
 }
 
 /** Moves a rolling restart on: what is replaced, and what comes next? */
@@ -149,7 +173,7 @@ function hasRoomBeside(turn: Turn, { slot }: Instance): boolean {
   return !turn.slotIsTaken(slot) && turn.state.retiring.filter((one) => one.slot === slot).length < MOST_DRAINING;
 }
 
-function spawnSuccessor(turn: Turn, instance: Instance, mark: Pick<Worker, "rescues"> = {}): void {
+function spawnSuccessor(turn: Turn, instance: Instance, mark: Pick<Worker, "unasked"> = {}): void {
   const step = turn.marked(spawnWorker(turn.nextWorkerId(), instance.slot, turn.at, turn.policy));
   const successor = { ...step.worker, ...mark };
   turn.setInstance({ ...instance, successor });

@@ -57,7 +57,7 @@ export interface Instance {
   readonly successor?: Worker;
   /** With `start = "connection"`: there is work for it, or the operator started it. */
   readonly called: boolean;
-  /** No automatic start before then: of a worker, or of a successor for a stranded lane. */
+  /** No automatic start before then: of a worker, or of a successor for a stranded lane or an unhealthy worker. */
   readonly wait?: Wait;
   /** The restart policy wants no further worker after the last end. */
   readonly halted: boolean;
@@ -172,6 +172,8 @@ export type ServiceFact =
         | "stop-timeout"
         | "leaving"
         | "watchdog"
+        | "unhealthy"
+        | "recovered"
         | "canary-ready";
       readonly slot: number;
       readonly worker: number;

@@ -9,7 +9,8 @@
  *   - with `start = "connection"` and nothing running, the keeper is asked to start the first worker when there is work;
  *   - during a rolling restart one instance at a time has a successor; once that is ready it becomes the current worker and
  *     the predecessor retires; if it fails, the predecessor stays and the restart ends as `rolled-back`;
- *   - with connections that wait in a lane where nobody comes, an instance that serves gets a successor there.
+ *   - with connections that wait in a lane where nobody comes, an instance that serves gets a successor there;
+ *   - an instance whose worker is unhealthy gets a successor, if `health.action` says so.
  */
 
 import { advance, laneOf } from "./advance.js";
@@ -147,7 +148,7 @@ function successorEnded(turn: Turn, worker: Worker, failure: Failure): void {
   turn.report({ type: "rolled-back", slot, worker: worker.id });
   if (canary?.slot === slot) turn.clear("canary");
   // So will the next one, but not at once.
-  if (worker.rescues) spaceStart(turn, alone, worker);
+  if (worker.unasked) spaceStart(turn, alone, worker);
   // A later command may have superseded the restart and does not depend on what that had begun.
   if (job?.kind !== "restart" && job?.kind !== "canary") return;
   turn.endJob("rolled-back", failure);

@@ -247,6 +247,8 @@ function workerFact(worker: Worker, fact: WorkerFact): ServiceFact {
     case "stop-timeout":
     case "leaving":
     case "watchdog":
+    case "unhealthy":
+    case "recovered":
       return { type: fact, slot, worker: id };
   }
 }

@@ -306,3 +306,12 @@ export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep 
       return same(worker);
   }
 }
+
+/** Only of one that serves: any other is judged by how it becomes ready, or is on its way out. */
+export function health(worker: Worker, ok: boolean): WorkerStep {
+  if (worker.state.phase !== "ready" || ok === (worker.unhealthy === undefined)) return same(worker);
+  const { unhealthy: _, ...well } = worker;
+  return ok
+    ? { worker: well, effects: [], facts: ["recovered"] }
+    : { worker: { ...worker, unhealthy: true }, effects: [], facts: ["unhealthy"] };
+}

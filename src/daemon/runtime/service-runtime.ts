@@ -172,6 +172,7 @@ export class ServiceRuntime {
       clock: this.#world.clock,
       saidBy: (worker) => this.#workers.saidBy(worker),
       storedBy: (slot) => this.#workers.store.count(slot),
+      unhealthy: (worker) => this.#workers.unhealthy(worker),
       socketProblem: this.socketProblem(),
       logDropped: this.#sinks.reduce((sum, sink) => sum + (sink?.dropped ?? 0), 0),
       logBytesDropped: this.#workers.logBytesDropped,
@@ -249,6 +250,7 @@ export class ServiceRuntime {
     }
     this.#write();
     this.#settleStore();
+    this.#followHealth();
     this.#armTimer();
     for (const changed of this.#watchers) changed();
   }
@@ -341,6 +343,11 @@ export class ServiceRuntime {
     this.#idle.stop();
     this.#workers.close();
     await Promise.all(this.#sinks.map((sink) => sink?.close()));
+  }
+
+  #followHealth(): void {
+    const ready = workersOf(this.#state).filter(({ worker }) => worker.state.phase === "ready");
+    this.#workers.followHealth(ready.map(({ worker }) => worker));
   }
 
   /** What workers have stored stays while the service is wanted, and is closed with the last worker of an instance after that. */

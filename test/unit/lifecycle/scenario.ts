@@ -16,6 +16,7 @@
  *   @0 A start | stop | restart | restart --hard | scale 3 | reset | configure [--replace]        the operator A asks
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
  *   @0 #1 leaving | extend 5000 | alive | unwell | watchdog 2000 | forgive      what it says of itself; sd_notify(3)
+ *   @0 #1 health ok|bad                            what its checks have found
  *   @0 #1 disarmed | fired    what the keeper said to a disarm: in time, or too late
  *   @0 deadline               must be the very time that the service asked for; `deadline late` and `deadline early` are not
  *   @0 adopt #1=child #2=child,signalled #3=arm     the supervisor was replaced; the rest is unknown to the keeper
@@ -198,6 +199,8 @@ function parseWorkerEvent(at: number, worker: number, what: string, rest: string
       return { type: "announced", by: "newline" };
     case "listening":
       return { type: "announced", by: "listening" };
+    case "health":
+      return { type: "health", ok: rest[0] === "ok" };
     case "leaving":
     case "alive":
     case "forgive":

@@ -238,7 +238,6 @@ describe.skipIf(!canLook)("a probe of one of several workers", () => {
     });
     loop.close();
     expect(loop.lastReason).toMatch(/^other processes took all 64 connections$/);
-    expect(loop.caughtByOthers).toBe(64);
   });
 });
 
