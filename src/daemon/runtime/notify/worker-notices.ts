@@ -37,10 +37,21 @@ export interface NoticesInput {
 /** STATUS= is cut to this. */
 const STATUS_CHARACTERS = 400;
 
+/** Messages of a worker that are kept until its pid is told; more than a program says before it is ready. */
+const MOST_EARLY = 64;
+
+interface Known {
+  readonly key: string;
+  tag: WorkerTag;
+  pid?: number;
+  /** What came on its socket before its pid was told: only then is it clear who is its. Their descriptors are ours. */
+  readonly early: NotifyMessage[];
+}
+
 /** What the workers of one service say on their notify sockets: who may speak, what it means, and what is kept of it. */
 export class WorkerNotices {
   readonly #o: NoticesInput;
-  readonly #workers = new Map<number, { readonly key: string; tag: WorkerTag }>();
+  readonly #workers = new Map<number, Known>();
   readonly #unwritten = new Set<number>();
   #foreign = 0;
 
@@ -50,10 +61,22 @@ export class WorkerNotices {
 
   /** `tag` has what an earlier supervisor has heard. */
   open(worker: number, key: string, tag: WorkerTag): void {
-    this.#workers.set(worker, { key, tag });
+    this.#workers.set(worker, { key, tag, early: [] });
+  }
+
+  /** The keeper has told its pid, which the machine may not know yet. */
+  started(worker: number, pid: number): void {
+    const known = this.#workers.get(worker);
+    if (known === undefined) return;
+    known.pid = pid;
+    for (const message of known.early.splice(0)) {
+      this.hear(worker, message);
+      closeAll(message);
+    }
   }
 
   forget(worker: number): void {
+    for (const message of this.#workers.get(worker)?.early ?? []) closeAll(message);
     this.#workers.delete(worker);
     this.#o.reloads.ended(worker);
   }
@@ -80,7 +103,11 @@ export class WorkerNotices {
 
   hear(worker: number, message: NotifyMessage): void {
     const { world } = this.#o;
-    if (!this.#maySpeak(worker, message)) return;
+    const known = this.#workers.get(worker);
+    if (known === undefined) return;
+    const pid = known.pid ?? this.#o.find(worker)?.pid;
+    if (pid === undefined) return this.#keepEarly(known, message);
+    if (!this.#maySpeak(known, pid, message)) return;
     const notice = readNotice(message.fields);
     if (notice.malformed.length > 0) world.count("notify-malformed-values");
     // Its one descriptor is closed when we return, and so is whatever else nobody takes.
@@ -90,12 +117,14 @@ export class WorkerNotices {
     this.#keep(worker, notice, message);
   }
 
-  #maySpeak(worker: number, message: NotifyMessage): boolean {
-    const { world, setup, find } = this.#o;
+  #keepEarly({ early }: Known, message: NotifyMessage): void {
+    if (early.length < MOST_EARLY) early.push({ ...message, fds: message.fds.splice(0) });
+    else this.#o.world.count("notify-too-early");
+  }
+
+  #maySpeak(known: Known, pid: number, message: NotifyMessage): boolean {
+    const { world, setup } = this.#o;
     const { config } = setup();
-    const known = this.#workers.get(worker);
-    if (known === undefined) return false;
-    const pid = find(worker)?.pid ?? 0; // Not told yet: then only the mark counts.
     const uid = resolveIdentity(config).uid ?? process.getuid?.() ?? 0;
     const mark = `INVOCATION_ID=${known.tag.invocation}`;
     if (!speaksFor(message, { pid, uid, mark })) {
@@ -189,4 +218,8 @@ export class WorkerNotices {
 export function errnoInWords(errno: number): string {
   const { name, meaning } = errnoWords(errno);
   return `${name}: ${meaning}`;
+}
+
+function closeAll({ fds }: NotifyMessage): void {
+  for (const fd of fds.splice(0)) fd.close();
 }
