@@ -64,6 +64,9 @@ export class WorldLaws {
     if (name === "spawn" || name === "arm") {
       const { worker } = this.#find(key);
       if (worker === undefined) throw new BrokenLaw(`P3: ${key} is to be started before its state is written`);
+      const { phase } = worker.state;
+      if (phase !== (name === "spawn" ? "starting" : "armed"))
+        throw new BrokenLaw(`P3: ${key} is to be started, and its state says ${phase}`);
     }
     if (name === "signal" && signal === SIGTERM && this.#world.keeper.children.has(key)) {
       const { worker } = this.#find(key);

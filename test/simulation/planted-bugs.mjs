@@ -49,6 +49,13 @@ export const PLANTED_BUGS = [
     replace: '    case "sweeping":\n      return worker.state.deadline;\n    case "stopping":\n      return undefined;',
   },
   {
+    name: "news is taken while the state is still read back",
+    law: /^P3: .* is to be started, and its state says/,
+    file: `${runtime}service-runtime.ts`,
+    find: "if (this.#stepping || this.#adopting) return;",
+    replace: "if (this.#stepping) return;",
+  },
+  {
     name: "an asker is answered twice",
     law: /is answered twice/,
     file: `${lifecycle}turn.ts`,
@@ -89,8 +96,8 @@ export const PLANTED_BUGS = [
     name: "an adoption forgets where new connections go",
     law: /its connections go to/,
     file: `${runtime}service-runtime.ts`,
-    find: "this.#steer(this.#state.steering ?? []);\n    for (const effect",
-    replace: "for (const effect",
+    find: "this.#steer(this.#state.steering ?? []);",
+    replace: "",
   },
   {
     name: "a valve is closed before a note says so",
@@ -110,8 +117,8 @@ export const PLANTED_BUGS = [
     name: "the start limit lasts for ever",
     law: /^at rest: .* instance \d is empty/,
     file: `${lifecycle}service-state.ts`,
-    find: "({ wait }) => wait?.until)",
-    replace: '({ wait }) => (wait?.why === "backoff" ? wait.until : undefined))',
+    find: "state.instances.map(({ wait }) => wait?.until)",
+    replace: 'state.instances.map(({ wait }) => (wait?.why === "backoff" ? wait.until : undefined))',
   },
   {
     name: "a stop is answered while processes are left",

@@ -198,10 +198,22 @@ function spaceStart(turn: Turn, instance: Instance, last: Worker): void {
   else turn.delayStart({ ...instance, history }, { until: at, why });
 }
 
-/** A rolling restart depends on the instance in hand alone. (During a stop every worker is a retiring one.) */
+/** Which commands depend on what this instance's worker becomes. (During a stop every worker is a retiring one.) */
 function jobWaitsFor(turn: Turn, slot: number): boolean {
   const { job, rollout } = turn.state;
-  return job?.kind !== "restart" || rollout?.active.some((one) => one.slot === slot) === true;
+  switch (job?.kind) {
+    case "start":
+    case "scale":
+    case "restart-hard":
+      return true;
+    case "restart":
+    case "canary":
+      return rollout?.active.some((one) => one.slot === slot) === true;
+    case "stop":
+    case "abort":
+    case undefined:
+      return false;
+  }
 }
 
 function failureOf(worker: Worker, at: number, lines: readonly string[]): Failure {

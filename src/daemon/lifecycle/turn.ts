@@ -189,6 +189,9 @@ export class Turn {
     const { job } = this.#state;
     if (job === undefined) return;
     this.clear("job", "rollout");
+    // One that was not started yet is none.
+    const { canary } = this.#state;
+    if (canary !== undefined && this.instance(canary.slot)?.successor === undefined) this.clear("canary");
     const restarts = job.kind === "restart" || job.kind === "restart-hard";
     const receipt = closedReceipt(job.receipt, this.#state, this.at);
     if (restarts && answer === "done") this.report({ type: "restarted", receipt });

@@ -75,6 +75,7 @@ export class ServiceRuntime {
   readonly #watchers = new Set<() => void>();
   #mailbox: ServiceEvent[] = [];
   #stepping = false;
+  #adopting = false;
   #state: ServiceState;
   #written = "";
   #timer: NodeJS.Timeout | undefined;
@@ -241,7 +242,7 @@ export class ServiceRuntime {
   dispatch(event: ServiceEvent): void {
     if (this.#closed) return;
     this.#mailbox.push(event);
-    if (this.#stepping) return;
+    if (this.#stepping || this.#adopting) return;
     this.#stepping = true;
     try {
       for (let next = this.#mailbox.shift(); next !== undefined; next = this.#mailbox.shift()) this.#step(next);
@@ -255,8 +256,12 @@ export class ServiceRuntime {
     for (const changed of this.#watchers) changed();
   }
 
-  /** Continues with workers that an earlier supervisor started: opens what the keeper kept of them, repeats what may not have happened. */
+  /**
+   * Continues with workers that an earlier supervisor started: opens what the keeper kept of them, repeats what may not have happened. What is heard
+   * meanwhile waits, so that nothing is repeated for a state that is not the one any more.
+   */
   async adopt({ children, arms, held }: KeeperTables): Promise<void> {
+    this.#adopting = true;
     await this.#workers.store.adopt(held);
     const childOf = new Map(children.map((child) => [child.key, child]));
     const armOf = new Map(arms.map((arm) => [arm.key, arm]));
@@ -283,6 +288,7 @@ export class ServiceRuntime {
     }
     this.#steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
+    this.#adopting = false;
     for (const event of events) this.dispatch(event);
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
     for (const arm of arms) {
