@@ -24,10 +24,8 @@ int channel_open(struct keeper *k, int fd, pid_t peer)
 	c->watcher.ready = ready;
 	c->interest = EPOLLIN;
 	int error = loop_add(&k->loop, fd, c->interest, &c->watcher);
-	if (error != 0) {
-		close(fd);
+	if (error != 0)
 		return error;
-	}
 	c->fd = fd;
 	c->peer = peer;
 	return 0;
