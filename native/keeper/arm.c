@@ -63,10 +63,15 @@ static int watch(struct keeper *k, const struct child *arm)
 
 int arms_watch(struct keeper *k)
 {
-	int error = 0;
-	for (size_t i = 0; error == 0 && i < k->tables[TABLE_ARMS].count; i++)
-		error = watch(k, arm_at(k, i));
-	return error;
+	for (size_t i = 0; i < k->tables[TABLE_ARMS].count; i++) {
+		for (struct reader r = watched_keys(arm_at(k, i)); reader_has_more(&r);) {
+			struct held *held = held_find(k, reader_key(&r));
+			int error = held == NULL ? 0 : held_watch(k, held); /* one that was released may come back */
+			if (error != 0)
+				return error;
+		}
+	}
+	return 0;
 }
 
 static bool is_placed(const struct start *start, size_t index)

@@ -47,6 +47,7 @@ void channel_close(struct keeper *k)
 	if (c->fd < 0)
 		return;
 	forget_pending(c);
+	reexec_forget_asker(&k->reexec);
 	loop_remove(&k->loop, c->fd);
 	close(c->fd);
 	c->fd = -1;
