@@ -225,13 +225,17 @@ export class RunningHoldfast {
   }
 }
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
+const given = new Set();
+
+/** A TCP port of 127.0.0.1 that was free a moment ago; each one once in this process, since the kernel may give the same one twice in a row. */
 export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
   server.close();
   await once(server, "close");
+  if (given.has(port)) return freePort();
+  given.add(port);
   return port;
 }
 
