@@ -4,7 +4,7 @@
 
 #include "../reexec.h"
 
-enum { TIMES = 10, RING = 64 * 1024, LOUD = 300 * 1024 };
+enum { TIMES = 10, RING = 64 * 1024, LOUD = 300 * 1024, MANY = 100 };
 
 struct answer {
 	uint8_t result;
@@ -201,6 +201,53 @@ static void what_comes_meanwhile_is_done_after_it(struct client *c)
 	end_scenario(c);
 }
 
+static bool took_over(void)
+{
+	char path[64], line[4096];
+	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)getppid());
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = read(fd, line, sizeof line - 1);
+	close(fd);
+	line[length < 0 ? 0 : length] = '\0';
+	const char *second = line + strlen(line) + 1;
+	return second < line + length && strcmp(second, "--take-over") == 0;
+}
+
+/* A supervisor that does not read for a while: what its channel did not take is told by the next program, once. */
+static void news_that_wait_are_told_after_it(struct client *c)
+{
+	static uint8_t tag[64 * 1024];
+	char keys[MANY][24];
+	int trigger[2];
+	attach(c);
+	CHECK(pipe2(trigger, O_CLOEXEC) == 0);
+	CHECK_EQUAL(hold(c, "socket", text(""), false, &trigger[0], 1), 0);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(keys[i], sizeof keys[i], "child %d", i);
+		struct order order = {.key = keys[i], .path = self_path, .argv = {self_path, "--worker", "exit", "7"}};
+		order.tag = (struct bytes){tag, sizeof tag};
+		CHECK_EQUAL(arm_order(c, &order, "socket", NULL), 0);
+	}
+	CHECK_EQUAL(write(trigger[1], "x", 1), 1);
+	wait_child(c, keys[0], 3); /* all were forked before this was told */
+	while (count_children(getppid(), getpid()) != 0)
+		continue; /* and have ended now; the channel is full of what two or three of them did */
+	uint32_t id = post_reexec(c, "");
+	while (!took_over())
+		continue;
+	struct answer answer = wait_answer(c, id);
+	CHECK(answer.result == REEXEC_DONE && answer.count == 1);
+	for (int i = 0; i < MANY; i++) {
+		if (i != 0)
+			CHECK_EQUAL(WEXITSTATUS(wait_child(c, keys[i], 3).status), 7);
+		CHECK_EQUAL(acknowledge(c, keys[i]), 0);
+	}
+	CHECK_EQUAL(heartbeat(c, 0), 0);
+	CHECK_EQUAL(c->event_count, 0);
+	CHECK_EQUAL(release(c, "socket"), 0);
+	end_scenario(c);
+}
+
 static void refused(struct client *c, const char *path, uint8_t result, int32_t detail)
 {
 	struct answer answer = reexec(c, path);
@@ -381,6 +428,7 @@ static void as_pid_1(struct client *c)
 static const struct scenario scenarios[] = {
 	{.name = "everything that it has stays", .run = everything_that_it_has_stays},
 	{.name = "what comes meanwhile is done after it", .run = what_comes_meanwhile_is_done_after_it},
+	{.name = "news that wait are told after it", .run = news_that_wait_are_told_after_it},
 	{.name = "what is no keeper is refused", .run = what_is_no_keeper_is_refused},
 	{.name = "what was drained goes on", .run = what_was_drained_goes_on},
 	{.name = "the heartbeat goes on", .run = the_heartbeat_goes_on},
