@@ -19,17 +19,45 @@ static uint32_t post_reexec(struct client *c, const char *path)
 	return post(c, REQUEST_REEXEC, w, NULL, 0, 0);
 }
 
-static struct answer wait_answer(struct client *c, uint32_t id)
+static struct answer read_answer(struct frame *reply)
 {
 	struct answer answer;
-	struct frame reply = receive_reply(c, id);
-	CHECK_EQUAL(frame_error(&reply), 0);
-	struct reader r = frame_reader(&reply);
+	CHECK_EQUAL(frame_error(reply), 0);
+	struct reader r = frame_reader(reply);
 	answer.result = reader_u8(&r);
 	answer.detail = reader_i32(&r);
 	answer.count = reader_u32(&r);
 	CHECK(reader_done(&r));
-	frame_free(&reply);
+	frame_free(reply);
+	return answer;
+}
+
+static struct answer wait_answer(struct client *c, uint32_t id)
+{
+	struct frame reply = receive_reply(c, id);
+	return read_answer(&reply);
+}
+
+/* The answer, and an empty reply to another request: either may come first. */
+static struct answer wait_both(struct client *c, uint32_t id, uint32_t other)
+{
+	struct answer answer = {0};
+	for (int left = 2; left > 0;) {
+		struct frame frame = receive(c);
+		if (frame.header.type >= 192) {
+			CHECK(c->event_count < EVENTS_MAX);
+			c->events[c->event_count++] = frame;
+			continue;
+		}
+		left--;
+		if (frame.header.id == id) {
+			answer = read_answer(&frame);
+			continue;
+		}
+		CHECK_EQUAL(frame.header.id, other);
+		CHECK_EQUAL(frame_error(&frame), 0);
+		frame_free(&frame);
+	}
 	return answer;
 }
 
@@ -171,33 +199,48 @@ static void everything_that_it_has_stays(struct client *c)
 	end_scenario(c);
 }
 
+/* Those of the next `signalled`; what comes before it is let go. */
+static uint64_t next_signals(struct client *c)
+{
+	for (;;) {
+		struct frame event = next_event(c);
+		struct reader r = frame_reader(&event);
+		uint64_t bits = event.header.type == 193 ? reader_u64(&r) : 0;
+		frame_free(&event);
+		if (bits != 0)
+			return bits;
+	}
+}
+
 /* Frames, ends and signals meet the re-exec at every point of it. */
 static void what_comes_meanwhile_is_done_after_it(struct client *c)
 {
 	char keys[TIMES][16];
-	uint64_t told = 0;
 	attach(c);
 	for (uint32_t i = 0; i < TIMES; i++) {
 		snprintf(keys[i], sizeof keys[i], "child %u", (unsigned)i);
 		uint32_t id = post_reexec(c, "");
-		spawn_ending(c, keys[i], self_path);
+		struct order order = {.key = keys[i], .path = self_path, .argv = {self_path, "--worker", "exit", "7"}};
+		if (i % 2 == 0)
+			order.argv[2] = "pause";
+		struct writer w = payload();
+		write_start(&w, &order);
+		uint32_t spawned = post(c, REQUEST_SPAWN, w, NULL, 0, 0);
 		if (i == TIMES / 2)
 			kill(getppid(), SIGUSR1);
-		struct answer answer = wait_answer(c, id);
+		struct answer answer = wait_both(c, id, spawned);
 		CHECK(answer.result == REEXEC_DONE && answer.count == i + 1);
 	}
 	for (uint32_t i = 0; i < TIMES; i++) {
-		CHECK_EQUAL(WEXITSTATUS(wait_child(c, keys[i], 3).status), 7);
+		if (i % 2 == 0) {
+			wait_child(c, keys[i], 2);
+			CHECK_EQUAL(send_signal(c, keys[i], SIGKILL), 0);
+		}
+		struct record ended = wait_child(c, keys[i], 3);
+		CHECK_EQUAL(WIFSIGNALED(ended.status), i % 2 == 0);
 		CHECK_EQUAL(acknowledge(c, keys[i]), 0);
 	}
-	while (told == 0) {
-		struct frame event = next_event(c);
-		struct reader r = frame_reader(&event);
-		if (event.header.type == 193)
-			told = reader_u64(&r);
-		frame_free(&event);
-	}
-	CHECK(told == (UINT64_C(1) << (SIGUSR1 - 1)));
+	CHECK(next_signals(c) == (UINT64_C(1) << (SIGUSR1 - 1)));
 	end_scenario(c);
 }
 
@@ -232,6 +275,7 @@ static void news_that_wait_are_told_after_it(struct client *c)
 	wait_child(c, keys[0], 3); /* all were forked before this was told */
 	while (count_children(getppid(), getpid()) != 0)
 		continue; /* and have ended now; the channel is full of what two or three of them did */
+	kill(getppid(), SIGUSR1);
 	uint32_t id = post_reexec(c, "");
 	while (!took_over())
 		continue;
@@ -242,9 +286,46 @@ static void news_that_wait_are_told_after_it(struct client *c)
 			CHECK_EQUAL(WEXITSTATUS(wait_child(c, keys[i], 3).status), 7);
 		CHECK_EQUAL(acknowledge(c, keys[i]), 0);
 	}
+	CHECK(next_signals(c) == (UINT64_C(1) << (SIGUSR1 - 1)));
 	CHECK_EQUAL(heartbeat(c, 0), 0);
 	CHECK_EQUAL(c->event_count, 0);
 	CHECK_EQUAL(release(c, "socket"), 0);
+	end_scenario(c);
+}
+
+/* The trial is over while a reply waits for the channel: it is sent first. */
+static void a_reply_that_waits_is_not_lost(struct client *c)
+{
+	static uint8_t tag[90 * 1024];
+	uint32_t ids[TIMES];
+	struct pollfd readable = {.fd = c->fd, .events = POLLIN};
+	attach(c);
+	CHECK_EQUAL(hold(c, "note", (struct bytes){tag, sizeof tag}, false, NULL, 0), 0);
+	uint32_t id = post_reexec(c, "");
+	for (int i = 0; i < TIMES; i++) {
+		struct writer w = payload();
+		writer_u8(&w, TABLE_HELD);
+		writer_key(&w, text("note"));
+		ids[i] = post(c, REQUEST_FETCH, w, NULL, 0, 0);
+	}
+	CHECK_EQUAL(poll(&readable, 1, PATIENCE_MS), 1); /* so the trial has begun */
+	while (count_children(getppid(), getpid()) != 0)
+		continue;
+	for (int i = 0; i < TIMES; i++) {
+		struct frame reply = receive(c);
+		if (reply.header.id == id) {
+			CHECK_EQUAL(read_answer(&reply).result, REEXEC_DONE);
+			id = 0;
+			i--;
+			continue;
+		}
+		CHECK_EQUAL(reply.header.id, ids[i]);
+		CHECK(reply.length > sizeof tag);
+		frame_free(&reply);
+	}
+	if (id != 0)
+		CHECK_EQUAL(wait_answer(c, id).result, REEXEC_DONE);
+	CHECK_EQUAL(release(c, "note"), 0);
 	end_scenario(c);
 }
 
@@ -289,6 +370,8 @@ static void what_is_no_keeper_is_refused(struct client *c)
 	CHECK_EQUAL(call_error(c, REQUEST_REEXEC, w, NULL, 0), EBUSY);
 	struct answer answer = wait_answer(c, id);
 	CHECK(answer.result == REEXEC_TIMED_OUT && answer.detail == 5000);
+	while (count_children(getppid(), getpid()) != 0)
+		continue; /* what the script had started was killed with it, and is reaped in its time */
 	w = payload();
 	write_string(&w, "relative");
 	CHECK_EQUAL(call_error(c, REQUEST_REEXEC, w, NULL, 0), EBADMSG);
@@ -429,6 +512,7 @@ static const struct scenario scenarios[] = {
 	{.name = "everything that it has stays", .run = everything_that_it_has_stays},
 	{.name = "what comes meanwhile is done after it", .run = what_comes_meanwhile_is_done_after_it},
 	{.name = "news that wait are told after it", .run = news_that_wait_are_told_after_it},
+	{.name = "a reply that waits is not lost", .run = a_reply_that_waits_is_not_lost},
 	{.name = "what is no keeper is refused", .run = what_is_no_keeper_is_refused},
 	{.name = "what was drained goes on", .run = what_was_drained_goes_on},
 	{.name = "the heartbeat goes on", .run = the_heartbeat_goes_on},
