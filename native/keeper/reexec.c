@@ -146,6 +146,18 @@ static void proceed(struct keeper *k)
 	finish(r, REEXEC_NOT_EXECUTED, error);
 }
 
+/* Where whoever asked is gone. The detail comes behind. */
+static const char *const words[] = {
+	[REEXEC_NOT_EXECUTED] = "the new program cannot be executed, errno",
+	[REEXEC_EXITED] = "the new program ended without a proof that it can take over, with exit code",
+	[REEXEC_KILLED] = "the new program was killed before it had proved that it can take over, by signal",
+	[REEXEC_TIMED_OUT] = "the new program did not prove that it can take over, within ms:",
+	[REEXEC_OTHER_STATE] = "the new program reads another version of the state:",
+	[REEXEC_NOT_READ] = "the new program cannot take the state, errno",
+	[REEXEC_NOT_PASSED] = "the state cannot be passed on, errno",
+	[REEXEC_GIVEN_BACK] = "the new program could not go on and gave everything back, errno",
+};
+
 static void answer(struct keeper *k)
 {
 	struct reexec *r = &k->reexec;
@@ -153,8 +165,7 @@ static void answer(struct keeper *k)
 	r->phase = REEXEC_IDLE;
 	if (!r->asked) {
 		if (r->result != REEXEC_DONE)
-			complain("could not be replaced by a new program (result %d, detail %d); nothing has changed", (int)r->result,
-				 (int)r->detail);
+			complain("not re-executed, and nothing has changed: %s %d", words[r->result], (int)r->detail);
 		return;
 	}
 	r->asked = false;

@@ -485,6 +485,17 @@ static void children_get_the_limit_from_before(struct client *c)
 	end_scenario(c);
 }
 
+/* In its last words: what nobody waits for is told on stderr. */
+static void a_refusal_that_nobody_waits_for_is_printed(struct client *c)
+{
+	if (attach(c).starts == 1) {
+		post_reexec(c, "/bin/false");
+		die();
+	}
+	reexec_done(c, "", 1); /* so the other one is over */
+	end_scenario(c);
+}
+
 static void not_in_its_end(struct client *c)
 {
 	attach(c);
@@ -518,6 +529,9 @@ static const struct scenario scenarios[] = {
 	{.name = "the heartbeat goes on", .run = the_heartbeat_goes_on},
 	{.name = "it is told how often", .run = it_is_told_how_often},
 	{.name = "children get the limit from before", .run = children_get_the_limit_from_before, .nofile = {1000, 2000}},
+	{.name = "a refusal that nobody waits for is printed",
+	 .run = a_refusal_that_nobody_waits_for_is_printed,
+	 .says = "not re-executed, and nothing has changed: the new program ended without a proof that it can take over, with exit code 1"},
 	{.name = "not in its end", .run = not_in_its_end, .exit_code = 9},
 	{.name = "as PID 1", .run = as_pid_1, .pid_1 = true},
 	{.name = NULL},
