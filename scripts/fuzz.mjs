@@ -1,7 +1,7 @@
 /**
  * Fuzzes the decoders of bytes from elsewhere, with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer.
  *
- *   node scripts/fuzz.mjs [control|message|request …] [--seconds 60]
+ *   node scripts/fuzz.mjs [control|message|request|state …] [--seconds 60]
  *
  * Each target (test/fuzz/NAME_fuzzer.*) starts from its seeds in test/fuzz/corpus and from what earlier runs found (build/fuzz/NAME). An input
  * that breaks it is kept there as crash-…; `build/fuzz/NAME/fuzzer FILE` replays it. Without clang, nothing is fuzzed: that is said, and no failure.
@@ -24,6 +24,14 @@ const TARGETS = {
     sources: ["frame.c", "registration.c", "request.c", "fetch_fd.c", "shut.c", "start.c"].map(
       (name) => `native/keeper/${name}`,
     ),
+    longest: 4096,
+  },
+  // The whole keeper but its main function and its memory, which the fuzzer has itself.
+  state: {
+    main: "state_fuzzer.c",
+    sources: readdirSync(join(root, "native/keeper"))
+      .filter((name) => name.endsWith(".c") && name !== "main.c" && name !== "budget.c")
+      .map((name) => `native/keeper/${name}`),
     longest: 4096,
   },
 };

@@ -133,6 +133,15 @@ export class RunningHoldfast {
     return this.#ask("POST", `/v1/services/${service}/actions`, action);
   }
 
+  /**
+   * Has the keeper become another program, or its own once more; the answer says what became of it.
+   * @param {string} [path]
+   * @returns {Promise<import("../../src/daemon/control/api.js").ReExecView>}
+   */
+  reExec(path) {
+    return this.#ask("POST", "/v1/supervisor/re-exec", path === undefined ? {} : { path });
+  }
+
   async #ask(method, path, body) {
     const sent = request({
       socketPath: this.control,

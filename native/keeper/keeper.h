@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "message.h"
 #include "reaper.h"
+#include "reexec.h"
 #include "request.h"
 #include "signals.h"
 #include "start.h"
@@ -33,6 +34,7 @@ struct keeper {
 	struct signals signals;
 	struct reaper reaper;
 	struct ending ending;
+	struct reexec reexec;
 	struct message message; /* the frame that is being handled */
 	struct start start;     /* the start that is being handled */
 };

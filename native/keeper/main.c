@@ -1,4 +1,8 @@
-/* holdfast-keeper [--grace MS] [--] PROGRAM ARGS... */
+/*
+ * holdfast-keeper [--grace MS] [--] PROGRAM ARGS...
+ *
+ * A keeper that becomes another one, or tries it, puts an option of its own in front (takeover.h).
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +17,9 @@
 #include "close_others.h"
 #include "complain.h"
 #include "keeper.h"
+#include "takeover.h"
 #include "tell.h"
+#include "trial.h"
 
 enum {
 	EXIT_USAGE = 100,  /* you must change something */
@@ -80,11 +86,14 @@ static void tidy_descriptors(void)
 
 static void raise_descriptor_limit(struct keeper *k)
 {
-	if (getrlimit(RLIMIT_NOFILE, &k->nofile_before) != 0)
+	struct rlimit now;
+	if (getrlimit(RLIMIT_NOFILE, &now) != 0)
 		die("getrlimit", errno);
-	struct rlimit raised = {.rlim_cur = k->nofile_before.rlim_max, .rlim_max = k->nofile_before.rlim_max};
+	if (k->nofile_before.rlim_max == 0) /* else another keeper has raised it already */
+		k->nofile_before = now;
+	struct rlimit raised = {.rlim_cur = now.rlim_max, .rlim_max = now.rlim_max};
 	if (setrlimit(RLIMIT_NOFILE, &raised) != 0)
-		raised = k->nofile_before; /* fewer will do */
+		raised = now; /* fewer will do */
 	rlim_t limit = raised.rlim_cur > INT_MAX ? INT_MAX : raised.rlim_cur;
 	k->reserved_from = limit > 2 * RESERVED_FDS ? (int)limit - RESERVED_FDS : (int)limit / 2;
 }
@@ -92,8 +101,6 @@ static void raise_descriptor_limit(struct keeper *k)
 static void open_keeper(struct keeper *k)
 {
 	k->started = clock_now();
-	k->channel.fd = -1;
-	k->supervisor.status_fd = -1;
 	tidy_descriptors();
 	raise_descriptor_limit(k);
 	if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
@@ -104,7 +111,24 @@ static void open_keeper(struct keeper *k)
 	error = signals_open(k);
 	if (error != 0)
 		die("signalfd", error);
-	k->reaper.wanted = true; /* execve keeps children: some may have ended before we could be told */
+	supervisor_start(k);
+}
+
+/* Everything is as the keeper before us had it, whose pid, children and descriptors we have. */
+static void take_over(struct keeper *k, const struct takeover *takeover)
+{
+	(void)prctl(PR_SET_NAME, "holdfast-keeper"); /* what is executed by its descriptor is called after that */
+	int error = takeover_resume(k, takeover->state);
+	if (error != 0 && takeover->error == 0) {
+		complain("cannot take over from the keeper of before: %s; it gets everything back", strerror(error));
+		error = takeover_give_back(k, takeover, error);
+	}
+	if (error != 0)
+		die("everything is lost: the keeper's state cannot be taken over", error);
+	close(takeover->state);
+	close(takeover->other);
+	raise_descriptor_limit(k);
+	reexec_taken_over(k, takeover->error);
 }
 
 static uint64_t next_deadline(const struct keeper *k)
@@ -112,16 +136,26 @@ static uint64_t next_deadline(const struct keeper *k)
 	if (k->reaper.wanted)
 		return 1; /* long past: look what is ready, and come back */
 	return clock_earlier(clock_earlier(supervisor_deadline(&k->supervisor), k->ending.deadline),
-			     channel_deadline(&k->channel));
+			     clock_earlier(channel_deadline(&k->channel), reexec_deadline(&k->reexec)));
 }
 
 int main(int argc, char **argv)
 {
 	struct keeper *k = &keeper;
+	struct takeover takeover;
 	(void)argc;
+	argv = takeover_parse(argv, &takeover);
 	parse_arguments(k, argv);
-	open_keeper(k);
-	supervisor_start(k);
+	reexec_init(&k->reexec, argv);
+	k->channel.fd = -1;
+	k->supervisor.status_fd = -1;
+	if (takeover.mode == MODE_TRIAL)
+		return trial_run(k, takeover.state, takeover.other);
+	if (takeover.mode == MODE_TAKEOVER)
+		take_over(k, &takeover);
+	else
+		open_keeper(k);
+	k->reaper.wanted = true; /* execve keeps children: some may have ended before we could be told */
 	for (;;) {
 		if (k->reaper.wanted)
 			reaper_run(k);
@@ -129,6 +163,7 @@ int main(int argc, char **argv)
 		supervisor_tick(k, now);
 		ending_tick(k, now);
 		channel_resume(k, now);
+		reexec_tick(k, now);
 		tell(k);
 		channel_watch(k);
 		if (ending_is_complete(k))

@@ -25,6 +25,10 @@ void reaper_run(struct keeper *k)
 			supervisor_reaped(k, wait_status);
 			continue;
 		}
+		if (pid == k->reexec.pid) {
+			reexec_reaped(k, wait_status);
+			continue;
+		}
 		struct child *child = child_by_pid(k, pid);
 		if (child != NULL)
 			child_reaped(k, child, wait_status, &usage);

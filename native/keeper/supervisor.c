@@ -204,7 +204,7 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 	children_tell_all(k);
 	signals_tell_again(&k->signals);
 	writer_u16(hello, PROTOCOL_VERSION);
-	writer_u32(hello, 0);
+	writer_u32(hello, request->features & FEATURE_REEXEC);
 	writer_i32(hello, getpid());
 	writer_u64(hello, k->started);
 	writer_u32(hello, s->starts);
@@ -212,6 +212,10 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 	writer_u32(hello, s->last_detail);
 	writer_u64(hello, s->last_end_at);
 	writer_u64(hello, k->channel.dropped);
+	if ((request->features & FEATURE_REEXEC) != 0) {
+		writer_u32(hello, k->reexec.count);
+		writer_u64(hello, k->reexec.last_at);
+	}
 	return 0;
 }
 

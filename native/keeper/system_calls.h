@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_SYSTEM_CALLS_H
 #define HOLDFAST_SYSTEM_CALLS_H
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -45,6 +46,12 @@ static inline int sys_pidfd_send_signal(int pidfd, int signal_number)
 static inline ssize_t sys_sendmsg(int fd, const struct msghdr *header, int flags)
 {
 	return (ssize_t)syscall(SYS_sendmsg, fd, header, flags);
+}
+
+/* Becomes the program that is open as `fd`, which may be O_PATH. Returns only if it fails. */
+static inline void sys_execve_fd(int fd, char *const *arguments, char *const *environment)
+{
+	(void)syscall(SYS_execveat, fd, "", arguments, environment, AT_EMPTY_PATH);
 }
 
 static inline int sys_close_range(unsigned first, unsigned last)

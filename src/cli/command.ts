@@ -9,6 +9,8 @@ export interface CommandOptions {
   readonly control?: string;
   readonly output: OutputFormat;
   readonly hard?: boolean;
+  /** A path. */
+  readonly to?: string;
   /** Milliseconds. */
   readonly max?: number;
   /** Percent. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { OwnedFd } from "../../ancillary/index.js";
 import type { Config } from "../config/config.js";
-import type { SupervisorView } from "../control/api.js";
+import type { ReExecView, SupervisorView } from "../control/api.js";
 import type { ControlServer } from "../control/server.js";
 import { type Leaving, nothingLeaves, readAppliedConfig, writeAppliedConfig } from "./applied-config.js";
 import { Applier, type ReadConfig } from "./applier.js";
@@ -11,6 +11,7 @@ import { ControlSocket } from "./control-socket.js";
 import { EventLog } from "./event-log.js";
 import { KeeperClient } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
+import { KeeperProgram } from "./keeper-program.js";
 import { createLogger, type Logger } from "./logger.js";
 import { LogSinks } from "./logs/log-sinks.js";
 import { openOutputStream } from "./logs/output-stream.js";
@@ -72,6 +73,7 @@ export class Supervisor {
   /** News of children that came before their services were adopted. */
   #early: (() => void)[] | undefined = [];
   #hello!: Hello;
+  #keeperProgram!: KeeperProgram;
   #config!: Config;
   #log!: Logger;
   #output!: SupervisorOutput;
@@ -107,6 +109,7 @@ export class Supervisor {
   async run(): Promise<void> {
     const keeper = this.#keeper;
     this.#hello = await keeper.attach();
+    this.#keeperProgram = new KeeperProgram(keeper, systemClock, this.#hello);
     const held = await keeper.listHeld();
     const applied = await readAppliedConfig(keeper, held);
     this.#config = applied?.config ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
@@ -292,6 +295,7 @@ export class Supervisor {
         nextAsker: () => this.#nextAsker(),
         applier: this.#applier,
         pauses: this.#pauses,
+        reExec: (path) => this.#reExec(path),
       }),
       listenFd: control.release(),
       authorize: (peer) => {
@@ -302,6 +306,14 @@ export class Supervisor {
       log: ({ level, event, message, data, cause }) =>
         this.#log[level](message, { event, ...data, ...(cause ? { cause } : {}) }),
     });
+  }
+
+  async #reExec(path: string | undefined): Promise<ReExecView> {
+    const view = await this.#keeperProgram.reExec(path);
+    const done = view.result === "done";
+    this.#log[done ? "info" : "warn"](view.message);
+    this.#events.add({ type: done ? "keeper-re-executed" : "keeper-re-exec-refused", message: view.message });
+    return view;
   }
 
   #world(): ServiceWorld {
@@ -458,6 +470,7 @@ export class Supervisor {
       version: this.#input.version,
       pid: process.pid,
       keeperPid: this.#input.keeperPid,
+      keeper: this.#keeperProgram.view(),
       startedAt: this.#startedAt.toISOString(),
       starts: this.#hello.supervisors,
       configFiles: this.#config.files,

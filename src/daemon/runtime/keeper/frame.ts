@@ -26,7 +26,11 @@ export const RequestType = {
   shut: 16,
   take: 17,
   settle: 18,
+  reExec: 19,
 } as const;
+
+/** Bits of `attach` and `hello`. */
+export const Feature = { reExec: 1 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;
 export const EventType = { child: 192, signalled: 193 } as const;

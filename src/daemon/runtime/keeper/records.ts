@@ -1,4 +1,5 @@
 import { type ByteReader, ByteWriter } from "./bytes.js";
+import { Feature } from "./frame.js";
 
 /** What the keeper knows of a process that it started; docs/protocol.md, `child`. */
 export interface ChildRecord {
@@ -58,6 +59,8 @@ export interface Hello {
   readonly supervisors: number;
   readonly previousEnd: { readonly how: "none" | "exited" | "signal" | "hung" | "protocol"; readonly detail: number };
   readonly dropped: number;
+  /** How often this keeper was re-executed, and when last (CLOCK_MONOTONIC, milliseconds). undefined: it cannot be. */
+  readonly reExecs?: { readonly count: number; readonly lastAt?: number };
 }
 
 export interface StartRequest {
@@ -232,19 +235,17 @@ export function decodeArm(reader: ByteReader): ArmRecord {
 
 export function decodeHello(reader: ByteReader): Hello {
   const version = reader.u16();
-  reader.u32();
+  const features = reader.u32();
   const keeperPid = reader.i32();
   const keeperStartedAt = Number(reader.u64()) / 1e6;
   const supervisors = reader.u32();
   const how = ENDS[reader.u8()] ?? "protocol";
   const detail = reader.u32();
   reader.u64();
-  return {
-    version,
-    keeperPid,
-    keeperStartedAt,
-    supervisors,
-    previousEnd: { how, detail },
-    dropped: Number(reader.u64()),
-  };
+  const dropped = Number(reader.u64());
+  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd: { how, detail }, dropped } as const;
+  if ((features & Feature.reExec) === 0) return hello;
+  const count = reader.u32();
+  const lastAt = Number(reader.u64()) / 1e6;
+  return { ...hello, reExecs: { count, ...(lastAt === 0 ? {} : { lastAt }) } };
 }
