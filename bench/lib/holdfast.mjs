@@ -55,7 +55,7 @@ export async function startHoldfast({
   const control = join(directory, "control.sock");
   const file = join(directory, "holdfast.toml");
   if (template !== undefined) copyTemplate(template, directory, { ...values, DIR: directory });
-  else writeFileSync(file, `version = 1\n[supervisor]\ncontrol = "${control}"\n${supervisor}\n${config}`);
+  else writeConfiguration({ file, control }, supervisor, config);
   await prepare?.(directory);
   const running = new RunningHoldfast({ directory, control, file, env, prefix });
   try {
@@ -131,6 +131,14 @@ export class RunningHoldfast {
    */
   act(service, action) {
     return this.#ask("POST", `/v1/services/${service}/actions`, action);
+  }
+
+  /**
+   * The answer to anything else that is posted, e.g. {} to /v1/apply.
+   * @returns {Promise<any>}
+   */
+  post(path, body) {
+    return this.#ask("POST", path, body);
   }
 
   async #ask(method, path, body) {
@@ -214,6 +222,11 @@ export class RunningHoldfast {
     for (const entry of this.left()) if (isAlive(entry)) process.kill(entry.pid, "SIGKILL");
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** Writes the configuration of a running one anew, as `startHoldfast` does; nothing changes before an apply. */
+export function writeConfiguration({ file, control }, supervisor, config) {
+  writeFileSync(file, `version = 1\n[supervisor]\ncontrol = "${control}"\n${supervisor}\n${config}`);
 }
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */
