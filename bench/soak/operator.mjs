@@ -10,6 +10,7 @@ const CARDS = [
 ];
 /** How long anything may take: a restart waits for the next supervisor, and for up to 20 s of drain of each worker. */
 const LONGEST_MS = 120_000;
+const GONE_WITHIN_MS = 20_000;
 const GONE = ["ECONNRESET", "ECONNREFUSED", "EPIPE", "ENOENT"];
 
 /** What an operator does, at random, one thing after the other. Each is kept: {kind, service?, begun, ended (Date.now()), result, message?}. */
@@ -90,8 +91,15 @@ export class Operator {
     const { result } = await this.#keep(kind, undefined, () => this.#holdfast.post("/v1/apply", {}));
     this.shape = shape; // Also if it was undone: the next one begins with what the file says, and Holdfast with what is in force.
     if (result !== "done" && result !== "unchanged") return;
-    const open = (await accepts(this.#ports.extra)) === true;
-    if (open !== shape.extra) this.done.at(-1).wrong = `after an apply the extra socket is ${open ? "open" : "closed"}`;
+    await this.#extraIs(shape.extra).catch(() => {
+      this.done.at(-1).wrong = `after an apply the extra socket is not ${shape.extra ? "open" : "closed"}`;
+    });
+  }
+
+  /** Closed it is once the last worker that had it is gone: one of an apply that was undone may drain still. */
+  #extraIs(open) {
+    const is = async () => ((await accepts(this.#ports.extra)) === true) === open;
+    return until(`the extra socket is ${open ? "open" : "closed"}`, is, { timeoutMs: GONE_WITHIN_MS, everyMs: 50 });
   }
 
   async #pause() {

@@ -135,14 +135,18 @@ function printLog({ log, ranMs }, { counted, uncounted }) {
 }
 
 function printMeasured({ measured, highestRss }) {
+  const when = ["start", "warm", "end"];
   const cell = ({ descriptors, rss }) => `${descriptors}; ${rss.toFixed(1)}`;
   printTable(
     ["descriptors; resident MiB", "at the start", "after the warm-up", "at the end", "most MiB meanwhile"],
-    ["keeper", "supervisor"].map((name) => [
-      name,
-      ...["start", "warm", "end"].map((when) => cell(measured[when][name])),
-      highestRss[name].toFixed(1),
-    ]),
+    [
+      ...["keeper", "supervisor"].map((name) => [
+        name,
+        ...when.map((each) => cell(measured[each][name])),
+        highestRss[name].toFixed(1),
+      ]),
+      ["lanes among them", ...when.map((each) => measured[each].lanes), ""],
+    ],
   );
 }
 
@@ -166,7 +170,8 @@ function checkRun(run, { kills, log }) {
   const unready = unreadyRestarts(actions, faults, ["web", "block", "echo"]);
   const grown = (name) => {
     const { warm, end } = measured;
-    const more = end[name].descriptors - warm[name].descriptors;
+    // Lanes of steered sockets stay, as many as there ever were workers at the same time: both have each of them.
+    const more = end[name].descriptors - end.lanes - (warm[name].descriptors - warm.lanes);
     const kinds = more === 0 ? "" : ` (${JSON.stringify(warm.kinds[name])}, then ${JSON.stringify(end.kinds[name])})`;
     if (more > 0) return `${more} descriptors more${kinds}`;
     const mib = end[name].rss - warm[name].rss;

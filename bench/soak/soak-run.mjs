@@ -175,7 +175,8 @@ class Soak {
       const kinds = { keeper: kindsOfDescriptors(keeperPid), supervisor: kindsOfDescriptors(supervisor.pid) };
       if (fewest === undefined || count < fewest.count) fewest = { ...now, kinds, count };
     }
-    return fewest;
+    const { sockets } = await this.#holdfast.get("/v1/sockets");
+    return { ...fewest, lanes: sockets.reduce((sum, { lanes = 0 }) => sum + lanes, 0) };
   }
 
   async #end() {
