@@ -28,6 +28,7 @@ import { UdpLoad } from "./lib/udp-load.mjs";
  *   limit         1000000    no more requests than this, then it ends by itself
  *   durationMs    60000      the same in time
  *   onAnswer      none       (body, millisecondsSinceStart) => void
+ *   onFailure     none       ({outcome, code, port, sentAt, endedAt}) => void: of each request that failed; times as of Date.now(), `port` is our end of the connection
  *
  * Returns {sent, result(), stop(), done}. `stop` sends no more and resolves, like `done`, once each request has its outcome, with
  * what `result` tells at any time:
@@ -40,7 +41,8 @@ import { UdpLoad } from "./lib/udp-load.mjs";
  *
  * @param {{target: {host: string, port: number} | {path: string}, rate?: number, connections?: "new" | "kept", kept?: number, protocol?: "http" | "line", path?: string,
  *   slow?: {every: number, path: string}, echo?: boolean, expects?: string, timeoutMs?: number, limit?: number, durationMs?: number,
- *   onAnswer?: (body: string, atMs: number) => void}} options
+ *   onAnswer?: (body: string, atMs: number) => void,
+ *   onFailure?: (failure: {outcome: string, code?: string, port?: number, sentAt: number, endedAt: number}) => void}} options
  */
 export function startLoad(options) {
   return new HttpLoad(options);

@@ -55,7 +55,7 @@ export async function startHoldfast({
   const control = join(directory, "control.sock");
   const file = join(directory, "holdfast.toml");
   if (template !== undefined) copyTemplate(template, directory, { ...values, DIR: directory });
-  else writeFileSync(file, `version = 1\n[supervisor]\ncontrol = "${control}"\n${supervisor}\n${config}`);
+  else writeConfiguration({ file, control }, supervisor, config);
   await prepare?.(directory);
   const running = new RunningHoldfast({ directory, control, file, env, prefix });
   try {
@@ -142,6 +142,14 @@ export class RunningHoldfast {
     return this.#ask("POST", "/v1/supervisor/re-exec", path === undefined ? {} : { path });
   }
 
+  /**
+   * The answer to anything else that is posted, e.g. {} to /v1/apply.
+   * @returns {Promise<any>}
+   */
+  post(path, body) {
+    return this.#ask("POST", path, body);
+  }
+
   async #ask(method, path, body) {
     const sent = request({
       socketPath: this.control,
@@ -223,6 +231,11 @@ export class RunningHoldfast {
     for (const entry of this.left()) if (isAlive(entry)) process.kill(entry.pid, "SIGKILL");
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** Writes the configuration of a running one anew, as `startHoldfast` does; nothing changes before an apply. */
+export function writeConfiguration({ file, control }, supervisor, config) {
+  writeFileSync(file, `version = 1\n[supervisor]\ncontrol = "${control}"\n${supervisor}\n${config}`);
 }
 
 /** Below the ports that the kernel chooses by itself, for clients and for port 0. */

@@ -1,5 +1,5 @@
 /*
- * holdfast-keeper [--grace MS] [--] PROGRAM ARGS...
+ * holdfast-keeper [--grace MS] [--attach MS] [--] PROGRAM ARGS...
  *
  * A keeper that becomes another one, or tries it, puts an option of its own in front (takeover.h).
  */
@@ -25,7 +25,8 @@ enum {
 	EXIT_USAGE = 100,  /* you must change something */
 	EXIT_SYSTEM = 111, /* the system refused: try again */
 	GRACE_MS_DEFAULT = 10000,
-	GRACE_MS_MAX = 24 * 60 * 60 * 1000,
+	ATTACH_MS_DEFAULT = 60000, /* Node.js on a slow and busy machine takes a while */
+	MS_MAX = 24 * 60 * 60 * 1000,
 	RESERVED_FDS = 32, /* a supervisor's start needs seven */
 };
 
@@ -34,7 +35,7 @@ static struct keeper keeper;
 
 static _Noreturn void usage(const char *why)
 {
-	complain("%s; usage: holdfast-keeper [--grace MS] [--] PROGRAM ARGS...", why);
+	complain("%s; usage: holdfast-keeper [--grace MS] [--attach MS] [--] PROGRAM ARGS...", why);
 	exit(EXIT_USAGE);
 }
 
@@ -44,13 +45,13 @@ static _Noreturn void die(const char *what, int error)
 	exit(EXIT_SYSTEM);
 }
 
-static uint64_t parse_grace(const char *text)
+static uint64_t parse_ms(const char *text)
 {
 	char *end;
 	errno = 0;
 	long ms = text == NULL ? -1 : strtol(text, &end, 10);
-	if (ms < 0 || end == text || *end != '\0' || errno != 0 || ms > GRACE_MS_MAX)
-		usage("--grace takes a number of milliseconds, at most a day");
+	if (ms < 0 || end == text || *end != '\0' || errno != 0 || ms > MS_MAX)
+		usage("--grace and --attach take a number of milliseconds, at most a day");
 	return (uint64_t)ms * NS_PER_MS;
 }
 
@@ -58,14 +59,18 @@ static void parse_arguments(struct keeper *k, char **argv)
 {
 	char **argument = argv[0] == NULL ? argv : argv + 1;
 	k->ending.grace = GRACE_MS_DEFAULT * NS_PER_MS;
+	k->supervisor.attach_within = ATTACH_MS_DEFAULT * NS_PER_MS;
 	while (*argument != NULL && (*argument)[0] == '-') {
 		if (strcmp(*argument, "--") == 0) {
 			argument++;
 			break;
 		}
-		if (strcmp(*argument, "--grace") != 0)
+		if (strcmp(*argument, "--grace") == 0)
+			k->ending.grace = parse_ms(argument[1]);
+		else if (strcmp(*argument, "--attach") == 0)
+			k->supervisor.attach_within = parse_ms(argument[1]);
+		else
 			usage("unknown option");
-		k->ending.grace = parse_grace(argument[1]);
 		argument += 2;
 	}
 	if (*argument == NULL)

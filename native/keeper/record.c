@@ -148,6 +148,7 @@ void record_supervisor(struct fields *f, struct supervisor *s)
 	i32(f, &s->exec_error);
 	i32(f, &s->complained_of);
 	u32(f, &s->starts);
+	flag(f, &s->attached);
 	flag(f, &s->ever_attached);
 	u32(f, &s->ends_in_a_row);
 	u64(f, &s->attached_for);

@@ -47,10 +47,13 @@ void supervisor_start(struct keeper *k)
 	s->kill_as = s->killed_as = END_NONE;
 	s->exec_error = 0;
 	s->attached_for = 0;
+	s->attached = false;
 	s->starts++;
 	int error = supervisor_process_start(k);
-	if (error == 0)
+	if (error == 0) {
+		s->heartbeat_at = s->attach_within == 0 ? 0 : clock_now() + s->attach_within;
 		return;
+	}
 	s->backoff = s->backoff == 0 ? BACKOFF_FIRST : clock_earlier(s->backoff * 2, BACKOFF_LAST);
 	s->restart_at = clock_now() + s->backoff;
 	complain("the supervisor cannot be started: %s; tried again in %llu ms", strerror(error),
@@ -100,7 +103,8 @@ static void complain_of_end(const struct supervisor *s, pid_t pid, const char *c
 		complain("the supervisor (pid %d) was killed by %s; %s", (int)pid, signal_name((int)s->last_detail), consequence);
 		return;
 	case END_HUNG:
-		complain("the supervisor (pid %d) missed its heartbeat and was killed; %s", (int)pid, consequence);
+		complain("the supervisor (pid %d) %s and was killed; %s", (int)pid,
+			 s->attached ? "missed its heartbeat" : "did not attach in time", consequence);
 		return;
 	case END_PROTOCOL:
 		complain("the supervisor (pid %d) closed its channel, did not exit and was killed; %s", (int)pid, consequence);
@@ -200,6 +204,9 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 		return EPROTONOSUPPORT;
 	if (!channel_is_attached(&k->channel))
 		k->channel.attached_at = clock_now();
+	if (!s->attached)
+		s->heartbeat_at = 0; /* in time; from its first heartbeat on it is watched by those */
+	s->attached = true;
 	s->ever_attached = true;
 	children_tell_all(k);
 	signals_tell_again(&k->signals);

@@ -163,7 +163,7 @@ const keeperRecord = record(
 const supervisorRecord = (status) =>
   record(
     2,
-    ...[i32(42), i32(status), i32(0), i32(2), u32(2), u8(1), u32(0)],
+    ...[i32(42), i32(status), i32(0), i32(2), u32(2), u8(1, 1), u32(0)],
     ...[u64(1), u64(2), u64(3), u64(4), u64(5), u8(0, 3, 2), u32(9), u64(6)],
   );
 const channelRecord = record(3, i32(7), i32(42), u64(1), u64(0), u16(1));
