@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "keeper.h"
@@ -110,6 +111,13 @@ void trial_kill(pid_t pid)
 		return;
 	(void)kill(-pid, SIGKILL); /* ESRCH: it is not the leader of its group yet */
 	(void)kill(pid, SIGKILL);
+}
+
+void trial_sweep(pid_t pid)
+{
+	siginfo_t info = {.si_pid = 0};
+	if (pid > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
+		trial_kill(pid);
 }
 
 int trial_run(struct keeper *k, int state, int proof)

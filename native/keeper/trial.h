@@ -22,8 +22,11 @@ struct proof {
 /* Starts `program`, which is open, with the state of this moment. 0 or errno. `proof` is the caller's. */
 int trial_start(struct keeper *keeper, int program, pid_t *pid, int *proof);
 
-/* SIGKILL to it and whatever it has started. */
+/* SIGKILL to it and whatever it has started. It must not have been reaped: until then its number is no other group's. */
 void trial_kill(pid_t pid);
+
+/* The same if it has ended, for what it has left behind. */
+void trial_sweep(pid_t pid);
 
 /* False if there is no whole proof to read. */
 bool proof_read(int fd, struct proof *proof);

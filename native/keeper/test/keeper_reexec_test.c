@@ -362,6 +362,10 @@ static void what_is_no_keeper_is_refused(struct client *c)
 	refused(c, script, REEXEC_KILLED, SIGSEGV);
 	write_script(script, "#!/bin/sh\necho holdfast >&4\n");
 	refused(c, script, REEXEC_EXITED, 0);
+	write_script(script, "#!/bin/sh\nsleep 1000 &\nexit 3\n");
+	refused(c, script, REEXEC_EXITED, 3);
+	while (count_children(getppid(), getpid()) != 0)
+		continue;
 	write_script(script, "#!/bin/sh\nsleep 1000\n");
 	uint32_t id = post_reexec(c, script);
 	CHECK_EQUAL(heartbeat(c, 0), 0); /* the keeper goes on meanwhile */
@@ -371,7 +375,7 @@ static void what_is_no_keeper_is_refused(struct client *c)
 	struct answer answer = wait_answer(c, id);
 	CHECK(answer.result == REEXEC_TIMED_OUT && answer.detail == 5000);
 	while (count_children(getppid(), getpid()) != 0)
-		continue; /* what the script had started was killed with it, and is reaped in its time */
+		continue; /* what a script has started is killed with it, or after it, and is reaped in its time */
 	w = payload();
 	write_string(&w, "relative");
 	CHECK_EQUAL(call_error(c, REQUEST_REEXEC, w, NULL, 0), EBADMSG);
