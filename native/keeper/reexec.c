@@ -163,11 +163,11 @@ static void answer(struct keeper *k)
 	struct reexec *r = &k->reexec;
 	struct writer body = {.bytes = k->channel.out + FRAME_HEADER, .capacity = FRAME_MAX - FRAME_HEADER};
 	r->phase = REEXEC_IDLE;
-	if (!r->asked) {
-		if (r->result != REEXEC_DONE)
-			complain("not re-executed, and nothing has changed: %s %d", words[r->result], (int)r->detail);
+	/* Whoever asked may be gone before it reads the reply. */
+	if (r->result != REEXEC_DONE)
+		complain("not re-executed, and nothing has changed: %s %d", words[r->result], (int)r->detail);
+	if (!r->asked)
 		return;
-	}
 	r->asked = false;
 	writer_u8(&body, (uint8_t)r->result);
 	writer_i32(&body, r->detail);

@@ -490,7 +490,7 @@ static void children_get_the_limit_from_before(struct client *c)
 }
 
 /* In its last words: what nobody waits for is told on stderr. */
-static void a_refusal_that_nobody_waits_for_is_printed(struct client *c)
+static void a_refusal_is_printed_for_who_comes_next(struct client *c)
 {
 	if (attach(c).starts == 1) {
 		post_reexec(c, "/bin/false");
@@ -533,8 +533,8 @@ static const struct scenario scenarios[] = {
 	{.name = "the heartbeat goes on", .run = the_heartbeat_goes_on},
 	{.name = "it is told how often", .run = it_is_told_how_often},
 	{.name = "children get the limit from before", .run = children_get_the_limit_from_before, .nofile = {1000, 2000}},
-	{.name = "a refusal that nobody waits for is printed",
-	 .run = a_refusal_that_nobody_waits_for_is_printed,
+	{.name = "a refusal is printed for who comes next",
+	 .run = a_refusal_is_printed_for_who_comes_next,
 	 .says = "not re-executed, and nothing has changed: the new program ended without a proof that it can take over, with exit code 1"},
 	{.name = "not in its end", .run = not_in_its_end, .exit_code = 9},
 	{.name = "as PID 1", .run = as_pid_1, .pid_1 = true},
