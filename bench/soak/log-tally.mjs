@@ -12,6 +12,7 @@ const NOTE = /^holdfast: (\d+) bytes of std(?:out|err) were dropped here/;
  *   fragments   pieces of lines, where something is missing
  *   workers     pid => number of the next line that is expected of it
  *   missing     lines that were skipped
+ *   largest     most lines that are missing at one place beyond what is noted there
  */
 export class LogTally {
   lines = 0;
@@ -20,8 +21,11 @@ export class LogTally {
   notes = 0;
   fragments = 0;
   missing = 0;
+  largest = 0;
   workers = new Map();
   #rest = Buffer.alloc(0);
+  /** Bytes that were noted since the last whole line. */
+  #notedHere = 0;
 
   take(bytes) {
     const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
@@ -48,6 +52,7 @@ export class LogTally {
     if (noted === undefined) this.fragments += 1;
     else {
       this.noted += Number(noted);
+      this.#notedHere += Number(noted);
       this.notes += 1;
     }
   }
@@ -59,6 +64,8 @@ export class LogTally {
       return;
     }
     this.lines += 1;
+    if (expected > 0) this.largest = Math.max(this.largest, number - expected - Math.round(this.#notedHere / LINE));
+    this.#notedHere = 0;
     this.missing += number - expected;
     this.workers.set(pid, number + 1);
   }

@@ -129,6 +129,7 @@ function printLog({ log, ranMs }, { counted, uncounted }) {
       ["twice or out of order", tally.doubled],
       ["dropped and counted by Holdfast", `${counted} (${tally.notes} places)`],
       ["lost with killed supervisors, not counted", uncounted],
+      ["the most of that in the middle of a worker's lines", Math.max(0, tally.largest)],
       ["dropped because the file did not take them", log.dropped],
     ],
   );

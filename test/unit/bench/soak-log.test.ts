@@ -35,6 +35,12 @@ describe("the tally of a log", () => {
     expect(tallyOf(text, 7)).toEqual({ ...none, ...wanted });
   });
 
+  test("tells the largest place that is not explained by a note", () => {
+    const tally = new LogTally();
+    tally.take(Buffer.from(`${lines(1, 0)}${note}${lines(1, 5, 6, 8)}`));
+    expect(tally.largest).toBe(2);
+  });
+
   test("adds what a worker wrote last and what never came", () => {
     const tally = new LogTally();
     tally.take(Buffer.from(lines(1, 0, 1)));
