@@ -453,7 +453,9 @@ export class ServiceWorkers {
       event,
       lines.map((line) => line.slice(0, FAILURE_LINE_CHARACTERS)),
     );
-    if (event.type === "started") this.#notices.started(worker, event.pid);
+    if (event.type !== "started") return;
+    this.#notices.started(worker, event.pid);
+    resources?.drainNotify(); // What it has said before waits there.
   }
 
   /** Of one that has not become ready and is killed for it: what it listens on instead of what it was given. */

@@ -106,6 +106,23 @@ describe("a notify socket", () => {
     expect(() => receiver.drain()).toThrow("refused");
   });
 
+  test("leaves what its callback does not take yet, and what is behind it, until it is drained", async () => {
+    let takes = false;
+    receiver.start((message) => {
+      if (!takes) return "later";
+      return messages.push(message);
+    });
+    notify("READY=1", { socket: receiver.address });
+    notify("STATUS=two", { socket: receiver.address });
+    receiver.drain();
+    expect(messages).toEqual([]);
+    takes = true;
+    receiver.drain();
+    expect(messages).toHaveLength(2);
+    notify("STATUS=three", { socket: receiver.address });
+    await expect.poll(() => messages).toHaveLength(3);
+  });
+
   test("keeps a message until its callback has returned, so that whoever adopts it after a crash hears it too", () => {
     const heard: Record<string, string>[] = [];
     notify("READY=1", { socket: receiver.address });

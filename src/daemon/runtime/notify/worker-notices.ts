@@ -37,15 +37,10 @@ export interface NoticesInput {
 /** STATUS= is cut to this. */
 const STATUS_CHARACTERS = 400;
 
-/** Messages of a worker that are kept until its pid is told; more than a program says before it is ready. */
-const MOST_EARLY = 64;
-
 interface Known {
   readonly key: string;
   tag: WorkerTag;
   pid?: number;
-  /** What came on its socket before its pid was told: only then is it clear who is its. Their descriptors are ours. */
-  readonly early: NotifyMessage[];
 }
 
 /** What the workers of one service say on their notify sockets: who may speak, what it means, and what is kept of it. */
@@ -61,22 +56,16 @@ export class WorkerNotices {
 
   /** `tag` has what an earlier supervisor has heard. */
   open(worker: number, key: string, tag: WorkerTag): void {
-    this.#workers.set(worker, { key, tag, early: [] });
+    this.#workers.set(worker, { key, tag });
   }
 
   /** The keeper has told its pid, which the machine may not know yet. */
   started(worker: number, pid: number): void {
     const known = this.#workers.get(worker);
-    if (known === undefined) return;
-    known.pid = pid;
-    for (const message of known.early.splice(0)) {
-      this.hear(worker, message);
-      closeAll(message);
-    }
+    if (known !== undefined) known.pid = pid;
   }
 
   forget(worker: number): void {
-    for (const message of this.#workers.get(worker)?.early ?? []) closeAll(message);
     this.#workers.delete(worker);
     this.#o.reloads.ended(worker);
   }
@@ -101,25 +90,25 @@ export class WorkerNotices {
     return `it said of itself: ${[...words, ...(status === undefined ? [] : [status])].join(", ")}`;
   }
 
-  hear(worker: number, message: NotifyMessage): void {
+  /** `later`: only once its pid is told it is clear who is its. A program may have written over the mark in its environment. */
+  hear(worker: number, message: NotifyMessage): "later" | undefined {
     const { world } = this.#o;
     const known = this.#workers.get(worker);
-    if (known === undefined) return;
+    if (known === undefined) return undefined;
     const pid = known.pid ?? this.#o.find(worker)?.pid;
-    if (pid === undefined) return this.#keepEarly(known, message);
-    if (!this.#maySpeak(known, pid, message)) return;
+    if (pid === undefined) return "later";
+    if (!this.#maySpeak(known, pid, message)) return undefined;
     const notice = readNotice(message.fields);
     if (notice.malformed.length > 0) world.count("notify-malformed-values");
-    // Its one descriptor is closed when we return, and so is whatever else nobody takes.
-    if (notice.barrier) return message.fds.length === 1 ? undefined : world.count("notify-barriers-refused");
+    if (notice.barrier) {
+      // Its one descriptor is closed when we return, and so is whatever else nobody takes.
+      if (message.fds.length !== 1) world.count("notify-barriers-refused");
+      return undefined;
+    }
     this.#remember(worker, notice);
     this.#tell(worker, notice);
     this.#keep(worker, notice, message);
-  }
-
-  #keepEarly({ early }: Known, message: NotifyMessage): void {
-    if (early.length < MOST_EARLY) early.push({ ...message, fds: message.fds.splice(0) });
-    else this.#o.world.count("notify-too-early");
+    return undefined;
   }
 
   #maySpeak(known: Known, pid: number, message: NotifyMessage): boolean {
@@ -218,8 +207,4 @@ export class WorkerNotices {
 export function errnoInWords(errno: number): string {
   const { name, meaning } = errnoWords(errno);
   return `${name}: ${meaning}`;
-}
-
-function closeAll({ fds }: NotifyMessage): void {
-  for (const fd of fds.splice(0)) fd.close();
 }
