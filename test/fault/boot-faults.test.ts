@@ -32,9 +32,11 @@ describe.skipIf(missing !== undefined)("a keeper that starts while a system call
       const supervisor = run.supervisor();
       supervisor.catch(() => {}); // It is looked at only where the keeper has not ended.
       const end = await Promise.race([run.exit, supervisor.then(() => undefined)]);
-      if (end === undefined) continue;
-      expect(end, `${said}: ${run.output}`).toEqual({ code: exitSystem, signal: null });
-      expect(run.output, said).toMatch(/holdfast-keeper: \S+: \S+/);
+      if (end !== undefined) {
+        expect(end, `${said}: ${run.output}`).toEqual({ code: exitSystem, signal: null });
+        expect(run.output, said).toMatch(/holdfast-keeper: \S+: \S+/);
+      }
+      await run.end();
     }
     process.stdout.write(
       `HOLDFAST_SEED=${seed} HOLDFAST_FAULTS_EVERY=${every}; ${chosen.length} of ${faults.length}\n`,

@@ -1,6 +1,6 @@
 /**
  * System calls of the keeper fail as the kernel may let them fail: strace(1) injects the error, into the keeper only. One life under strace
- * tells which calls each script makes; then every call, with every error that it may give, has its turn: in one run every 12th, from a first one
+ * tells which calls each script makes; then every call, with every error that it may give, has its turn: in one run every 20th, from a first one
  * that is different each time (HOLDFAST_SEED brings it back), and all of them with HOLDFAST_FAULTS_EVERY=1.
  *
  * What a script leads to is the same as without the fault, and what crash points count is counted here: requests that fail, starts and
@@ -26,7 +26,7 @@ const livesAtOnce = 3;
 const pointsPerLife = 12;
 /** Of those that cost a supervisor: the keeper waits twice as long after each. */
 const deathsPerLife = 2;
-const every = Math.max(1, Number(process.env.HOLDFAST_FAULTS_EVERY ?? 12));
+const every = Math.max(1, Number(process.env.HOLDFAST_FAULTS_EVERY ?? 20));
 const seed = Number(process.env.HOLDFAST_SEED ?? Math.floor(Math.random() * every));
 /** `HOLDFAST_FAULT=a stop:sendmsg:ENOBUFS:3` lets that happen once and nothing else. */
 const only = /^(.+):(\w+):(\w+):(\d+)$/.exec(process.env.HOLDFAST_FAULT ?? "");
