@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Scene } from "../scene.js";
 
@@ -16,7 +16,7 @@ export interface KeeperChange {
 
 /** Compiles another keeper into the scene's folder. Returns its path. */
 export function buildKeeper({ directory }: Scene, { flags = [], takeover = [], more }: KeeperChange): string {
-  const path = join(directory, "another-keeper");
+  const path = join(mkdtempSync(join(directory, "build-")), "another-keeper");
   const compile = (...args: string[]): void => {
     const stdio = ["pipe", "inherit", "inherit"] as const;
     execFileSync(process.env.CC ?? "cc", ["-std=gnu11", "-O1", ...args], { input: more ?? "", stdio: [...stdio] });

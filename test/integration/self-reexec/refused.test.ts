@@ -19,8 +19,8 @@ import {
 const { start } = scenes();
 
 describe("a program that cannot take over", () => {
-  const script = (scene: Scene, text: string): string => {
-    const path = join(scene.directory, "candidate");
+  const script = (scene: Scene, name: string, text: string): string => {
+    const path = join(scene.directory, name);
     writeFileSync(path, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     return path;
   };
@@ -37,8 +37,16 @@ describe("a program that cannot take over", () => {
       says: "ended with exit code 0, without a proof that it can take over",
     },
     { what: "/bin/false", path: () => "/bin/false", says: "ended with exit code 1, without a proof" },
-    { what: "one that hangs", path: (scene) => script(scene, "sleep 1000"), says: "has not proved within 5 s" },
-    { what: "one that crashes", path: (scene) => script(scene, "kill -SEGV $$"), says: "killed by SIGSEGV before it" },
+    {
+      what: "one that hangs",
+      path: (scene) => script(scene, "hangs", "sleep 1000"),
+      says: "has not proved within 5 s",
+    },
+    {
+      what: "one that crashes",
+      path: (scene) => script(scene, "crashes", "kill -SEGV $$"),
+      says: "killed by SIGSEGV before it",
+    },
     {
       what: "a keeper of another state",
       path: (scene) => buildKeeper(scene, { flags: ["-DSTATE_VERSION=99"] }),
@@ -58,9 +66,11 @@ describe("a program that cannot take over", () => {
   test("is refused in words, and nothing has changed", { timeout: 90_000 }, async () => {
     const { scene, port } = await everything(start);
     const before = { ...(await inventory(scene)), program: programOf(keeperOf(scene)) };
+    // Compiled before there is load: nothing of this process goes on meanwhile.
+    const paths = candidates.map(({ path }) => path(scene));
     const load = startLoad({ target: { host: "127.0.0.1", port }, rate: 100 });
-    for (const { what, path, says } of candidates) {
-      const { code, stdout, stderr } = await scene.holdfast.cli("self", "reexec", "--to", path(scene));
+    for (const [index, { what, says }] of candidates.entries()) {
+      const { code, stdout, stderr } = await scene.holdfast.cli("self", "reexec", "--to", paths[index]!);
       expect({ code, stdout }, what).toEqual({ code: 1, stdout: "" });
       expect(stderr, what).toContain("failed: the keeper was not re-executed, and nothing has changed: ");
       expect(stderr, what).toContain(says);
