@@ -1,4 +1,4 @@
-/* holdfast-keeper [--grace MS] [--] PROGRAM ARGS... */
+/* holdfast-keeper [--grace MS] [--supervised-by FD] [--] PROGRAM ARGS... */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +9,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "clock.h"
 #include "close_others.h"
 #include "complain.h"
+#include "hand_over.h"
 #include "keeper.h"
 #include "tell.h"
 
@@ -28,7 +30,7 @@ static struct keeper keeper;
 
 static _Noreturn void usage(const char *why)
 {
-	complain("%s; usage: holdfast-keeper [--grace MS] [--] PROGRAM ARGS...", why);
+	complain("%s; usage: holdfast-keeper [--grace MS] [--supervised-by FD] [--] PROGRAM ARGS...", why);
 	exit(EXIT_USAGE);
 }
 
@@ -38,18 +40,20 @@ static _Noreturn void die(const char *what, int error)
 	exit(EXIT_SYSTEM);
 }
 
-static uint64_t parse_grace(const char *text)
+static long parse_number(const char *text, long highest, const char *why)
 {
 	char *end;
 	errno = 0;
-	long ms = text == NULL ? -1 : strtol(text, &end, 10);
-	if (ms < 0 || end == text || *end != '\0' || errno != 0 || ms > GRACE_MS_MAX)
-		usage("--grace takes a number of milliseconds, at most a day");
-	return (uint64_t)ms * NS_PER_MS;
+	long number = text == NULL ? -1 : strtol(text, &end, 10);
+	if (number < 0 || end == text || *end != '\0' || errno != 0 || number > highest)
+		usage(why);
+	return number;
 }
 
-static void parse_arguments(struct keeper *k, char **argv)
+/* The descriptor of the channel to whoever hands over to us; -1 if nobody does. */
+static int parse_arguments(struct keeper *k, char **argv)
 {
+	int channel = -1;
 	char **argument = argv[0] == NULL ? argv : argv + 1;
 	k->ending.grace = GRACE_MS_DEFAULT * NS_PER_MS;
 	while (*argument != NULL && (*argument)[0] == '-') {
@@ -57,25 +61,30 @@ static void parse_arguments(struct keeper *k, char **argv)
 			argument++;
 			break;
 		}
-		if (strcmp(*argument, "--grace") != 0)
+		if (strcmp(*argument, "--grace") == 0)
+			k->ending.grace = NS_PER_MS * (uint64_t)parse_number(
+				argument[1], GRACE_MS_MAX, "--grace takes a number of milliseconds, at most a day");
+		else if (strcmp(*argument, "--supervised-by") == 0)
+			channel = (int)parse_number(argument[1], INT_MAX, "--supervised-by takes a descriptor");
+		else
 			usage("unknown option");
-		k->ending.grace = parse_grace(argument[1]);
 		argument += 2;
 	}
 	if (*argument == NULL)
 		usage("no program");
 	k->supervisor.arguments = argument;
+	return channel;
 }
 
 /* 0 to 2 are there, so that nothing that is held can be taken for them; what else was inherited is nobody's. */
-static void tidy_descriptors(void)
+static void tidy_descriptors(int channel)
 {
 	int fd;
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
-	int keep[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
-	close_others(keep, 3);
+	int keep[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, channel};
+	close_others(keep, channel < 0 ? 3 : 4);
 }
 
 static void raise_descriptor_limit(struct keeper *k)
@@ -89,12 +98,12 @@ static void raise_descriptor_limit(struct keeper *k)
 	k->reserved_from = limit > 2 * RESERVED_FDS ? (int)limit - RESERVED_FDS : (int)limit / 2;
 }
 
-static void open_keeper(struct keeper *k)
+static void open_keeper(struct keeper *k, int channel)
 {
 	k->started = clock_now();
 	k->channel.fd = -1;
 	k->supervisor.status_fd = -1;
-	tidy_descriptors();
+	tidy_descriptors(channel);
 	raise_descriptor_limit(k);
 	if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
 		die("prctl(PR_SET_CHILD_SUBREAPER)", errno);
@@ -112,21 +121,26 @@ static uint64_t next_deadline(const struct keeper *k)
 	if (k->reaper.wanted)
 		return 1; /* long past: look what is ready, and come back */
 	return clock_earlier(clock_earlier(supervisor_deadline(&k->supervisor), k->ending.deadline),
-			     channel_deadline(&k->channel));
+			     clock_earlier(channel_deadline(&k->channel), k->adopted_until));
 }
 
 int main(int argc, char **argv)
 {
 	struct keeper *k = &keeper;
 	(void)argc;
-	parse_arguments(k, argv);
-	open_keeper(k);
-	supervisor_start(k);
+	int channel = parse_arguments(k, argv);
+	open_keeper(k, channel);
+	int error = channel < 0 ? 0 : hand_over_begin(k, channel);
+	if (error != 0)
+		die("--supervised-by", error);
+	if (channel < 0)
+		supervisor_start(k);
 	for (;;) {
 		if (k->reaper.wanted)
 			reaper_run(k);
 		uint64_t now = clock_now();
 		supervisor_tick(k, now);
+		adopt_tick(k, now);
 		ending_tick(k, now);
 		channel_resume(k, now);
 		tell(k);

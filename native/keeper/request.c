@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "adopt.h"
 #include "shut.h"
 
 #include "registration.h"
@@ -144,6 +145,13 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 	case REQUEST_SETTLE:
 		request->key = reader_key(r);
 		request->index = reader_u16(r);
+		break;
+	case REQUEST_ADOPT:
+		adopt_decode(r, frame_fds, request, start);
+		break;
+	case REQUEST_HANDED_OVER:
+		request->supervisors = reader_u32(r);
+		request->nofile = reader_u64(r);
 		break;
 	default:
 		return EPROTO;

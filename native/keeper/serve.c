@@ -3,8 +3,10 @@
 
 #include <errno.h>
 
+#include "adopt.h"
 #include "arm.h"
 #include "drain.h"
+#include "hand_over.h"
 #include "held.h"
 #include "page.h"
 #include "spawn.h"
@@ -61,6 +63,10 @@ static int perform(struct keeper *k, const struct request *request, struct reply
 		return drain_take(k, request->key, request->index, &reply->body);
 	case REQUEST_SETTLE:
 		return drain_settle(k, request->key, request->index);
+	case REQUEST_ADOPT:
+		return adopt_request(k, request, &k->start, descriptors);
+	case REQUEST_HANDED_OVER:
+		return hand_over_complete(k, request);
 	}
 	return EPROTO;
 }

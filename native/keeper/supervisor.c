@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "complain.h"
+#include "hand_over.h"
 #include "keeper.h"
 #include "supervisor_process.h"
 
@@ -60,6 +61,10 @@ void supervisor_start(struct keeper *k)
 void supervisor_hung_up(struct keeper *k)
 {
 	struct supervisor *s = &k->supervisor;
+	if (s->pid == 0) {
+		hand_over_ended(k);
+		return;
+	}
 	if (channel_is_attached(&k->channel))
 		s->attached_for = clock_now() - k->channel.attached_at;
 	channel_close(k);
@@ -212,6 +217,7 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 	writer_u32(hello, s->last_detail);
 	writer_u64(hello, s->last_end_at);
 	writer_u64(hello, k->channel.dropped);
+	writer_u64(hello, k->nofile_before.rlim_cur);
 	return 0;
 }
 

@@ -27,6 +27,7 @@ struct supervisor {
 	int complained_of;           /* the exec error that was printed last */
 	uint32_t starts;
 	bool ever_attached;
+	bool handing_over;           /* the one of the keeper before, which is not our child (hand_over.h) */
 	unsigned ends_in_a_row;      /* while none has ever attached */
 	uint64_t attached_for;       /* ns, of the one that ended last */
 	uint64_t backoff;            /* ns, the delay before the last restart */

@@ -1,0 +1,25 @@
+/*
+ * Processes that an earlier keeper started. They are not our children: their end is learned from their pidfds, and how they ended from
+ * PIDFD_GET_INFO where the kernel tells it (Linux 6.15), once their parent has reaped them. Where it does not they are lost: ended, nobody knows how.
+ */
+#ifndef HOLDFAST_ADOPT_H
+#define HOLDFAST_ADOPT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "descriptors.h"
+#include "loop.h"
+#include "request.h"
+
+/* Of the payload what follows the key: the rest of the record, the tag, what is kept. */
+void adopt_decode(struct reader *r, size_t frame_fds, struct request *request, struct start *start);
+
+/* The request; 0 or errno. EBADF: the first descriptor is no pidfd. */
+int adopt_request(struct keeper *keeper, const struct request *request, struct start *start,
+		  struct descriptors *descriptors);
+
+/* Those whose parent does not reap them are not waited for. */
+void adopt_tick(struct keeper *keeper, uint64_t now);
+
+#endif
