@@ -2,10 +2,10 @@
 #include "adopt.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 #include "clock.h"
+#include "exit_status.h"
 #include "keeper.h"
 #include "spawn.h"
 #include "system_calls.h"
@@ -47,26 +47,12 @@ void adopt_decode(struct reader *r, size_t frame_fds, struct request *request, s
 			reader_refuse(r);
 }
 
-/* 0, or ESRCH if the process was not reaped yet, or why the kernel does not tell. */
-static int exit_of(int pidfd, int *wait_status)
-{
-	struct sys_pidfd_info info;
-	memset(&info, 0, sizeof info);
-	info.mask = SYS_PIDFD_INFO_EXIT;
-	if (sys_pidfd_get_info(pidfd, &info) != 0)
-		return errno == ESRCH ? ENOSYS : errno; /* reaped, and a kernel that does not keep it */
-	if ((info.mask & SYS_PIDFD_INFO_EXIT) == 0)
-		return ESRCH;
-	*wait_status = info.exit_code;
-	return 0;
-}
-
 static void ended(struct keeper *k, struct child *child)
 {
 	static const struct rusage unknown;
 	int wait_status = 0;
-	int error = exit_of(child->pidfd, &wait_status);
-	if (error == ESRCH && child->ended == 0) {
+	int error = exit_status(child->pidfd, child->pid, &wait_status);
+	if (error == EAGAIN && child->ended == 0) {
 		/* The end of the waiting, should it never be reaped. Its hang-up is told whatever is watched. */
 		child->ended = clock_now();
 		k->adopted_until = clock_earlier(k->adopted_until, child->ended + REAPED_WITHIN);

@@ -1,6 +1,6 @@
 /*
- * Processes that an earlier keeper started. They are not our children: their end is learned from their pidfds, and how they ended from
- * PIDFD_GET_INFO where the kernel tells it (Linux 6.15), once their parent has reaped them. Where it does not they are lost: ended, nobody knows how.
+ * Processes that an earlier keeper started. They are not our children: their end is learned from their pidfds, and how they ended as
+ * exit_status.h says. Where nobody tells they are lost: ended, not known how.
  */
 #ifndef HOLDFAST_ADOPT_H
 #define HOLDFAST_ADOPT_H

@@ -2,6 +2,7 @@
 import { fstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { OwnedFd, setCloseOnExec } from "../ancillary/index.js";
+import { Succession } from "./runtime/succession/succession.js";
 import { packageVersion, Supervisor } from "./runtime/supervisor.js";
 
 const EXIT_USAGE = 2;
@@ -45,6 +46,7 @@ async function main(): Promise<void> {
   const supervisor = new Supervisor({
     channel,
     keeperPid: process.ppid,
+    succession: new Succession(process.ppid),
     environment: process.env,
     version: packageVersion(),
     exit,

@@ -159,8 +159,8 @@ static _Noreturn void succeed(struct client *c)
 
 	wait_child(c, "neglected", 2);
 	CHECK_EQUAL(send_signal(c, "neglected", SIGKILL), 0);
-	record = wait_child(c, "neglected", 5);
-	CHECK_EQUAL(record.status, 0);
+	record = wait_child(c, "neglected", 3);
+	CHECK_EQUAL(record.status, SIGKILL);
 	CHECK_EQUAL(acknowledge(c, "neglected"), 0);
 
 	/* Those that it starts itself are its children. */

@@ -30,6 +30,7 @@ export const self: CommandSpec = {
       ["version", view.version],
       ["supervisor", `pid ${view.pid}, started ${relativeTime(view.startedAt, Date.now())} (${view.startedAt})`],
       ["keeper", `pid ${view.keeperPid}`],
+      ["keeper killed", view.keeperDeaths === undefined ? "" : `${view.keeperDeaths}×, last: ${view.keeperDeath}`],
       ["starts", `${view.starts}${view.previousEnd === undefined ? "" : ` (the one before: ${view.previousEnd})`}`],
       ["adopted in", view.adoptedInMs === undefined ? "" : `${Math.round(view.adoptedInMs)} ms`],
       ["configuration", view.configFiles.join(", ")],

@@ -9,7 +9,7 @@ import { systemClock } from "./clock.js";
 import { CommandRuns } from "./commands/command-runs.js";
 import { ControlSocket } from "./control-socket.js";
 import { EventLog } from "./event-log.js";
-import { KeeperClient } from "./keeper/keeper-client.js";
+import { KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
 import { createLogger, type Logger } from "./logger.js";
 import { LogSinks } from "./logs/log-sinks.js";
@@ -24,6 +24,14 @@ import type { ServiceWorld } from "./service-world.js";
 import { SocketPauses } from "./socket-pauses.js";
 import { SocketTable } from "./socket-table.js";
 import { endStray } from "./stray.js";
+import {
+  describeKeeperDeath,
+  encodeKeeperDeath,
+  KEEPER_DEATH_KEY,
+  type KeeperDeath,
+  keeperDeathIn,
+} from "./succession/keeper-death.js";
+import type { Succession } from "./succession/succession.js";
 import { signalName } from "./words.js";
 
 const SIGHUP = 1;
@@ -39,6 +47,7 @@ const LAST_DRAIN_MS = 3_000;
 /** Between tries to bring a service back to the configuration in force. */
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 30_000;
+const EXIT_NO_KEEPER = 111;
 /** More heartbeats than one fit the watchdog, so that one late timer is no death sentence. */
 const HEARTBEATS_PER_WATCHDOG = 3;
 
@@ -46,6 +55,8 @@ export interface SupervisorInput {
   /** Our end of the keeper's channel. */
   readonly channel: OwnedFd;
   readonly keeperPid: number;
+  /** What follows when the keeper is killed; undefined: the supervisor ends with it. */
+  readonly succession?: Succession;
   /** Reads the configuration when no earlier supervisor has left one; it ends the process itself if that fails. */
   readonly loadConfig: (refuse: (exitCode: number) => Promise<never>) => Promise<Config>;
   /** Reads the same files again, for `plan` and `apply`. */
@@ -85,12 +96,17 @@ export class Supervisor {
   #lastAsker = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #adoptedInMs: number | undefined;
+  #keeperDeath: KeeperDeath | undefined;
+  /** Nothing is left that another keeper could be given. */
+  #left = false;
+  /** Those that the keeper has told. */
+  #stopSignals: readonly number[] = [];
   /** What holdfast exits with once it has stopped; undefined: nobody has asked for the end. */
   #endCode: number | undefined;
 
   constructor(input: SupervisorInput) {
     this.#input = input;
-    this.#keeper = new KeeperClient(input.channel, input.keeperPid, {
+    const events: KeeperEvents = {
       child: (record, tag, pidfd) => {
         pidfd?.close(); // Signals go through the keeper, which is the parent and cannot hit a stranger.
         this.#whenAdopted(() => this.#child(record, tag));
@@ -100,14 +116,17 @@ export class Supervisor {
         this.#count("keeper-frames-dropped");
         this.#log?.warn(`a frame on the keeper's channel was dropped: ${reason}`);
       },
-      ended: () => input.exit(0), // Without its keeper it can do nothing; whatever ended the keeper ends it too.
-    });
+      ended: () => void this.#keeperEnded(),
+    };
+    this.#keeper = new KeeperClient(input.channel, input.keeperPid, events, input.succession?.mirror);
   }
 
   async run(): Promise<void> {
     const keeper = this.#keeper;
     this.#hello = await keeper.attach();
+    const filled = this.#input.succession?.mirror.fill(keeper);
     const held = await keeper.listHeld();
+    this.#keeperDeath = keeperDeathIn(held);
     const applied = await readAppliedConfig(keeper, held);
     this.#config = applied?.config ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
     const leaving = applied?.leaving ?? nothingLeaves;
@@ -145,6 +164,7 @@ export class Supervisor {
     this.#adoptedInMs = Math.round(performance.now());
     await this.#serve(control);
     this.#announce(applied !== undefined);
+    await filled;
   }
 
   async #adoptServices(held: readonly HeldRecord[], leaving: Leaving): Promise<void> {
@@ -349,6 +369,7 @@ export class Supervisor {
   }
 
   #signalled(signals: readonly number[]): void {
+    this.#stopSignals = [...this.#stopSignals, ...signals];
     for (const signal of signals) {
       if (signal === SIGTERM || signal === SIGINT || signal === SIGQUIT) void this.#end(signal);
       else if (signal === SIGHUP && process.stdout.isTTY)
@@ -389,6 +410,7 @@ export class Supervisor {
       this.#log.warn(
         "a log file takes no writes and gives no error (a file system that hangs?); what waits for it is lost",
       );
+    this.#left = this.#workerPids().size === 1;
     this.#log.info("everything is stopped");
     await this.#output.close(LAST_WORDS_MS);
     await this.#keeper.shutDown(exitCode);
@@ -397,8 +419,29 @@ export class Supervisor {
 
   /** The configuration is not usable: the keeper ends with the same exit code instead of trying again. */
   async #refuse(exitCode: number): Promise<never> {
+    this.#left = true;
     await this.#keeper.shutDown(exitCode);
     return this.#input.exit(exitCode);
+  }
+
+  /** Another keeper gets what this one had. Without one nothing can be done: whatever ended the keeper ends us too. */
+  async #keeperEnded(): Promise<void> {
+    const { exit, succession } = this.#input;
+    if (succession === undefined || this.#left || this.#hello === undefined) return exit(this.#endCode ?? 0);
+    clearInterval(this.#heartbeat);
+    // Deaf from now on: what would be decided could not be written down.
+    void this.#control?.close();
+    const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
+    const problem = await succession.handOver({
+      supervisors: this.#hello.supervisors,
+      nofile: this.#hello.nofile,
+      signals: this.#stopSignals,
+      written: settlesWithin(closed, LOGS_CLOSE_MS),
+    });
+    if (problem !== undefined)
+      process.stderr.write(`holdfast: the keeper ended, and nobody has taken its place: ${problem}\n`);
+    await this.#output?.close(LAST_WORDS_MS);
+    exit(problem === undefined ? 0 : EXIT_NO_KEEPER);
   }
 
   #openLog(): void {
@@ -425,6 +468,7 @@ export class Supervisor {
   }
 
   #announce(adopted: boolean): void {
+    if (this.#keeperDeath?.told === false) this.#tellKeeperDeath(this.#keeperDeath);
     if (adopted) {
       const workers = [...this.#services.values()].flatMap((service) => service.pids()).length;
       const message = `a new supervisor (pid ${process.pid}) took over ${workers} ${workers === 1 ? "worker" : "workers"} in ${this.#adoptedInMs} ms; the one before ${previousEnd(this.#hello) ?? "ended"}`;
@@ -443,6 +487,15 @@ export class Supervisor {
     this.#events.add({ type: "supervisor-started", message: `holdfast ${this.#input.version} started` });
   }
 
+  #tellKeeperDeath(death: KeeperDeath): void {
+    const message = describeKeeperDeath(death);
+    const { v: _, told: __, ...data } = death;
+    this.#log.warn(message, { event: "keeper-replaced" });
+    this.#events.add({ type: "keeper-replaced", message, data });
+    const told = encodeKeeperDeath({ ...death, told: true });
+    this.#keeper.tag("held", KEEPER_DEATH_KEY, told).catch((error: Error) => this.#log.error(error.message, { error }));
+  }
+
   #view(): SupervisorView {
     const end = previousEnd(this.#hello);
     return {
@@ -455,6 +508,9 @@ export class Supervisor {
       control: this.#config.supervisor.control,
       counters: { "keeper-frames-refused": this.#hello.dropped, ...this.#counters },
       ...(end === undefined ? {} : { previousEnd: end }),
+      ...(this.#keeperDeath === undefined
+        ? {}
+        : { keeperDeaths: this.#keeperDeath.count, keeperDeath: describeKeeperDeath(this.#keeperDeath) }),
       ...(this.#adoptedInMs === undefined ? {} : { adoptedInMs: this.#adoptedInMs }),
     };
   }

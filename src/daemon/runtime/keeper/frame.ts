@@ -26,6 +26,8 @@ export const RequestType = {
   shut: 16,
   take: 17,
   settle: 18,
+  adopt: 19,
+  handedOver: 20,
 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;

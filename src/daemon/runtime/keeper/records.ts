@@ -3,9 +3,12 @@ import { type ByteReader, ByteWriter } from "./bytes.js";
 /** What the keeper knows of a process that it started; docs/protocol.md, `child`. */
 export interface ChildRecord {
   readonly key: string;
-  readonly state: "starting" | "running" | "exited" | "failed";
+  /** `lost`: it ended, and nobody could tell how. */
+  readonly state: "starting" | "running" | "exited" | "failed" | "lost";
   readonly pid: number;
   readonly by: "spawn" | "arm";
+  /** Started by a keeper that was killed: neither it nor the orphans that it leaves are children of this one. */
+  readonly adopted: boolean;
   /** CLOCK_MONOTONIC, milliseconds. */
   readonly startedAt: number;
   readonly endedAt: number;
@@ -58,6 +61,8 @@ export interface Hello {
   readonly supervisors: number;
   readonly previousEnd: { readonly how: "none" | "exited" | "signal" | "hung" | "protocol"; readonly detail: number };
   readonly dropped: number;
+  /** The soft limit of descriptors that the keeper was started with, and that what it starts has. */
+  readonly nofile: bigint;
 }
 
 export interface StartRequest {
@@ -193,17 +198,22 @@ export function decodeDrained(reader: ByteReader): Drained {
   return { dropped, bytes };
 }
 
-const STATES = ["", "starting", "running", "exited", "failed"] as const;
+const STATES = ["", "starting", "running", "exited", "failed", "lost"] as const;
+const BY_ARM = 1;
+const ADOPTED = 2;
 const ENDS = ["none", "exited", "signal", "hung", "protocol"] as const;
 
 export function decodeChild(reader: ByteReader): ChildRecord {
   const key = reader.key();
   const state = STATES[reader.u8()] || "failed";
+  const pid = reader.i32();
+  const origins = reader.u8();
   return {
     key,
     state,
-    pid: reader.i32(),
-    by: reader.u8() === 1 ? "arm" : "spawn",
+    pid,
+    by: (origins & BY_ARM) === 0 ? "spawn" : "arm",
+    adopted: (origins & ADOPTED) !== 0,
     startedAt: Number(reader.u64()) / 1e6,
     endedAt: Number(reader.u64()) / 1e6,
     status: reader.i32(),
@@ -214,6 +224,34 @@ export function decodeChild(reader: ByteReader): ChildRecord {
     systemMicros: Number(reader.u64()),
     maxRssKib: Number(reader.u64()),
   };
+}
+
+/** The same bytes, for a keeper that is to know it. */
+export function encodeAdopted(o: {
+  readonly record: ChildRecord;
+  readonly tag: Uint8Array;
+  readonly keep: readonly KeptDescriptor[];
+}): Buffer {
+  const { record } = o;
+  const nanoseconds = (ms: number): bigint => BigInt(Math.round(ms * 1e6));
+  const writer = new ByteWriter()
+    .key(record.key)
+    .u8(STATES.indexOf(record.state))
+    .i32(record.pid)
+    .u8((record.by === "arm" ? BY_ARM : 0) | ADOPTED)
+    .u64(nanoseconds(record.startedAt))
+    .u64(nanoseconds(record.endedAt))
+    .i32(record.status)
+    .u8(record.stage)
+    .i32(record.errno)
+    .u64(record.signals)
+    .u64(BigInt(record.userMicros))
+    .u64(BigInt(record.systemMicros))
+    .u64(BigInt(record.maxRssKib))
+    .tag(o.tag)
+    .u16(o.keep.length);
+  for (const { frame, drained } of o.keep) writer.u16(frame).u8(drained ? 1 : 0);
+  return writer.bytes();
 }
 
 export function decodeListedChild(reader: ByteReader): ListedChild {
@@ -239,12 +277,14 @@ export function decodeHello(reader: ByteReader): Hello {
   const how = ENDS[reader.u8()] ?? "protocol";
   const detail = reader.u32();
   reader.u64();
+  const dropped = Number(reader.u64());
   return {
     version,
     keeperPid,
     keeperStartedAt,
     supervisors,
     previousEnd: { how, detail },
-    dropped: Number(reader.u64()),
+    dropped,
+    nofile: reader.u64(),
   };
 }
