@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
-import { FdWatcher, type OwnedFd } from "../../../ancillary/index.js";
-import { openChannelPair } from "../handoff/channel-pair.js";
+import { FdWatcher, type OwnedFd, setSocketOption, socketPair } from "../../../ancillary/index.js";
+import { MAX_FRAME_BYTES } from "../keeper/frame.js";
 import { livingPidfd } from "../living-pidfd.js";
 
 /** What has to be known of a keeper to start another one like it; nobody can tell it once that one has ended. */
@@ -18,6 +18,8 @@ export interface StartedKeeper {
   readonly channel: OwnedFd;
 }
 
+/** In the new keeper: the first after stdin, stdout and stderr. */
+const CHANNEL_FD = 3;
 /** Options with a value that hold for one process only. */
 const OWN_OPTIONS: ReadonlySet<string> = new Set(["--supervised-by"]);
 
@@ -52,9 +54,8 @@ export function hasEnded({ pidfd }: KeeperProcess, withinMs: number): Promise<bo
 
 /** In a session of its own, with our stdout and stderr. @throws what spawn(2) refuses */
 export async function startKeeper({ program, argv }: KeeperProcess): Promise<StartedKeeper> {
-  const { ours, theirs } = openChannelPair();
-  const CHANNEL = 3;
-  const child = spawn(program, successorArguments(argv, CHANNEL), {
+  const [ours, theirs] = openChannel();
+  const child = spawn(program, successorArguments(argv, CHANNEL_FD), {
     argv0: argv[0] ?? program,
     detached: true,
     stdio: ["ignore", "inherit", "inherit", theirs.borrow().number],
@@ -69,6 +70,16 @@ export async function startKeeper({ program, argv }: KeeperProcess): Promise<Sta
     theirs.close();
   }
   return { pid: child.pid!, channel: ours };
+}
+
+/** As the keeper makes one: both ends ask for credentials before anybody can send, and a frame fits. */
+function openChannel(): [OwnedFd, OwnedFd] {
+  const ends = socketPair("unix-seqpacket");
+  for (const end of ends) {
+    setSocketOption(end, "SO_PASSCRED", true);
+    setSocketOption(end, "SO_SNDBUF", 2 * MAX_FRAME_BYTES);
+  }
+  return ends;
 }
 
 /** Those of the keeper before, without what was for that one alone. */
