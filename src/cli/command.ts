@@ -9,6 +9,7 @@ export interface CommandOptions {
   readonly control?: string;
   readonly output: OutputFormat;
   readonly hard?: boolean;
+  readonly orphans?: "refuse" | "stop";
   /** Milliseconds. */
   readonly max?: number;
   /** Percent. */

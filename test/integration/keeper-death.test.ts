@@ -1,13 +1,15 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readlinkSync } from "node:fs";
 import { createConnection } from "node:net";
 import { describe, expect, test } from "vitest";
-import { freePort } from "../../bench/lib/holdfast.mjs";
+import { command as bin, freePort } from "../../bench/lib/holdfast.mjs";
 import { until } from "../../bench/lib/until.mjs";
 import { startLoad } from "../../bench/load.mjs";
 import { ask } from "./ask.js";
 import { isRunning, processesMarked } from "./census.js";
 import { command } from "./fixture.js";
+import { HttpClient } from "./http-client.js";
 import { type Scene, scenes } from "./scene.js";
 
 const { start } = scenes();
@@ -138,9 +140,33 @@ describe("a keeper that is killed", () => {
     expect(scene.holdfast.output).toContain(`web/1 (pid ${worker}) was killed by SIGKILL`);
   });
 
+  test("does not keep its workers from giving their connections to successors", async () => {
+    const to = { host, port: await freePort() };
+    const scene = await start({
+      config: `
+        [socket.s]
+        listen = ["tcp://${host}:${to.port}"]
+        [service.web]
+        ${command("serves-by-library")}
+        sockets = ["s"]
+        handoff = true`,
+    });
+    await scene.ready("web");
+    const before = await scene.pid("web");
+    const clients = await Promise.all(Array.from({ length: 4 }, () => HttpClient.connect(to)));
+    for (const client of clients) expect(await client.ask()).toBe(before);
+    await killKeeper(scene);
+    const { receipt } = await scene.restart("web");
+    expect(receipt?.retired).toMatchObject([{ valve: "handoff", handedOver: 4, cut: 0, forced: false }]);
+    for (const client of clients) {
+      expect(await client.ask()).toBe(await scene.pid("web"));
+      client.close();
+    }
+  });
+
   test("is no reason why a stop leaves something of a worker behind", async () => {
     const scene = await start({
-      config: `[service.away]\n${command("double-forks")}`,
+      config: `[service.away]\n${command("double-forks")}\nstop.timeout = "300ms"`,
     });
     await scene.line("away", /left \d+ behind/);
     await killKeeper(scene);
@@ -206,6 +232,30 @@ describe("a keeper that is killed", () => {
     scene.expectKilled();
   });
 
+  test("whose supervisor is killed while it hands over has a successor that knows all, or none", async () => {
+    const port = await freePort();
+    const scene = await start({ config: server(port) });
+    await scene.ready("web");
+    const [keeper, donor, worker] = [scene.holdfast.keeperPid!, await scene.supervisorPid(), await scene.pid("web")];
+    process.kill(keeper, "SIGKILL");
+    await until("another keeper", () =>
+      processesMarked(scene.mark).some((line) => !known(line, keeper, donor, worker)),
+    );
+    process.kill(donor, "SIGKILL");
+    const outcome = await until("all or nothing", async () => {
+      if (processesMarked(scene.mark).length <= 1) return "nothing";
+      return scene.holdfast.get("/v1/supervisor").then(
+        ({ pid }) => pid !== donor && "all",
+        () => undefined,
+      );
+    });
+    expect(processesOf(scene, "web/1")).toEqual([worker]);
+    expect(Number(await ask({ host, port }))).toBe(worker);
+    if (outcome === "all") return void (await scene.holdfast.succeeded(keeper));
+    process.kill(worker, "SIGKILL");
+    scene.expectKilled();
+  });
+
   test("together with its supervisor leaves the workers, and nothing that could start one twice", async () => {
     const port = await freePort();
     const scene = await start({ config: server(port) });
@@ -220,10 +270,30 @@ describe("a keeper that is killed", () => {
     await until("nothing but the worker", () => processesMarked(scene.mark).length <= 1);
     expect(processesOf(scene, "web/1")).toEqual([worker]);
     expect(Number(await ask({ host, port }))).toBe(worker);
-    process.kill(worker, "SIGKILL");
-    scene.expectKilled();
+
+    // The next run does not start beside it,
+    const { holdfast } = scene;
+    const refused = await holdfast.cli("run", "-c", holdfast.file);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(`web/1 (pid ${worker}, answers-pid)`) });
+    expect(processesOf(scene, "web/1")).toEqual([worker]);
+    // and begins with its end if it is told to.
+    const again = spawn(process.execPath, [bin, "run", "-c", holdfast.file, "--orphans", "stop"], {
+      env: { ...process.env, TEST_MARK: scene.mark.split("=")[1] },
+      stdio: "ignore",
+    });
+    const ended = once(again, "exit");
+    await scene.holdfast.succeeded(keeper);
+    await scene.ready("web");
+    expect(processesOf(scene, "web/1")).toEqual([await scene.pid("web")]);
+    expect(isRunning(worker)).toBe(false);
+    again.kill("SIGTERM");
+    expect(await ended).toEqual([0, null]);
   });
 });
+
+function known(line: string, ...pids: readonly number[]): boolean {
+  return pids.includes(Number(line.split(" ")[0]));
+}
 
 /** Pids of the worker's processes, whoever knows of them. */
 function processesOf(scene: Scene, worker: string): number[] {

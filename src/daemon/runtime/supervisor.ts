@@ -8,6 +8,7 @@ import { Applier, type ReadConfig } from "./applier.js";
 import { systemClock } from "./clock.js";
 import { CommandRuns } from "./commands/command-runs.js";
 import { ControlSocket } from "./control-socket.js";
+import { SUPERVISOR_VARIABLE } from "./environment.js";
 import { EventLog } from "./event-log.js";
 import { KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
@@ -62,6 +63,8 @@ export interface SupervisorInput {
   /** Reads the same files again, for `plan` and `apply`. */
   readonly readConfig: () => Promise<ReadConfig>;
   readonly environment: NodeJS.ProcessEnv;
+  /** Ends what an earlier run with this control socket has left, or resolves with the reason why this one must not begin. */
+  readonly clearAway?: (control: string) => Promise<string | undefined>;
   readonly version: string;
   readonly exit: (code: number) => never;
 }
@@ -134,6 +137,7 @@ export class Supervisor {
     this.#openLog();
     this.#beat();
     this.#commands = this.#makeCommands();
+    if (applied === undefined) await this.#clearAway();
     if (applied === undefined) await writeAppliedConfig(keeper, { config: this.#config, leaving });
 
     this.#controlSocket = new ControlSocket(this.#config.supervisor);
@@ -327,10 +331,15 @@ export class Supervisor {
       commands: this.#commands,
       isPaused: (socket) => this.#pauses.until(socket) !== undefined,
       configFile: this.#mainFile,
-      environment: this.#input.environment,
+      environment: this.#environment,
       knownPids: () => new Set([...this.#workerPids(), ...this.#commands.pids]),
       count: (counter) => this.#count(counter),
     };
+  }
+
+  /** What workers may inherit, and whose they are. */
+  get #environment(): NodeJS.ProcessEnv {
+    return { ...this.#input.environment, [SUPERVISOR_VARIABLE]: this.#config.supervisor.control };
   }
 
   #makeCommands(): CommandRuns {
@@ -340,7 +349,7 @@ export class Supervisor {
       supervisors: this.#hello.supervisors,
       log: this.#log,
       configFile: this.#mainFile,
-      environment: this.#input.environment,
+      environment: this.#environment,
       workers: () => this.#workerPids(),
     });
   }
@@ -415,6 +424,14 @@ export class Supervisor {
     await this.#output.close(LAST_WORDS_MS);
     await this.#keeper.shutDown(exitCode);
     this.#input.exit(exitCode);
+  }
+
+  /** No worker of ours runs yet: whatever does is somebody's who is gone. */
+  async #clearAway(): Promise<void> {
+    const problem = await this.#input.clearAway?.(this.#config.supervisor.control);
+    if (problem === undefined) return;
+    process.stderr.write(`holdfast: ${problem}\n`);
+    await this.#refuse(1);
   }
 
   /** The configuration is not usable: the keeper ends with the same exit code instead of trying again. */
