@@ -138,7 +138,7 @@ export class RunningHoldfast {
   /** The supervisor's view of itself; undefined while nobody answers. */
   #look() {
     return this.get("/v1/supervisor").catch((error) => {
-      if (["ENOENT", "ECONNREFUSED", "ECONNRESET"].includes(error.code)) return undefined;
+      if (["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"].includes(error.code)) return undefined;
       throw error;
     });
   }

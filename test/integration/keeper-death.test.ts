@@ -140,6 +140,29 @@ describe("a keeper that is killed", () => {
     expect(scene.holdfast.output).toContain(`web/1 (pid ${worker}) was killed by SIGKILL`);
   });
 
+  test("loses no line of what workers write", async () => {
+    const program = `import sys, time
+for number in range(1, 100000):
+    for part in ("n ", str(number), "\\n"):
+        sys.stdout.write(part)
+        sys.stdout.flush()
+    time.sleep(0.01)`;
+    const scene = await start({
+      config: `[service.counts]\ncommand = ["/usr/bin/python3", "-I", "-S", "-c", ${JSON.stringify(program)}]`,
+    });
+    const lines = (): string[] =>
+      scene.holdfast.output
+        .split("\n")
+        .filter((line) => line.includes('"stream":"stdout"') && line.endsWith("}"))
+        .map((line) => JSON.parse(line).msg);
+    await until("lines", () => lines().length > 30);
+    await killKeeper(scene);
+    const before = lines().length;
+    await until("lines of the next supervisor", () => lines().length > before + 30);
+    const all = lines();
+    expect(all).toEqual(all.map((_, index) => `n ${index + 1}`));
+  });
+
   test("does not keep its workers from giving their connections to successors", async () => {
     const to = { host, port: await freePort() };
     const scene = await start({
