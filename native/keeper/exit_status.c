@@ -17,11 +17,13 @@ static bool read_zombie(pid_t pid, int *wait_status)
 {
 	char path[64], text[2048];
 	struct stat owner;
+	/* The folder's owner is that of the process; its files are root's once it is a zombie. */
+	(void)snprintf(path, sizeof path, "/proc/%d", (int)pid);
+	bool ours = geteuid() == 0 || (stat(path, &owner) == 0 && owner.st_uid == geteuid());
 	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	bool ours = geteuid() == 0 || (fstat(fd, &owner) == 0 && owner.st_uid == geteuid());
 	ssize_t length = read(fd, text, sizeof text - 1);
 	close(fd);
 	text[length < 0 ? 0 : length] = '\0';

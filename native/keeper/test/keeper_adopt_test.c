@@ -181,7 +181,8 @@ static void what_another_keeper_had_is_adopted(struct client *c)
 		succeed(c);
 	attach(c);
 	CHECK_EQUAL(handed_over(c, 1, 0), EPERM);
-	pid_t keeper = start_successor(&next, "what another keeper had is adopted");
+	pid_t keeper = start_successor(&next, getuid() == 0 ? "what another keeper had is adopted"
+							    : "what another keeper had is adopted by an unprivileged keeper");
 	CHECK_EQUAL(attach(&next).starts, 0);
 	CHECK(pipe2(ends, O_CLOEXEC) == 0);
 	CHECK_EQUAL(write(ends[1], "p", 1), 1);
@@ -247,6 +248,8 @@ static void a_stop_reaches_what_was_adopted(struct client *c)
 
 static const struct scenario scenarios[] = {
 	{.name = "what another keeper had is adopted", .run = what_another_keeper_had_is_adopted},
+	{.name = "what another keeper had is adopted by an unprivileged keeper", .run = what_another_keeper_had_is_adopted,
+	 .unprivileged = true},
 	{.name = "half of what another keeper had starts nothing", .run = half_of_what_another_keeper_had_starts_nothing,
 	 .says = "nothing is started"},
 	{.name = "a stop reaches what was adopted", .run = a_stop_reaches_what_was_adopted},

@@ -12,7 +12,7 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     listen = "unix://x"
     ${saying("READY=1", `sockets = ["x"]\nfd_store = 4\n${more}`)}`;
 
-  test("come to the next worker after its sockets, in order and by name: after a crash, a restart, and another supervisor", async () => {
+  test("come to the next worker after its sockets, in order and by name: after a crash, a restart, another supervisor, and another keeper", async () => {
     const scene = await start({ config: storing() });
     expect(await shown(scene)).toMatchObject({ fds: ["x socket"], env: { FDSTORE: "4" } });
     await scene.ready("s");
@@ -26,6 +26,7 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     await replaceSupervisor(scene);
     await hear(scene, "store FDNAME=third three");
     expect((await next(scene, () => scene.restart("s"))).fds).toEqual([...kept, "third three"]);
+    await scene.holdfast.killKeeper();
     expect((await next(scene, () => scene.restart("s", true))).fds).toEqual([...kept, "third three"]);
   });
 
