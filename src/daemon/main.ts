@@ -34,6 +34,9 @@ async function clearAway(control: string, orphans: string): Promise<string | und
   const left = new LeftOvers(control);
   const words = left.inWords();
   if (words.length === 0) return undefined;
+  const keeper = left.keeper();
+  if (keeper !== undefined)
+    return `another keeper (pid ${keeper}) runs this configuration, although nobody listens on ${control}; end it first`;
   const all = words.join(", ");
   if (orphans !== "stop")
     return `an earlier run was killed together with its supervisor and has left processes, which would run beside new ones: ${all}; \`holdfast run --orphans stop\` ends them first`;

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readlinkSync } from "node:fs";
+import { existsSync, readlinkSync, renameSync } from "node:fs";
 import { createConnection } from "node:net";
 import { describe, expect, test } from "vitest";
 import { command as bin, freePort } from "../../bench/lib/holdfast.mjs";
@@ -277,6 +277,20 @@ for number in range(1, 100000):
     if (outcome === "all") return void (await scene.holdfast.succeeded(keeper));
     process.kill(worker, "SIGKILL");
     scene.expectKilled();
+  });
+
+  test("is not taken for one that was killed because its control socket was removed", async () => {
+    const scene = await start({ config: `[service.a]\ncommand = ["/bin/sleep", "1000"]` });
+    await scene.ready("a");
+    const { holdfast } = scene;
+    renameSync(holdfast.control, `${holdfast.control}.away`);
+    const refused = await holdfast.cli("run", "-c", holdfast.file, "--orphans", "stop");
+    renameSync(`${holdfast.control}.away`, holdfast.control);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`another keeper (pid ${holdfast.keeperPid})`),
+    });
+    expect(processesOf(scene, "a/1")).toEqual([await scene.pid("a")]);
   });
 
   test("together with its supervisor leaves the workers, and nothing that could start one twice", async () => {

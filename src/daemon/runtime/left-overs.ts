@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { FdWatcher } from "../../ancillary/index.js";
 import { SUPERVISOR_VARIABLE } from "./environment.js";
 import { livingPidfd } from "./living-pidfd.js";
@@ -15,6 +15,8 @@ const NAMED = 10;
 /**
  * Processes that an earlier run with this control socket has left: its keeper and its supervisor were killed, and nobody watches them. Whoever starts
  * workers beside them runs everything twice.
+ *
+ * The name of a socket means the same only where the same files are mounted: what runs in a container is none of ours.
  */
 export class LeftOvers {
   readonly #mark: string;
@@ -23,6 +25,16 @@ export class LeftOvers {
   constructor(control: string) {
     this.#mark = `${SUPERVISOR_VARIABLE}=${control}`;
     this.#ours = ancestors();
+  }
+
+  /** The pid of a keeper that lives and runs this configuration, although nobody listens on its control socket: then they are its workers. */
+  keeper(): number | undefined {
+    const own = argumentsOf(process.ppid);
+    return allPids().find((pid) => {
+      if (this.#ours.has(pid) || readStat(pid)?.parent === process.ppid) return false;
+      const other = argumentsOf(pid);
+      return other[0] === own[0] && configuration(other) === configuration(own) && sharesMounts(pid);
+    });
   }
 
   /** Each as `web/1 (pid 4711, node)`; at most ten, then how many more there are. */
@@ -45,7 +57,7 @@ export class LeftOvers {
 
   #find(): TreeMember[] {
     return allPids().flatMap((pid) => {
-      if (this.#ours.has(pid) || environmentMark(pid, this.#mark) !== "same") return [];
+      if (this.#ours.has(pid) || environmentMark(pid, this.#mark) !== "same" || !sharesMounts(pid)) return [];
       const pidfd = livingPidfd(pid);
       const stat = readStat(pid);
       // The number may have gone to another process meanwhile.
@@ -65,6 +77,28 @@ function ancestors(): Set<number> {
     pid = readStat(pid)?.parent;
   }
   return found;
+}
+
+/** Empty of one that has ended, is dead, or is somebody else's. */
+function argumentsOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+function configuration(argv: readonly string[]): string | undefined {
+  const at = argv.indexOf("-c");
+  return at < 0 ? undefined : argv[at + 1];
+}
+
+function sharesMounts(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`) === readlinkSync("/proc/self/ns/mnt");
+  } catch {
+    return false; // It has ended, or is somebody else's.
+  }
 }
 
 function describe(pid: number): string {

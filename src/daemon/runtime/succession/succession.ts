@@ -10,7 +10,7 @@ import { decodeKeeperDeath, encodeKeeperDeath, KEEPER_DEATH_KEY, type KeeperDeat
 import { hasEnded, type KeeperProcess, lookAtKeeper, type StartedKeeper, startKeeper } from "./start-keeper.js";
 import { findStarted, type Started } from "./started-unheard.js";
 
-const ENDED_WITHIN_MS = 2_000;
+const ENDED_WITHIN_MS = 800;
 /** New keepers that are tried: somebody may kill one after the other. */
 const TRIES = 5;
 const RETRY_MS = 50;
