@@ -12,9 +12,6 @@
 #include "loop.h"
 #include "request.h"
 
-/* Of the payload what follows the key: the rest of the record, the tag, what is kept. */
-void adopt_decode(struct reader *r, size_t frame_fds, struct request *request, struct start *start);
-
 /* The request; 0 or errno. EBADF: the first descriptor is no pidfd. */
 int adopt_request(struct keeper *keeper, const struct request *request, struct start *start,
 		  struct descriptors *descriptors);

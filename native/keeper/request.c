@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "adopt.h"
+#include "adopted.h"
 #include "shut.h"
 
 #include "registration.h"
@@ -147,7 +147,7 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 		request->index = reader_u16(r);
 		break;
 	case REQUEST_ADOPT:
-		adopt_decode(r, frame_fds, request, start);
+		adopted_decode(r, frame_fds, request, start);
 		break;
 	case REQUEST_HANDED_OVER:
 		request->supervisors = reader_u32(r);

@@ -180,7 +180,7 @@ for number in range(1, 100000):
     for (const client of clients) expect(await client.ask()).toBe(before);
     await killKeeper(scene);
     const { receipt } = await scene.restart("web");
-    expect(receipt?.retired).toMatchObject([{ valve: "handoff", handedOver: 4, cut: 0, forced: false }]);
+    expect(receipt?.retired).toMatchObject([{ valve: "handoff", handedOver: 4, forced: false }]);
     for (const client of clients) {
       expect(await client.ask()).toBe(await scene.pid("web"));
       client.close();
