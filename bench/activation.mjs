@@ -7,20 +7,19 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { freePort, startHoldfast } from "./lib/holdfast.mjs";
 import { describeMachine } from "./lib/machine.mjs";
+import { number, readOptions } from "./lib/options.mjs";
 import { buildPrograms, startPortPrinter } from "./lib/programs.mjs";
 import { formatMs, median, quantile } from "./lib/samples.mjs";
 import { printTable } from "./lib/table.mjs";
 import { gone, timeAnswer } from "./lib/time-answer.mjs";
 
 const SYSTEMD = "/usr/bin/systemd-socket-activate";
-const { values } = parseArgs({
-  options: { times: { type: "string", default: "50" }, "pause-ms": { type: "string", default: "50" } },
+const { values } = readOptions({
+  options: { times: number({ min: 1, max: 1000, default: 50 }), "pause-ms": number({ max: 60_000, default: 50 }) },
 });
-const times = Math.min(1000, Number(values.times));
-const pauseMs = Number(values["pause-ms"]);
+const { times, "pause-ms": pauseMs } = values;
 const programs = buildPrograms();
 const command = [programs.worker, "--once"];
 

@@ -7,8 +7,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { describeMachine } from "./lib/machine.mjs";
+import { number, readOptions } from "./lib/options.mjs";
 import { buildPrograms, root } from "./lib/programs.mjs";
 import { Responder } from "./lib/responder.mjs";
 import { median } from "./lib/samples.mjs";
@@ -22,15 +22,14 @@ const LOOPS = {
 };
 const WANTED = { "thin layer": 1.25, "safe layer": 1.5 };
 const USOCKET = "usocket@1.1.0";
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
-    rounds: { type: "string", default: "15" },
-    ms: { type: "string", default: "60" },
-    cpu: { type: "string", default: String(cpus().length - 1) },
+    rounds: number({ min: 1, max: 1000, default: 15 }),
+    ms: number({ min: 1, max: 60_000, default: 60 }),
+    cpu: number({ min: -1, default: cpus().length - 1 }),
   },
 });
-const rounds = Math.min(1000, Math.max(1, Number(values.rounds)));
-const ms = Number(values.ms);
+const { rounds, ms, cpu } = values;
 
 function skip(sentence) {
   process.stdout.write(`SKIPPED: ${sentence}\n\n`);
@@ -69,7 +68,7 @@ function hasTaskset() {
 
 mkdirSync(join(root, "build/bench"), { recursive: true });
 process.stdout.write(describeMachine());
-const onCpu = values.cpu !== "-1" && hasTaskset() ? ["taskset", "-c", values.cpu] : [];
+const onCpu = cpu !== -1 && hasTaskset() ? ["taskset", "-c", String(cpu)] : [];
 const start = (...command) => {
   const [program, ...args] = [...onCpu, ...command];
   return new Responder(program, args);

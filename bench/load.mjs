@@ -7,9 +7,9 @@
  * udp:// is an echo server, tcp:// one that speaks the pattern of bench/lib/pattern.mjs over connections that stay.
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { HttpLoad } from "./lib/http-load.mjs";
 import { LongLivedLoad } from "./lib/long-lived-load.mjs";
+import { number, readOptions, refuse } from "./lib/options.mjs";
 import { printLoad } from "./lib/print-load.mjs";
 import { UdpLoad } from "./lib/udp-load.mjs";
 
@@ -28,6 +28,7 @@ import { UdpLoad } from "./lib/udp-load.mjs";
  *   limit         1000000    no more requests than this, then it ends by itself
  *   durationMs    60000      the same in time
  *   onAnswer      none       (body, millisecondsSinceStart) => void
+ *   onFailure     none       ({outcome, code, port, sentAt, endedAt}) => void: of each request that failed; times as of Date.now(), `port` is our end of the connection
  *
  * Returns {sent, result(), stop(), done}. `stop` sends no more and resolves, like `done`, once each request has its outcome, with
  * what `result` tells at any time:
@@ -40,7 +41,8 @@ import { UdpLoad } from "./lib/udp-load.mjs";
  *
  * @param {{target: {host: string, port: number} | {path: string}, rate?: number, connections?: "new" | "kept", kept?: number, protocol?: "http" | "line", path?: string,
  *   slow?: {every: number, path: string}, echo?: boolean, expects?: string, timeoutMs?: number, limit?: number, durationMs?: number,
- *   onAnswer?: (body: string, atMs: number) => void}} options
+ *   onAnswer?: (body: string, atMs: number) => void,
+ *   onFailure?: (failure: {outcome: string, code?: string, port?: number, sentAt: number, endedAt: number}) => void}} options
  */
 export function startLoad(options) {
   return new HttpLoad(options);
@@ -94,26 +96,31 @@ const USAGE = `usage: node bench/load.mjs [--rate N] [--seconds 10] [--json] TAR
 async function main() {
   const text = { type: "string" };
   const flag = { type: "boolean", default: false };
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = readOptions({
     allowPositionals: true,
     options: {
-      ...{ rate: text, seconds: { ...text, default: "10" }, json: flag, flows: text, connections: text },
-      ...{ kept: flag, line: flag, echo: flag, "slow-every": text, "slow-path": { ...text, default: "/slow/300" } },
-      "timeout-ms": { ...text, default: "10000" },
+      ...{ json: flag, kept: flag, line: flag, echo: flag, "slow-path": { ...text, default: "/slow/300" } },
+      ...{
+        rate: number({ min: 1 }),
+        seconds: number({ min: 1, default: 10, whole: false }),
+        flows: number({ min: 1 }),
+      },
+      ...{ connections: number({ min: 1 }), "slow-every": number({ min: 1 }) },
+      "timeout-ms": number({ min: 1, default: 10_000 }),
     },
   });
-  if (positionals.length !== 1) throw new Error(USAGE);
+  if (positionals.length !== 1) refuse(USAGE);
   const { kind, ...where } = parseTarget(positionals[0]);
   const load = STARTS[kind]({
     ...where,
-    ...(values.rate && { rate: Number(values.rate) }),
-    durationMs: Number(values.seconds) * 1000,
-    connections: kind === "long-lived" ? Number(values.connections ?? 1000) : values.kept ? "kept" : "new",
+    ...(values.rate && { rate: values.rate }),
+    durationMs: values.seconds * 1000,
+    connections: kind === "long-lived" ? (values.connections ?? 1000) : values.kept ? "kept" : "new",
     protocol: values.line ? "line" : "http",
     echo: values.echo,
-    ...(values.flows && { flows: Number(values.flows) }),
-    timeoutMs: Number(values["timeout-ms"]),
-    ...(values["slow-every"] && { slow: { every: Number(values["slow-every"]), path: values["slow-path"] } }),
+    ...(values.flows && { flows: values.flows }),
+    timeoutMs: values["timeout-ms"],
+    ...(values["slow-every"] && { slow: { every: values["slow-every"], path: values["slow-path"] } }),
   });
   process.once("SIGINT", () => load.stop());
   const result = await load.done;

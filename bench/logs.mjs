@@ -12,15 +12,15 @@ import { closeSync, createReadStream, mkdtempSync, openSync, rmSync, statSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { parseArgs } from "node:util";
 import { startHoldfast } from "./lib/holdfast.mjs";
 import { describeMachine } from "./lib/machine.mjs";
+import { number, readOptions } from "./lib/options.mjs";
 import { buildPrograms } from "./lib/programs.mjs";
 import { printTable } from "./lib/table.mjs";
 import { until } from "./lib/until.mjs";
 
-const { values } = parseArgs({ options: { megabytes: { type: "string", default: "200" } } });
-const bytes = Math.min(2000, Number(values.megabytes)) * 1_000_000;
+const { values } = readOptions({ options: { megabytes: number({ min: 1, max: 2000, default: 200 }) } });
+const bytes = values.megabytes * 1_000_000;
 const lines = bytes / 100;
 const WAYS = { "64 KiB at a time": 65_600, "line by line": 100 };
 const programs = buildPrograms();

@@ -6,9 +6,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { startHoldfast } from "./lib/holdfast.mjs";
 import { describeMachine } from "./lib/machine.mjs";
+import { number, readOptions } from "./lib/options.mjs";
 import { readMemory, readProcess, readWakeUps } from "./lib/proc.mjs";
 import { buildPrograms } from "./lib/programs.mjs";
 import { printTable } from "./lib/table.mjs";
@@ -17,10 +17,13 @@ import { until } from "./lib/until.mjs";
 /** What starting left behind is not idle time: V8 collects the garbage of the start for another half a minute. */
 const SETTLE_MS = 40_000;
 
-const { values } = parseArgs({
-  options: { services: { type: "string", default: "1,50,200" }, seconds: { type: "string", default: "30" } },
+const { values } = readOptions({
+  options: {
+    services: number({ min: 1, max: 1000, list: true, default: [1, 50, 200] }),
+    seconds: number({ min: 1, max: 300, default: 30 }),
+  },
 });
-const seconds = Math.min(300, Number(values.seconds));
+const { seconds } = values;
 const programs = buildPrograms();
 
 /** One row: a process that has been left alone for a while. */
@@ -80,7 +83,7 @@ async function observeNode() {
 process.stdout.write(describeMachine());
 const rows = [await observeNode()];
 const times = [];
-for (const count of values.services.split(",").map(Number)) {
+for (const count of values.services) {
   const observed = await observeHoldfast(count);
   rows.push(...observed.rows);
   times.push([`${count} services`, observed.readyMs.toFixed(0), observed.stopMs.toFixed(0)]);

@@ -9,11 +9,11 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { missing } from "./lib/bench-workers.mjs";
 import { freePort } from "./lib/holdfast.mjs";
 import { keptUp, startLoadProcess } from "./lib/load-process.mjs";
 import { describeMachine } from "./lib/machine.mjs";
+import { number, readOptions, refuse } from "./lib/options.mjs";
 import { runRestarts } from "./lib/restart-run.mjs";
 import { formatMs, median } from "./lib/samples.mjs";
 import { printTable } from "./lib/table.mjs";
@@ -25,17 +25,18 @@ const HOLDFAST = ["node-plain", "node-worker", "nginx"];
 const LONGEST_MS = 15 * 60_000;
 
 const text = { type: "string" };
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
-    ...{ peer: text, mode: { ...text, default: "new,ka" }, times: { ...text, default: "10" } },
-    ...{ rate: { ...text, default: "500" }, "pause-ms": { ...text, default: "1000" } },
+    ...{ peer: text, mode: { ...text, default: "new,ka" } },
+    ...{ times: number({ min: 1, max: 1000, default: 10 }), rate: number({ min: 1, max: 5000, default: 500 }) },
+    "pause-ms": number({ max: 60_000, default: 1000 }),
     json: { type: "boolean", default: false },
   },
 });
 const options = {
-  times: Math.min(1000, Number(values.times)),
-  rate: Math.min(5000, Number(values.rate)),
-  pauseMs: Number(values["pause-ms"]),
+  times: values.times,
+  rate: values.rate,
+  pauseMs: values["pause-ms"],
   address: "tcp",
   seed: 1,
 };
@@ -96,7 +97,7 @@ for (const mode of modes) {
   for (const name of names) {
     const peer = PEERS[name];
     if (peer === undefined && name !== "holdfast")
-      throw new Error(`there is no peer "${name}", but holdfast, ${Object.keys(PEERS).join(", ")}`);
+      refuse(`there is no peer "${name}", but holdfast, ${Object.keys(PEERS).join(", ")}`);
     if (peer === undefined) {
       runs.push(...(await measureHoldfast(mode)));
       continue;

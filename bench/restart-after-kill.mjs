@@ -4,9 +4,9 @@
  *   node bench/restart-after-kill.mjs [--times 20] [--backoff-ms 10]
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { freePort, startHoldfast } from "./lib/holdfast.mjs";
 import { describeMachine } from "./lib/machine.mjs";
+import { number, readOptions } from "./lib/options.mjs";
 import { buildPrograms, startPortPrinter } from "./lib/programs.mjs";
 import { formatMs, median, quantile } from "./lib/samples.mjs";
 import { printTable } from "./lib/table.mjs";
@@ -15,11 +15,10 @@ import { timeAnswer } from "./lib/time-answer.mjs";
 /** A worker that was ready for so long counts as healthy in the configuration below: the next restart is at once. */
 const QUIET_MS = 500;
 
-const { values } = parseArgs({
-  options: { times: { type: "string", default: "20" }, "backoff-ms": { type: "string", default: "10" } },
+const { values } = readOptions({
+  options: { times: number({ min: 1, max: 200, default: 20 }), "backoff-ms": number({ max: 60_000, default: 10 }) },
 });
-const times = Math.min(200, Number(values.times));
-const backoffMs = Number(values["backoff-ms"]);
+const { times, "backoff-ms": backoffMs } = values;
 const programs = buildPrograms();
 
 async function startC() {

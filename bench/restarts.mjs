@@ -6,18 +6,19 @@
  *
  * Without --worker: each one of bench/lib/bench-workers.mjs that can run here. Exits with 1 when a line that promises 0 has something else.
  */
-import { parseArgs } from "node:util";
 import { BROKEN, WORKERS } from "./lib/bench-workers.mjs";
 import { describeMachine } from "./lib/machine.mjs";
+import { number, readOptions, refuse } from "./lib/options.mjs";
 import { printReceipts, printRestarts } from "./lib/print-restarts.mjs";
 import { runRestarts } from "./lib/restart-run.mjs";
 
 const text = { type: "string" };
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
-    ...{ worker: text, mode: text, broken: text, "kill-supervisor": { type: "boolean", default: false }, rate: text },
-    ...{ times: { ...text, default: "10" }, "pause-ms": { ...text, default: "1000" } },
-    ...{ address: { ...text, default: "tcp" }, seed: text, json: { type: "boolean", default: false } },
+    ...{ worker: text, mode: text, broken: text, "kill-supervisor": { type: "boolean", default: false } },
+    ...{ times: number({ min: 1, max: 1000, default: 10 }), rate: number({ min: 1, max: 5000 }) },
+    ...{ "pause-ms": number({ max: 60_000, default: 1000 }), seed: number() },
+    ...{ address: { ...text, default: "tcp" }, json: { type: "boolean", default: false } },
   },
 });
 
@@ -31,8 +32,7 @@ function wanted() {
     ["broken version", BROKEN, breaks.filter((name) => name !== undefined)],
   ])
     for (const name of given)
-      if (known[name] === undefined)
-        throw new Error(`there is no ${kind} "${name}", but ${Object.keys(known).join(", ")}`);
+      if (known[name] === undefined) refuse(`there is no ${kind} "${name}", but ${Object.keys(known).join(", ")}`);
   return names.flatMap((name) => {
     const { kind = "http", promises } = WORKERS[name];
     const modes = kind !== "http" ? ["new"] : (values.mode?.split(",") ?? Object.keys(promises));
@@ -43,11 +43,11 @@ function wanted() {
 }
 
 const options = {
-  times: Math.min(1000, Number(values.times)),
-  rate: values.rate === undefined ? undefined : Math.min(5000, Number(values.rate)),
-  pauseMs: Number(values["pause-ms"]),
+  times: values.times,
+  rate: values.rate,
+  pauseMs: values["pause-ms"],
   address: values.address,
-  seed: Number(values.seed ?? Math.floor(Math.random() * 2 ** 31)),
+  seed: values.seed ?? Math.floor(Math.random() * 2 ** 31),
 };
 
 const say = (line) => process.stderr.write(`${line}\n`);

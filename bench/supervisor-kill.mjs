@@ -6,9 +6,9 @@
  * Exits with 1 when a request failed or a worker was replaced.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { freePort, startHoldfast } from "./lib/holdfast.mjs";
 import { describeMachine } from "./lib/machine.mjs";
+import { number, readOptions } from "./lib/options.mjs";
 import { buildPrograms } from "./lib/programs.mjs";
 import { formatMs, median, quantile } from "./lib/samples.mjs";
 import { printTable } from "./lib/table.mjs";
@@ -18,10 +18,10 @@ import { startLoad } from "./load.mjs";
 /** The keeper replaces a supervisor that was attached for 10 s at once, others after 100 ms, doubling to 5 s (docs/protocol.md). */
 const SETTLED_MS = 10_500;
 
-const { values } = parseArgs({
-  options: { times: { type: "string", default: "10" }, rate: { type: "string", default: "500" } },
+const { values } = readOptions({
+  options: { times: number({ min: 1, max: 100, default: 10 }), rate: number({ min: 1, max: 5000, default: 500 }) },
 });
-const times = Math.min(100, Number(values.times));
+const { times, rate } = values;
 const programs = buildPrograms();
 const port = await freePort();
 const holdfast = await startHoldfast({
@@ -63,7 +63,7 @@ try {
   const load = startLoad({
     target: { host: "127.0.0.1", port },
     protocol: "line",
-    rate: Number(values.rate),
+    rate,
     durationMs: 300_000,
     onAnswer: (body) => answering.add(Number(body.slice(3))),
   });
@@ -82,7 +82,7 @@ try {
 
 const strangers = [...answering].filter((pid) => !before.includes(pid));
 printTable(
-  [`kill -9 of the supervisor, ${times} times, ${values.rate} requests/s`, ""],
+  [`kill -9 of the supervisor, ${times} times, ${rate} requests/s`, ""],
   [
     ["requests sent", result.sent],
     ["requests failed", result.failed],

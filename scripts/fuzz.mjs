@@ -1,7 +1,7 @@
 /**
  * Fuzzes the decoders of bytes from elsewhere, with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer.
  *
- *   node scripts/fuzz.mjs [control|message|request …] [--seconds 60]
+ *   node scripts/fuzz.mjs [control|message|request|state …] [--seconds 60]
  *
  * Each target (test/fuzz/NAME_fuzzer.*) starts from its seeds in test/fuzz/corpus and from what earlier runs found (build/fuzz/NAME). An input
  * that breaks it is kept there as crash-…; `build/fuzz/NAME/fuzzer FILE` replays it. Without clang, nothing is fuzzed: that is said, and no failure.
@@ -11,7 +11,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { number, readOptions, refuse } from "../bench/lib/options.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -26,19 +26,24 @@ const TARGETS = {
     ),
     longest: 4096,
   },
+  // The whole keeper but its main function and its memory, which the fuzzer has itself.
+  state: {
+    main: "state_fuzzer.c",
+    sources: readdirSync(join(root, "native/keeper"))
+      .filter((name) => name.endsWith(".c") && name !== "main.c" && name !== "budget.c")
+      .map((name) => `native/keeper/${name}`),
+    longest: 4096,
+  },
 };
 
-const { values, positionals } = parseArgs({
-  options: { seconds: { type: "string", default: "60" } },
+const { values, positionals } = readOptions({
+  options: { seconds: number({ min: 1, default: 60 }) },
   allowPositionals: true,
 });
-const seconds = Number(values.seconds);
+const { seconds } = values;
 const wanted = positionals.length > 0 ? positionals : Object.keys(TARGETS);
 const unknown = wanted.filter((name) => !Object.hasOwn(TARGETS, name));
-if (unknown.length > 0 || !Number.isInteger(seconds) || seconds < 1) {
-  process.stderr.write(`usage: fuzz.mjs [${Object.keys(TARGETS).join("|")} …] [--seconds N]\n`);
-  process.exit(100);
-}
+if (unknown.length > 0) refuse(`there is no target "${unknown[0]}", but ${Object.keys(TARGETS).join(", ")}`);
 
 /** Both compilers link the fuzzer's own main; it is a part of clang that Debian packs by itself. */
 function canFuzz() {

@@ -11,23 +11,23 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { number, readOptions } from "../bench/lib/options.mjs";
 import { bundle } from "../test/simulation/bundle.mjs";
 
 /** Runs of one process never reach the seeds of the next. */
 const SEEDS_EACH = 1_000_000;
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
-    hours: { type: "string" },
-    steps: { type: "string" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000_007) },
-    processes: { type: "string", default: "2" },
+    hours: number({ whole: false }),
+    steps: number({ min: 1 }),
+    seed: number({ default: Date.now() % 1_000_000_007 }),
+    processes: number({ min: 1, max: 64, default: 2 }),
   },
 });
-const processes = values.steps === "1" ? 1 : Number(values.processes);
-const minutes = values.hours === undefined ? 1e6 : Number(values.hours) * 60;
-const steps = values.steps ?? (values.hours === undefined ? "1000000" : "1e15");
+const processes = values.steps === 1 ? 1 : values.processes;
+const minutes = values.hours === undefined ? 1e6 : values.hours * 60;
+const steps = values.steps ?? (values.hours === undefined ? 1_000_000 : 1e15);
 process.stdout.write(`seed ${values.seed}\n`);
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-simulation-"));
@@ -41,8 +41,8 @@ try {
 }
 
 function run(file, index) {
-  const seed = Number(values.seed) + index * SEEDS_EACH;
-  const share = String(Math.ceil(Number(steps) / processes));
+  const seed = values.seed + index * SEEDS_EACH;
+  const share = String(Math.ceil(steps / processes));
   const options = ["--seed", String(seed), "--steps", share, "--minutes", String(minutes)];
   const child = spawn(process.execPath, ["--max-semi-space-size=64", file, ...options], { stdio: "inherit" });
   return new Promise((resolve) => child.once("exit", resolve));

@@ -3,9 +3,11 @@
 // A test is native/FOLDER/test/NAME_test.{c,cc}; it is linked with the other sources of its test folder that are no tests
 // themselves, and with those of native/FOLDER, except main.c. Where there is a main.c, the program itself is built in the same
 // way, and the test finds its path in HOLDFAST_FOLDER. Usage: test-native.mjs [part of a name …]
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { basename, dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -34,20 +36,35 @@ function isTest(path) {
 
 function run(command, args, options = {}) {
   const result = spawnSync(command, args, { cwd: root, encoding: "utf8", ...options });
-  if (result.error) {
-    process.stderr.write(`holdfast: the native tests cannot be built: ${command} not found\n`);
-    process.exit(1);
-  }
+  if (result.error) notFound(command);
   return result;
 }
 
-/** Makes `output` unless it is there: its name has the hash of everything that it is made from. */
+function notFound(command) {
+  process.stderr.write(`holdfast: the native tests cannot be built: ${command} not found\n`);
+  process.exit(1);
+}
+
+const made = new Map();
+const turns = Array.from({ length: availableParallelism() }, () => Promise.resolve());
+
+/** Makes `output` unless it is there: its name has the hash of everything that it is made from. As many at a time as there are processors. */
 function make(output, compiler, args) {
-  if (existsSync(output)) return;
+  if (!made.has(output)) {
+    const before = turns.shift();
+    const making = before.then(() => (existsSync(output) ? undefined : compile(output, compiler, args)));
+    turns.push(making);
+    made.set(output, making);
+  }
+  return made.get(output);
+}
+
+async function compile(output, compiler, args) {
   const unfinished = `${output}.${process.pid}`;
-  const result = run(compiler, [...args, "-o", unfinished]);
-  process.stderr.write(result.stderr);
-  if (result.status !== 0) process.exit(1);
+  const child = spawn(compiler, [...args, "-o", unfinished], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  child.once("error", () => notFound(compiler));
+  const [status] = await once(child, "close");
+  if (status !== 0) process.exit(1);
   renameSync(unfinished, output);
 }
 
@@ -63,14 +80,14 @@ const folders = readdirSync(join(root, "native"), { withFileTypes: true })
 const headers = folders.flatMap((folder) => [...listFiles(folder, [".h"]), ...listFiles(`${folder}/test`, [".h"])]);
 const headerHash = hashOf(...headers.flatMap((path) => [path, readFileSync(join(root, path))]));
 
-function makeObject(source, flags) {
+async function makeObject(source, flags) {
   const extension = extname(source);
   const args = [standards[extension], ...warnings, ...flags];
   const object = join(
     cache,
     `${basename(source)}-${hashOf(compilers[extension], ...args, headerHash, source, readFileSync(join(root, source)))}.o`,
   );
-  make(object, compilers[extension], [...args, "-c", source]);
+  await make(object, compilers[extension], [...args, "-c", source]);
   return object;
 }
 
@@ -83,24 +100,24 @@ function staticFlags(mode) {
   return probe.status === 0 ? ["-static-pie"] : [];
 }
 
-function makeProgram(main, sources, flags, linkFlags = []) {
-  const objects = [main, ...sources].map((source) => makeObject(source, flags));
+async function makeProgram(main, sources, flags, linkFlags = []) {
+  const objects = await Promise.all([main, ...sources].map((source) => makeObject(source, flags)));
   const linker = compilers[[main, ...sources].some((source) => source.endsWith(".cc")) ? ".cc" : ".c"];
   const program = join(cache, `${basename(main, extname(main))}-${hashOf(linker, ...flags, ...linkFlags, ...objects)}`);
-  make(program, linker, [...flags, ...linkFlags, ...objects, "-pthread"]);
+  await make(program, linker, [...flags, ...linkFlags, ...objects, "-pthread"]);
   return program;
 }
 
 /** The variable that tells the tests of a folder where its program is; none without a main.c. */
-function programVariable(folder, sources, mode) {
+async function programVariable(folder, sources, mode) {
   const main = `${folder}/main.c`;
   if (!existsSync(join(root, main))) return {};
-  return { [`HOLDFAST_${basename(folder).toUpperCase()}`]: makeProgram(main, sources, modes[mode], staticFlags(mode)) };
+  const program = await makeProgram(main, sources, modes[mode], staticFlags(mode));
+  return { [`HOLDFAST_${basename(folder).toUpperCase()}`]: program };
 }
 
 mkdirSync(cache, { recursive: true });
-let failures = 0;
-let ran = 0;
+const making = [];
 for (const folder of folders) {
   const inTests = listFiles(`${folder}/test`, [".c", ".cc"]);
   const tests = inTests.filter(
@@ -108,24 +125,30 @@ for (const folder of folders) {
   );
   const sources = listFiles(folder, [".c", ".cc"]).filter((path) => basename(path) !== "main.c");
   const testSources = inTests.filter((path) => !isTest(path));
-  for (const test of tests) {
-    for (const [mode, flags] of Object.entries(modes)) {
-      const program = makeProgram(test, [...sources, ...testSources], flags);
-      const result = run(program, [], {
-        timeout: 300_000,
-        env: { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1", ...programVariable(folder, sources, mode) },
-      });
-      const passed = result.status === 0;
-      ran += 1;
-      if (!passed) failures += 1;
-      process.stdout.write(`${passed ? "ok" : "FAILED"} ${test} (${mode})\n`);
-      if (passed) process.stdout.write((result.stdout.match(/^SKIPPED .*\n/gm) ?? []).join("")); // never in silence
-      if (!passed)
-        process.stdout.write(`${result.stdout}${result.stderr}${result.signal ? `ended by ${result.signal}\n` : ""}`);
+  for (const mode of Object.keys(modes)) {
+    if (tests.length === 0) continue;
+    const variable = programVariable(folder, sources, mode);
+    for (const test of tests) {
+      const program = makeProgram(test, [...sources, ...testSources], modes[mode]);
+      making.push(Promise.all([program, variable]).then(([program, env]) => ({ test, mode, program, env })));
     }
   }
 }
-if (ran === 0) {
+// They run once all of them are made, one after another: some look at how long something takes.
+let failures = 0;
+for (const { test, mode, program, env } of await Promise.all(making)) {
+  const result = run(program, [], {
+    timeout: 300_000,
+    env: { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1", ...env },
+  });
+  const passed = result.status === 0;
+  if (!passed) failures += 1;
+  process.stdout.write(`${passed ? "ok" : "FAILED"} ${test} (${mode})\n`);
+  if (passed) process.stdout.write((result.stdout.match(/^SKIPPED .*\n/gm) ?? []).join("")); // never in silence
+  if (!passed)
+    process.stdout.write(`${result.stdout}${result.stderr}${result.signal ? `ended by ${result.signal}\n` : ""}`);
+}
+if (making.length === 0) {
   process.stderr.write("holdfast: there is no such native test\n");
   process.exit(1);
 }

@@ -30,8 +30,8 @@ export const OUTCOMES = [
  *   unix       the connection is a unix socket, where an end shows differently
  *   accepts    (text of the answer) => whether it is the one that was wanted
  *
- * Resolves with {outcome, text, worker, reusable, announced, code}: `announced` says that the server told us to use the connection
- * no more, `code` is an errno. A TCP connection must have been made with allowHalfOpen, see `takesMore`.
+ * Resolves with {outcome, text, worker, reusable, announced, code, port}: `announced` says that the server told us to use the connection
+ * no more, `code` is an errno, `port` is our end of a TCP connection. A TCP connection must have been made with allowHalfOpen, see `takesMore`.
  *
  * @param {import("node:net").Socket} socket
  * @param {{request?: string, protocol: "http" | "line", timeoutMs: number, reused?: boolean, unix?: boolean, accepts?: (text: string) => boolean}} options
@@ -41,9 +41,11 @@ export function exchange(socket, { request, protocol, timeoutMs, reused = false,
     const answer = protocol === "line" ? new LineAnswer() : new HttpAnswer();
     const timer = setTimeout(() => finish("timeout"), timeoutMs);
     let sentAt = performance.now();
+    let port = socket.localPort;
 
     const onConnect = () => {
       sentAt = performance.now();
+      port = socket.localPort;
       if (request !== undefined) socket.write(request);
     };
     const onData = (chunk) => {
@@ -81,6 +83,7 @@ export function exchange(socket, { request, protocol, timeoutMs, reused = false,
         reusable: whole && answer.keepsAlive && !socket.destroyed && !socket.readableEnded,
         announced: whole && !answer.keepsAlive,
         code: error?.code,
+        port,
       });
     }
 

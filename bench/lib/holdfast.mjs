@@ -55,7 +55,7 @@ export async function startHoldfast({
   const control = join(directory, "control.sock");
   const file = join(directory, "holdfast.toml");
   if (template !== undefined) copyTemplate(template, directory, { ...values, DIR: directory });
-  else writeFileSync(file, `version = 1\n[supervisor]\ncontrol = "${control}"\n${supervisor}\n${config}`);
+  else writeConfiguration({ file, control }, supervisor, config);
   await prepare?.(directory);
   const running = new RunningHoldfast({ directory, control, file, env, prefix });
   try {
@@ -159,6 +159,23 @@ export class RunningHoldfast {
     return this.#ask("POST", `/v1/services/${service}/actions`, action);
   }
 
+  /**
+   * Has the keeper become another program, or its own once more; the answer says what became of it.
+   * @param {string} [path]
+   * @returns {Promise<import("../../src/daemon/control/api.js").ReExecView>}
+   */
+  reExec(path) {
+    return this.#ask("POST", "/v1/supervisor/re-exec", path === undefined ? {} : { path });
+  }
+
+  /**
+   * The answer to anything else that is posted, e.g. {} to /v1/apply.
+   * @returns {Promise<any>}
+   */
+  post(path, body) {
+    return this.#ask("POST", path, body);
+  }
+
   async #ask(method, path, body) {
     const sent = request({
       socketPath: this.control,
@@ -260,14 +277,37 @@ export class RunningHoldfast {
   }
 }
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
+/** Writes the configuration of a running one anew, as `startHoldfast` does; nothing changes before an apply. */
+export function writeConfiguration({ file, control }, supervisor, config) {
+  writeFileSync(file, `version = 1\n[supervisor]\ncontrol = "${control}"\n${supervisor}\n${config}`);
+}
+
+/** Below the ports that the kernel chooses by itself, for clients and for port 0. */
+const FIRST_PORT = 12_000;
+const PORTS = 20_000;
+/** Processes that ask at the same time begin in different places. */
+let portsAsked = process.pid * 64;
+
+/** A TCP port of 127.0.0.1 that is free, and that nobody gets by chance before it is bound. */
 export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
+  for (let tries = 0; tries < PORTS; tries++) {
+    const port = FIRST_PORT + (portsAsked++ % PORTS);
+    if (await canListen(port)) return port;
+  }
+  throw new Error("every port is taken");
+}
+
+async function canListen(port) {
+  const server = createServer().listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    if (error.code === "EADDRINUSE") return false;
+    throw error;
+  }
   server.close();
   await once(server, "close");
-  return port;
+  return true;
 }
 
 function copyTemplate(from, directory, values) {

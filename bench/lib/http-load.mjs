@@ -55,7 +55,8 @@ export class HttpLoad {
   }
 
   async #send(due, number) {
-    const { protocol, timeoutMs, onAnswer, target } = this.#options;
+    const { protocol, timeoutMs, onAnswer, onFailure, target } = this.#options;
+    const sentAt = Date.now();
     this.#sent = number;
     this.#open += 1;
     this.#tally.sent(due, performance.now());
@@ -66,6 +67,8 @@ export class HttpLoad {
     const now = performance.now();
     this.#tally.ended({ due, now, slow, ...end });
     if (end.outcome === "answered") onAnswer?.(end.text, now - this.#pace.startedAt);
+    else if (end.outcome !== "idle-race")
+      onFailure?.({ outcome: end.outcome, code: end.code, port: end.port, sentAt, endedAt: Date.now() });
     this.#connections.release(socket, end);
     this.#open -= 1;
     this.#finishWhenQuiet();

@@ -41,13 +41,13 @@ export function readWakeUps(pid) {
   }, 0);
 }
 
-/** All processes below `pid`, without itself. */
-export function descendants(pid) {
+/** All processes below these, without themselves, by one look at /proc. */
+export function descendants(...pids) {
   const all = processIds()
     .map(readProcess)
     .filter((entry) => entry !== undefined);
   const found = [];
-  for (let parents = new Set([pid]); parents.size > 0; ) {
+  for (let parents = new Set(pids); parents.size > 0; ) {
     const next = all.filter((entry) => parents.has(entry.parent));
     found.push(...next);
     parents = new Set(next.map((entry) => entry.pid));

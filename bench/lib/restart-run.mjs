@@ -6,6 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { BROKEN, deploy, missing, WORKERS } from "./bench-workers.mjs";
 import { command, freePort, startHoldfast } from "./holdfast.mjs";
 import { keptUp, startLoadProcess } from "./load-process.mjs";
+import { randomFrom } from "./random.mjs";
 import { restartService, restartUnderKill } from "./restart.mjs";
 import { startUpstream } from "./upstream.mjs";
 import { judge } from "./verdict.mjs";
@@ -154,15 +155,4 @@ function takes(config) {
   } finally {
     rmSync(directory, { recursive: true });
   }
-}
-
-/** Numbers from 0 to 1 that the seed repeats (mulberry32). */
-function randomFrom(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

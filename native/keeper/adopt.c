@@ -37,6 +37,16 @@ static void ready(struct keeper *k, struct watcher *watcher, uint32_t events)
 	ended(k, container_of(watcher, struct child, status));
 }
 
+int adopt_watch(struct keeper *k, struct child *child)
+{
+	if ((child->by & CHILD_ADOPTED) == 0 || child->state != CHILD_RUNNING)
+		return 0;
+	child->status.ready = ready;
+	if (child->ended != 0)
+		k->adopted_until = clock_earlier(k->adopted_until, child->ended + REAPED_WITHIN);
+	return loop_add(&k->loop, child->pidfd, child->ended == 0 ? EPOLLIN : 0, &child->status);
+}
+
 void adopt_tick(struct keeper *k, uint64_t now)
 {
 	if (!clock_passed(k->adopted_until, now))
@@ -84,13 +94,12 @@ int adopt_request(struct keeper *k, const struct request *request, struct start 
 	fill(child, &request->adopted);
 	if (runs) {
 		child->ended = 0;
-		child->status.ready = ready;
-		error = loop_add(&k->loop, descriptors->numbers[0], EPOLLIN, &child->status);
+		child->pidfd = descriptors_take(descriptors, 0);
+		error = adopt_watch(k, child);
 		if (error != 0) {
 			child_free(k, child);
 			return error;
 		}
-		child->pidfd = descriptors_take(descriptors, 0);
 	}
 	table_insert(&k->tables[TABLE_CHILDREN], &child->entry);
 	child_tell(k, child);

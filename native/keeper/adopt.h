@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "child.h"
 #include "descriptors.h"
 #include "loop.h"
 #include "request.h"
@@ -15,6 +16,9 @@
 /* The request; 0 or errno. EBADF: the first descriptor is no pidfd. */
 int adopt_request(struct keeper *keeper, const struct request *request, struct start *start,
 		  struct descriptors *descriptors);
+
+/* Watches for the end of one that runs. 0 or errno. */
+int adopt_watch(struct keeper *keeper, struct child *child);
 
 /* Those whose parent does not reap them are not waited for. */
 void adopt_tick(struct keeper *keeper, uint64_t now);

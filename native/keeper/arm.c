@@ -10,14 +10,6 @@
 #include "keeper.h"
 #include "spawn.h"
 
-/* What an arm keeps beside the record that becomes its child's. */
-struct armed {
-	struct bytes start;   /* as it came; decoded again when it fires */
-	struct bytes watched; /* the keys of held entries, as they came */
-	size_t fd_count;
-	int fds[];            /* as the frame had them. Owned, but for those that the child keeps; -1: of no use. The bytes follow */
-};
-
 static struct reader watched_keys(const struct child *arm)
 {
 	return reader_over(arm->armed->watched);
@@ -69,6 +61,19 @@ static int watch(struct keeper *k, const struct child *arm)
 	return 0;
 }
 
+int arms_watch(struct keeper *k)
+{
+	for (size_t i = 0; i < k->tables[TABLE_ARMS].count; i++) {
+		for (struct reader r = watched_keys(arm_at(k, i)); reader_has_more(&r);) {
+			struct held *held = held_find(k, reader_key(&r));
+			int error = held == NULL ? 0 : held_watch(k, held); /* one that was released may come back */
+			if (error != 0)
+				return error;
+		}
+	}
+	return 0;
+}
+
 static bool is_placed(const struct start *start, size_t index)
 {
 	for (size_t i = 0; i < start->placement_count; i++)
@@ -77,23 +82,28 @@ static bool is_placed(const struct start *start, size_t index)
 	return false;
 }
 
+struct armed *armed_make(struct keeper *k, struct bytes start, struct bytes watched, size_t fd_count)
+{
+	size_t fds_size = fd_count * sizeof(int);
+	struct armed *armed = budget_take(&k->budget, sizeof *armed + fds_size + start.length + watched.length);
+	if (armed == NULL)
+		return NULL;
+	uint8_t *bytes = (uint8_t *)armed + sizeof *armed + fds_size;
+	memcpy(bytes, start.at, start.length);
+	armed->start = (struct bytes){bytes, start.length};
+	bytes += start.length;
+	memcpy(bytes, watched.at, watched.length);
+	armed->watched = (struct bytes){bytes, watched.length};
+	armed->fd_count = fd_count;
+	return armed;
+}
+
 /* Takes the descriptors that the start places. NULL without memory. */
 static struct armed *armed_new(struct keeper *k, const struct request *request, const struct start *start,
 			       struct descriptors *descriptors)
 {
-	size_t fds_size = descriptors->count * sizeof(int);
-	struct armed *armed =
-		budget_take(&k->budget, sizeof *armed + fds_size + request->start.length + request->watched.length);
-	if (armed == NULL)
-		return NULL;
-	uint8_t *bytes = (uint8_t *)armed + sizeof *armed + fds_size;
-	memcpy(bytes, request->start.at, request->start.length);
-	armed->start = (struct bytes){bytes, request->start.length};
-	bytes += request->start.length;
-	memcpy(bytes, request->watched.at, request->watched.length);
-	armed->watched = (struct bytes){bytes, request->watched.length};
-	armed->fd_count = descriptors->count;
-	for (size_t i = 0; i < descriptors->count; i++)
+	struct armed *armed = armed_make(k, request->start, request->watched, descriptors->count);
+	for (size_t i = 0; armed != NULL && i < descriptors->count; i++)
 		armed->fds[i] = is_placed(start, i) ? descriptors_take(descriptors, i) : -1;
 	return armed;
 }

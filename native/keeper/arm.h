@@ -10,6 +10,22 @@
 
 enum { ARMS_MAX = 1024 };
 
+struct child;
+
+/* What an arm keeps beside the record that becomes its child's. */
+struct armed {
+	struct bytes start;   /* as it came; decoded again when it fires */
+	struct bytes watched; /* the keys of held entries, as they came */
+	size_t fd_count;
+	int fds[];            /* as the frame had them. Owned, but for those that the child keeps; -1: of no use. The bytes follow */
+};
+
+/* Copies the bytes; the caller puts the descriptors there. NULL without memory. */
+struct armed *armed_make(struct keeper *keeper, struct bytes start, struct bytes watched, size_t fd_count);
+
+/* Watches what all arms in the table name, none of which is watched yet. 0 or errno. */
+int arms_watch(struct keeper *keeper);
+
 /* The requests; 0 or errno. EPERM: a named entry has a descriptor that cannot be watched (a regular file). */
 int arm_request(struct keeper *keeper, const struct request *request, const struct start *start,
 		struct descriptors *descriptors);

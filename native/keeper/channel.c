@@ -24,10 +24,8 @@ int channel_open(struct keeper *k, int fd, pid_t peer)
 	c->watcher.ready = ready;
 	c->interest = EPOLLIN;
 	int error = loop_add(&k->loop, fd, c->interest, &c->watcher);
-	if (error != 0) {
-		close(fd);
+	if (error != 0)
 		return error;
-	}
 	c->fd = fd;
 	c->peer = peer;
 	return 0;
@@ -49,6 +47,7 @@ void channel_close(struct keeper *k)
 	if (c->fd < 0)
 		return;
 	forget_pending(c);
+	reexec_forget_asker(&k->reexec);
 	loop_remove(&k->loop, c->fd);
 	close(c->fd);
 	c->fd = -1;

@@ -33,7 +33,7 @@ struct channel {
 	uint8_t out[FRAME_MAX];
 };
 
-/* Takes ownership of `fd`. 0 or errno. */
+/* 0 or errno; owns `fd` unless it fails. */
 int channel_open(struct keeper *keeper, int fd, pid_t peer);
 void channel_close(struct keeper *keeper);
 bool channel_is_attached(const struct channel *channel);

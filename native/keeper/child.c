@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "arm.h"
@@ -14,28 +15,38 @@
 #include "launch.h"
 #include "system_calls.h"
 
+static void status_ready(struct keeper *keeper, struct watcher *watcher, uint32_t events);
+
+struct child *child_make(struct keeper *k, struct bytes key, struct bytes tag, size_t kept_count)
+{
+	size_t kept_size = kept_count * sizeof(int);
+	struct child *child = budget_take(&k->budget, sizeof *child + kept_size + key.length);
+	if (child == NULL)
+		return NULL;
+	uint8_t *own_key = (uint8_t *)child + sizeof *child + kept_size;
+	memcpy(own_key, key.at, key.length);
+	child->entry.key = (struct bytes){own_key, key.length};
+	child->pidfd = -1;
+	child->status.ready = status_ready;
+	child->status_fd = -1;
+	child->kept_count = kept_count;
+	if (entry_set_tag(&k->budget, &child->entry, tag))
+		return child;
+	budget_give(&k->budget, child);
+	return NULL;
+}
+
 struct child *child_new(struct keeper *k, const struct request *request, const struct start *start,
 			struct descriptors *descriptors)
 {
-	size_t kept_size = start->keep_count * sizeof(int);
-	struct child *child = budget_take(&k->budget, sizeof *child + kept_size + request->key.length);
+	struct child *child = child_make(k, request->key, request->tag, start->keep_count);
 	if (child == NULL)
 		return NULL;
-	uint8_t *key = (uint8_t *)child + sizeof *child + kept_size;
-	memcpy(key, request->key.at, request->key.length);
-	child->entry.key = (struct bytes){key, request->key.length};
-	child->pidfd = -1;
-	child->status_fd = -1;
-	if (!entry_set_tag(&k->budget, &child->entry, request->tag)) {
-		budget_give(&k->budget, child);
-		return NULL;
-	}
 	if (!drains_new(k, child, start)) {
 		budget_give(&k->budget, child->entry.tag);
 		budget_give(&k->budget, child);
 		return NULL;
 	}
-	child->kept_count = start->keep_count;
 	for (size_t i = 0; i < start->keep_count; i++)
 		child->kept[i] = descriptors_take(descriptors, start->keep[i].index);
 	drains_name(child);
@@ -163,10 +174,15 @@ static void read_status(struct keeper *k, struct child *child)
 	close_status(k, child);
 }
 
-void child_status_ready(struct keeper *k, struct watcher *watcher, uint32_t events)
+static void status_ready(struct keeper *k, struct watcher *watcher, uint32_t events)
 {
 	(void)events;
 	read_status(k, container_of(watcher, struct child, status));
+}
+
+int child_watch(struct keeper *k, struct child *child)
+{
+	return child->status_fd < 0 ? 0 : loop_add(&k->loop, child->status_fd, EPOLLIN, &child->status);
 }
 
 void child_reaped(struct keeper *k, struct child *child, int wait_status, const struct rusage *usage)

@@ -66,6 +66,9 @@ struct news {
 	struct child *first, *last;
 };
 
+/* A record with room for so many kept descriptors, which the caller puts there. NULL without memory. Not in a table yet. */
+struct child *child_make(struct keeper *keeper, struct bytes key, struct bytes tag, size_t kept_count);
+
 /* Takes the descriptors that `start` keeps. NULL without memory, and then takes none. Not in a table yet. */
 struct child *child_new(struct keeper *keeper, const struct request *request, const struct start *start,
 			struct descriptors *descriptors);
@@ -81,8 +84,8 @@ void child_failed_to_fork(struct keeper *keeper, struct child *child, uint8_t st
 void child_reaped(struct keeper *keeper, struct child *child, int wait_status, const struct rusage *usage);
 struct child *child_by_pid(struct keeper *keeper, pid_t pid);
 
-/* For the watcher of the status pipe. */
-void child_status_ready(struct keeper *keeper, struct watcher *watcher, uint32_t events);
+/* Watches the status pipe, if there is one. 0 or errno. */
+int child_watch(struct keeper *keeper, struct child *child);
 
 void child_tell(struct keeper *keeper, struct child *child);   /* put among the news */
 void child_told(struct keeper *keeper, struct child *child);   /* take from the news */

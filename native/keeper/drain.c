@@ -10,26 +10,31 @@
 
 static void ready(struct keeper *keeper, struct watcher *watcher, uint32_t events);
 
-bool drains_new(struct keeper *k, struct child *child, const struct start *start)
+bool drains_make(struct keeper *k, struct child *child, const uint16_t *indices, size_t count)
 {
-	size_t count = 0, at = 0;
-	for (size_t i = 0; i < start->keep_count; i++)
-		count += start->keep[i].drained;
 	if (count == 0)
 		return true;
 	struct drains *drains = budget_take(&k->budget, sizeof *drains + count * sizeof drains->each[0]);
 	if (drains == NULL)
 		return false;
 	drains->count = count;
-	for (size_t i = 0; i < start->keep_count; i++) {
-		if (!start->keep[i].drained)
-			continue;
-		drains->each[at].watcher.ready = ready;
-		drains->each[at++].index = (uint16_t)i;
+	for (size_t i = 0; i < count; i++) {
+		drains->each[i].watcher.ready = ready;
+		drains->each[i].index = indices[i];
 	}
 	k->drained.pipes += count;
 	child->drains = drains;
 	return true;
+}
+
+bool drains_new(struct keeper *k, struct child *child, const struct start *start)
+{
+	uint16_t indices[START_KEEP_MAX];
+	size_t count = 0;
+	for (size_t i = 0; i < start->keep_count; i++)
+		if (start->keep[i].drained)
+			indices[count++] = (uint16_t)i;
+	return drains_make(k, child, indices, count);
 }
 
 void drains_name(struct child *child)
@@ -118,6 +123,18 @@ void drains_begin_all(struct keeper *k)
 	}
 }
 
+bool drain_make_ring(struct keeper *k, struct drain *drain, size_t capacity)
+{
+	if (capacity > DRAIN_TOTAL_MAX - k->drained.bytes)
+		return false;
+	drain->ring = budget_take(&k->budget, capacity);
+	if (drain->ring == NULL)
+		return false;
+	drain->capacity = capacity;
+	k->drained.bytes += capacity;
+	return true;
+}
+
 /* A share of the whole, so that the first loud pipes leave something for the others. */
 static void make_ring(struct keeper *k, struct drain *drain)
 {
@@ -126,13 +143,7 @@ static void make_ring(struct keeper *k, struct drain *drain)
 		capacity = DRAIN_RING_MAX;
 	if (capacity < DRAIN_RING_MIN)
 		capacity = DRAIN_RING_MIN;
-	if (k->drained.bytes + capacity > DRAIN_TOTAL_MAX)
-		return;
-	drain->ring = budget_take(&k->budget, capacity);
-	if (drain->ring == NULL)
-		return;
-	drain->capacity = capacity;
-	k->drained.bytes += capacity;
+	(void)drain_make_ring(k, drain, capacity);
 }
 
 /* Once around the ring from where its bytes end: what is read there takes the place of the oldest. */
@@ -181,8 +192,7 @@ static void ready(struct keeper *k, struct watcher *watcher, uint32_t events)
 		give_ring(k, drain); /* others may have something to keep */
 }
 
-/* Of a child or an arm; NULL if there is none, or if that descriptor is not drained. */
-static struct drain *find(struct keeper *k, struct bytes key, uint16_t index)
+struct drain *drain_find(struct keeper *k, struct bytes key, uint16_t index)
 {
 	struct child *child = (struct child *)table_find(&k->tables[TABLE_CHILDREN], key);
 	if (child == NULL)
@@ -193,28 +203,33 @@ static struct drain *find(struct keeper *k, struct bytes key, uint16_t index)
 	return NULL;
 }
 
+void drain_write(struct writer *w, const struct drain *drain)
+{
+	size_t until_end = drain->capacity - drain->first;
+	size_t before = drain->used < until_end ? drain->used : until_end;
+	writer_u32(w, (uint32_t)drain->used);
+	if (drain->used == 0)
+		return;
+	writer_bytes(w, (struct bytes){drain->ring + drain->first, before});
+	writer_bytes(w, (struct bytes){drain->ring, drain->used - before});
+}
+
 int drain_take(struct keeper *k, struct bytes key, uint16_t index, struct writer *body)
 {
-	struct drain *drain = find(k, key, index);
+	struct drain *drain = drain_find(k, key, index);
 	if (drain == NULL)
 		return ENOENT;
 	unwatch(k, drain);
 	drain->ours = false;
 	drain->handed_over = true;
-	size_t until_end = drain->capacity - drain->first;
-	size_t before = drain->used < until_end ? drain->used : until_end;
 	writer_u64(body, drain->dropped);
-	writer_u32(body, (uint32_t)drain->used);
-	if (drain->used == 0)
-		return 0;
-	writer_bytes(body, (struct bytes){drain->ring + drain->first, before});
-	writer_bytes(body, (struct bytes){drain->ring, drain->used - before});
+	drain_write(body, drain);
 	return 0;
 }
 
 int drain_settle(struct keeper *k, struct bytes key, uint16_t index)
 {
-	struct drain *drain = find(k, key, index);
+	struct drain *drain = drain_find(k, key, index);
 	if (drain == NULL)
 		return ENOENT;
 	if (drain->handed_over)

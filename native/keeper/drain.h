@@ -56,6 +56,18 @@ struct drains {
 /* Makes room for those that `start` says are drained; the supervisor's for now. False without memory. */
 bool drains_new(struct keeper *keeper, struct child *child, const struct start *start);
 
+/* The same for these of its kept descriptors. */
+bool drains_make(struct keeper *keeper, struct child *child, const uint16_t *indices, size_t count);
+
+/* An empty ring of so many bytes. False without memory, or where all rings together would have too many. */
+bool drain_make_ring(struct keeper *keeper, struct drain *drain, size_t capacity);
+
+/* Of a child or an arm; NULL if there is none, or if that descriptor is not drained. */
+struct drain *drain_find(struct keeper *keeper, struct bytes key, uint16_t index);
+
+/* What is in the ring, oldest byte first, behind its length (u32). */
+void drain_write(struct writer *w, const struct drain *drain);
+
 /* Once the child has its descriptors. */
 void drains_name(struct child *child);
 

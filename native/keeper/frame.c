@@ -107,13 +107,18 @@ const char *reader_string(struct reader *r)
 	return text.at == NULL ? "" : (const char *)text.at;
 }
 
-struct bytes reader_tag(struct reader *r)
+struct bytes reader_part(struct reader *r, size_t most)
 {
 	size_t length = reader_u32(r);
-	if (length > TAG_MAX)
+	if (length > most)
 		reader_refuse(r);
-	const uint8_t *tag = take(r, length);
-	return tag == NULL ? (struct bytes){NULL, 0} : (struct bytes){tag, length};
+	const uint8_t *part = take(r, length);
+	return part == NULL ? (struct bytes){NULL, 0} : (struct bytes){part, length};
+}
+
+struct bytes reader_tag(struct reader *r)
+{
+	return reader_part(r, TAG_MAX);
 }
 
 bool reader_has_more(const struct reader *r)

@@ -48,6 +48,7 @@ struct bytes reader_key(struct reader *r);        /* 1 to KEY_MAX bytes */
 struct bytes reader_cursor(struct reader *r);     /* a key that may be empty */
 const char *reader_string(struct reader *r);      /* NUL-terminated in place; "" on failure */
 struct bytes reader_tag(struct reader *r);
+struct bytes reader_part(struct reader *r, size_t most); /* as a tag, with another bound */
 bool reader_has_more(const struct reader *r);     /* something is left, nothing refused */
 bool reader_done(const struct reader *r);         /* everything read, nothing refused */
 

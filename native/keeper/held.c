@@ -52,25 +52,24 @@ void held_unwatch(struct keeper *k, struct held *held)
 		stop_watching(k, held, held->count);
 }
 
-/* A new entry that names the frame's descriptors but does not own them yet. NULL without memory. */
-static struct held *held_new(struct keeper *k, const struct request *request, const struct descriptors *descriptors)
+struct held *held_make(struct keeper *k, struct bytes key, struct bytes tag, const int *fds, size_t count)
 {
-	size_t fds_size = descriptors->count * sizeof(struct held_fd);
-	struct held *held = budget_take(&k->budget, sizeof *held + fds_size + request->key.length);
+	size_t fds_size = count * sizeof(struct held_fd);
+	struct held *held = budget_take(&k->budget, sizeof *held + fds_size + key.length);
 	if (held == NULL)
 		return NULL;
-	uint8_t *key = (uint8_t *)held + sizeof *held + fds_size;
-	memcpy(key, request->key.at, request->key.length);
-	held->entry.key = (struct bytes){key, request->key.length};
-	if (!entry_set_tag(&k->budget, &held->entry, request->tag)) {
+	uint8_t *own_key = (uint8_t *)held + sizeof *held + fds_size;
+	memcpy(own_key, key.at, key.length);
+	held->entry.key = (struct bytes){own_key, key.length};
+	if (!entry_set_tag(&k->budget, &held->entry, tag)) {
 		budget_give(&k->budget, held);
 		return NULL;
 	}
-	held->count = descriptors->count;
+	held->count = count;
 	for (size_t i = 0; i < held->count; i++) {
 		held->fds[i].watcher.ready = ready;
 		held->fds[i].held = held;
-		held->fds[i].fd = descriptors->numbers[i];
+		held->fds[i].fd = fds[i];
 	}
 	return held;
 }
@@ -98,7 +97,7 @@ int held_hold(struct keeper *k, const struct request *request, struct descriptor
 		return EEXIST;
 	if (old == NULL && table->count >= TABLE_MAX)
 		return ENOMEM;
-	struct held *held = held_new(k, request, descriptors);
+	struct held *held = held_make(k, request->key, request->tag, descriptors->numbers, descriptors->count);
 	if (held == NULL)
 		return ENOMEM;
 	held->arms = arms_naming(k, request->key);

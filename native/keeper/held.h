@@ -28,6 +28,9 @@ struct held {
 int held_hold(struct keeper *keeper, const struct request *request, struct descriptors *descriptors);
 int held_release(struct keeper *keeper, struct bytes key);
 
+/* A new entry in no table, which names descriptors that it does not own yet. NULL without memory. */
+struct held *held_make(struct keeper *keeper, struct bytes key, struct bytes tag, const int *fds, size_t count);
+
 struct held *held_find(struct keeper *keeper, struct bytes key);
 
 /* For one arm that names the entry. 0 or errno; after an error nothing has changed. */

@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "message.h"
 #include "reaper.h"
+#include "reexec.h"
 #include "request.h"
 #include "signals.h"
 #include "start.h"
@@ -34,6 +35,7 @@ struct keeper {
 	struct reaper reaper;
 	struct ending ending;
 	uint64_t adopted_until; /* when one that was adopted, has ended and was not reaped is given up; 0 = there is none */
+	struct reexec reexec;
 	struct message message; /* the frame that is being handled */
 	struct start start;     /* the start that is being handled */
 };

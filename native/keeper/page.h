@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_PAGE_H
 #define HOLDFAST_PAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@
 struct reply {
 	uint32_t id;
 	uint32_t place;
+	bool later; /* by somebody else, once it is known */
 	struct writer body;
 	size_t fd_count;
 	int fds[FRAME_FDS_MAX];

@@ -6,11 +6,13 @@
 #include <sys/wait.h>
 
 #include "keeper.h"
+#include "trial.h"
 
 enum { REAPED_PER_ROUND = 256 }; /* a storm of orphans must not keep us from everything else */
 
 void reaper_run(struct keeper *k)
 {
+	trial_sweep(k->reexec.pid);
 	for (int i = 0; i < REAPED_PER_ROUND; i++) {
 		struct rusage usage;
 		int wait_status;
@@ -23,6 +25,10 @@ void reaper_run(struct keeper *k)
 		}
 		if (pid == k->supervisor.pid) {
 			supervisor_reaped(k, wait_status);
+			continue;
+		}
+		if (pid == k->reexec.pid) {
+			reexec_reaped(k, wait_status);
 			continue;
 		}
 		struct child *child = child_by_pid(k, pid);

@@ -2,6 +2,8 @@
 #include "request.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <string.h>
 
 #include "adopted.h"
 #include "shut.h"
@@ -12,7 +14,7 @@ static void decode_attach(struct reader *r, struct request *request)
 {
 	request->lowest_version = reader_u16(r);
 	request->highest_version = reader_u16(r);
-	(void)reader_u32(r); /* features: no bit has a meaning yet, and unknown ones are no error */
+	request->features = reader_u32(r); /* unknown ones are no error */
 	uint8_t mode = reader_u8(r);
 	if (mode > ATTACH_SHADOW)
 		reader_refuse(r);
@@ -85,6 +87,13 @@ static void decode_connections(struct reader *r, size_t frame_fds, struct reques
 	request->connections = (struct bytes){r->bytes + from, r->at - from};
 }
 
+static void decode_path(struct reader *r, struct request *request)
+{
+	request->path = reader_string(r);
+	if ((request->path[0] != '/' && request->path[0] != '\0') || strlen(request->path) >= PATH_MAX)
+		reader_refuse(r);
+}
+
 int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct request *request, struct start *start,
 		   uint32_t *place)
 {
@@ -145,6 +154,9 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 	case REQUEST_SETTLE:
 		request->key = reader_key(r);
 		request->index = reader_u16(r);
+		break;
+	case REQUEST_REEXEC:
+		decode_path(r, request);
 		break;
 	case REQUEST_ADOPT:
 		adopted_decode(r, frame_fds, request, start);

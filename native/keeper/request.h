@@ -28,13 +28,16 @@ enum request_type {
 	REQUEST_SHUT = 16,
 	REQUEST_TAKE = 17,
 	REQUEST_SETTLE = 18,
-	REQUEST_ADOPT = 19,
-	REQUEST_HANDED_OVER = 20,
+	REQUEST_REEXEC = 19,
+	REQUEST_ADOPT = 20,
+	REQUEST_HANDED_OVER = 21,
 };
 
 enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUNT = 3 };
 
 enum attach_mode { ATTACH_LEASE = 0, ATTACH_SHADOW = 1 };
+
+enum feature { FEATURE_REEXEC = 1, FEATURE_HAND_OVER = 2, FEATURES = 3 };
 
 enum trigger { TRIGGER_READABLE = 1 };
 
@@ -57,10 +60,12 @@ struct request {
 	struct bytes tag;
 	enum table_name table;
 	uint16_t lowest_version, highest_version;
+	uint32_t features;             /* bits of enum feature; others have no meaning yet */
 	enum attach_mode mode;
 	bool replace;
 	int32_t signal;
 	uint32_t heartbeat_ms;
+	const char *path;              /* absolute, or empty */
 	uint8_t exit_code;
 	uint16_t index;                /* of a kept descriptor */
 	struct adopted adopted;

@@ -63,6 +63,9 @@ static int perform(struct keeper *k, const struct request *request, struct reply
 		return drain_take(k, request->key, request->index, &reply->body);
 	case REQUEST_SETTLE:
 		return drain_settle(k, request->key, request->index);
+	case REQUEST_REEXEC:
+		reply->later = true;
+		return reexec_request(k, request, reply->id);
 	case REQUEST_ADOPT:
 		return adopt_request(k, request, &k->start, descriptors);
 	case REQUEST_HANDED_OVER:
@@ -98,6 +101,8 @@ void serve(struct keeper *k, struct message *message)
 {
 	struct reply reply = {.body = {.bytes = k->channel.out + FRAME_HEADER, .capacity = FRAME_MAX - FRAME_HEADER}};
 	int error = answer(k, message, &reply);
+	if (error == 0 && reply.later)
+		return;
 	if (error == 0)
 		channel_send_reply(k, REPLY_OK, reply.id, reply.body.at, reply.fds, reply.fd_count);
 	else

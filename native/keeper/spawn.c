@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -55,15 +54,14 @@ static void follow(struct keeper *k, struct child *child, pid_t pid, int status_
 {
 	child->state = CHILD_STARTING;
 	child->pid = pid;
-	child->status.ready = child_status_ready;
 	child->pidfd = sys_pidfd_open(pid);
-	int error = child->pidfd < 0 ? errno : loop_add(&k->loop, status_fd, EPOLLIN, &child->status);
-	if (error == 0) {
-		child->status_fd = status_fd;
+	child->status_fd = status_fd;
+	int error = child->pidfd < 0 ? errno : child_watch(k, child);
+	if (error == 0)
 		return;
-	}
 	/* A process that cannot be watched must not run; its end will be reaped as a failed fork. */
 	close(status_fd);
+	child->status_fd = -1;
 	child->stage = STAGE_FORK;
 	child->error = error;
 	kill(pid, SIGKILL);

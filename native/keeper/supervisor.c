@@ -48,10 +48,13 @@ void supervisor_start(struct keeper *k)
 	s->kill_as = s->killed_as = END_NONE;
 	s->exec_error = 0;
 	s->attached_for = 0;
+	s->attached = false;
 	s->starts++;
 	int error = supervisor_process_start(k);
-	if (error == 0)
+	if (error == 0) {
+		s->heartbeat_at = s->attach_within == 0 ? 0 : clock_now() + s->attach_within;
 		return;
+	}
 	s->backoff = s->backoff == 0 ? BACKOFF_FIRST : clock_earlier(s->backoff * 2, BACKOFF_LAST);
 	s->restart_at = clock_now() + s->backoff;
 	complain("the supervisor cannot be started: %s; tried again in %llu ms", strerror(error),
@@ -105,7 +108,8 @@ static void complain_of_end(const struct supervisor *s, pid_t pid, const char *c
 		complain("the supervisor (pid %d) was killed by %s; %s", (int)pid, signal_name((int)s->last_detail), consequence);
 		return;
 	case END_HUNG:
-		complain("the supervisor (pid %d) missed its heartbeat and was killed; %s", (int)pid, consequence);
+		complain("the supervisor (pid %d) %s and was killed; %s", (int)pid,
+			 s->attached ? "missed its heartbeat" : "did not attach in time", consequence);
 		return;
 	case END_PROTOCOL:
 		complain("the supervisor (pid %d) closed its channel, did not exit and was killed; %s", (int)pid, consequence);
@@ -205,11 +209,14 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 		return EPROTONOSUPPORT;
 	if (!channel_is_attached(&k->channel))
 		k->channel.attached_at = clock_now();
+	if (!s->attached)
+		s->heartbeat_at = 0; /* in time; from its first heartbeat on it is watched by those */
+	s->attached = true;
 	s->ever_attached = true;
 	children_tell_all(k);
 	signals_tell_again(&k->signals);
 	writer_u16(hello, PROTOCOL_VERSION);
-	writer_u32(hello, 0);
+	writer_u32(hello, request->features & FEATURES);
 	writer_i32(hello, getpid());
 	writer_u64(hello, k->started);
 	writer_u32(hello, s->starts);
@@ -217,7 +224,12 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 	writer_u32(hello, s->last_detail);
 	writer_u64(hello, s->last_end_at);
 	writer_u64(hello, k->channel.dropped);
-	writer_u64(hello, k->nofile_before.rlim_cur);
+	if ((request->features & FEATURE_REEXEC) != 0) {
+		writer_u32(hello, k->reexec.count);
+		writer_u64(hello, k->reexec.last_at);
+	}
+	if ((request->features & FEATURE_HAND_OVER) != 0)
+		writer_u64(hello, k->nofile_before.rlim_cur);
 	return 0;
 }
 

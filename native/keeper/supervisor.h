@@ -2,7 +2,7 @@
  * The supervisor's process: started, watched, started again.
  *
  *   after an end       at once if it had been attached for 10 s, else after 100 ms, doubling to 5 s
- *   killed             1 s after it closed its channel; when its heartbeat is overdue; 5 s after `shut down`
+ *   killed             1 s after it closed its channel; when its heartbeat, or before that its attach, is overdue; 5 s after `shut down`
  *   given up           once five in a row have ended and none has ever attached
  */
 #ifndef HOLDFAST_SUPERVISOR_H
@@ -26,11 +26,13 @@ struct supervisor {
 	int exec_error;              /* of the one that runs or ended last; 0 = none */
 	int complained_of;           /* the exec error that was printed last */
 	uint32_t starts;
+	bool attached;               /* the one that runs or ended last has, once */
 	bool ever_attached;
 	bool handing_over;           /* the one of the keeper before, which is not our child (hand_over.h) */
 	unsigned ends_in_a_row;      /* while none has ever attached */
 	uint64_t attached_for;       /* ns, of the one that ended last */
 	uint64_t backoff;            /* ns, the delay before the last restart */
+	uint64_t attach_within;      /* ns, from its start; 0 = however long it takes */
 	uint64_t restart_at, kill_at, heartbeat_at;
 	enum supervisor_end kill_as, killed_as;
 	enum supervisor_end last_end; /* these three are for `hello` */

@@ -91,6 +91,13 @@ static int open_all(int channel[2], int status[2])
 	return error;
 }
 
+int supervisor_process_watch(struct keeper *k)
+{
+	struct supervisor *s = &k->supervisor;
+	s->status.ready = status_ready;
+	return s->status_fd < 0 ? 0 : loop_add(&k->loop, s->status_fd, EPOLLIN, &s->status);
+}
+
 int supervisor_process_start(struct keeper *k)
 {
 	struct supervisor *s = &k->supervisor;
@@ -110,16 +117,16 @@ int supervisor_process_start(struct keeper *k)
 		return error;
 	}
 	s->pid = pid;
-	s->status.ready = status_ready;
 	s->status_fd = status[0];
-	error = loop_add(&k->loop, status[0], EPOLLIN, &s->status);
-	if (error != 0) {
+	if (supervisor_process_watch(k) != 0) {
 		close(status[0]);
 		s->status_fd = -1;
 	}
 	/* Without its channel it could do nothing: it will be reaped and started again like any other that ended. */
-	if (channel_open(k, channel[0], pid) != 0)
+	if (channel_open(k, channel[0], pid) != 0) {
+		close(channel[0]);
 		kill(pid, SIGKILL);
+	}
 	return 0;
 }
 

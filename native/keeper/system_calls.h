@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_SYSTEM_CALLS_H
 #define HOLDFAST_SYSTEM_CALLS_H
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -64,6 +65,12 @@ struct sys_pidfd_info {
 static inline int sys_pidfd_get_info(int pidfd, struct sys_pidfd_info *info)
 {
 	return ioctl(pidfd, SYS_PIDFD_GET_INFO, info);
+}
+
+/* Becomes the program that is open as `fd`, which may be O_PATH. Returns only if it fails. */
+static inline void sys_execve_fd(int fd, char *const *arguments, char *const *environment)
+{
+	(void)syscall(SYS_execveat, fd, "", arguments, environment, AT_EMPTY_PATH);
 }
 
 static inline int sys_close_range(unsigned first, unsigned last)

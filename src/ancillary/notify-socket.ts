@@ -29,7 +29,7 @@ export class NotifySocket {
   readonly #fd: OwnedFd;
   readonly #address: string;
   #watcher: FdWatcher | undefined;
-  #onMessage: ((message: NotifyMessage) => void) | undefined;
+  #onMessage: ((message: NotifyMessage) => unknown) | undefined;
   #onDropped: ((reason: NotifyDropReason) => void) | undefined;
   #delivering = false;
 
@@ -71,13 +71,17 @@ export class NotifySocket {
     return this.#fd.borrow();
   }
 
-  /** Begins to deliver, messages that wait already first, each in an event of the loop. Does not keep the process alive. */
-  start(onMessage: (message: NotifyMessage) => void, onDropped?: (reason: NotifyDropReason) => void): void {
+  /**
+   * Begins to deliver, messages that wait already first, each in an event of the loop. Does not keep the process alive.
+   *
+   * A callback that returns `"later"` leaves its message where it is; nothing behind it is delivered either, until `drain` is called.
+   */
+  start(onMessage: (message: NotifyMessage) => unknown, onDropped?: (reason: NotifyDropReason) => void): void {
     this.#onMessage = onMessage;
     this.#onDropped = onDropped;
     if (this.#watcher !== undefined) return;
     this.#watcher = new FdWatcher(this.#fd, () => this.drain());
-    this.#watcher.watch({ readable: true, writable: false });
+    this.#watch(true);
     this.#watcher.unref();
   }
 
@@ -90,16 +94,19 @@ export class NotifySocket {
   drain(): void {
     if (this.#delivering) return; // The outer call goes on with what waits.
     this.#delivering = true;
+    this.#watch(true);
     try {
       for (let count = 0; count < messagesPerTurn && this.#onMessage !== undefined; count++) {
         const message = receive(this.#fd, { maxBytes: longestMessage, allowTruncated: true, peek: true });
         if (message === "would-block" || message === "end") return;
+        let answer: unknown;
         try {
-          this.#deliver(message);
+          answer = this.#deliver(message);
         } finally {
           closeAll(message);
-          this.#discard();
+          if (answer !== "later") this.#discard();
         }
+        if (answer === "later") return this.#watch(false);
       }
     } finally {
       this.#delivering = false;
@@ -113,6 +120,10 @@ export class NotifySocket {
     this.#fd.close();
   }
 
+  #watch(readable: boolean): void {
+    if (this.#onMessage !== undefined) this.#watcher?.watch({ readable, writable: false });
+  }
+
   /** Takes the message that was peeked at out of the queue; the kernel closes what came with it. */
   #discard(): void {
     if (this.#onMessage === undefined) return; // The callback has closed the socket.
@@ -120,14 +131,14 @@ export class NotifySocket {
     if (typeof rest !== "string") closeAll(rest);
   }
 
-  #deliver(message: Reception): void {
+  #deliver(message: Reception): unknown {
     const reason = dropReason(message);
     const fields = parseNotifyFields(message.data);
     if (reason !== undefined || fields === undefined || message.credentials === undefined) {
       this.#onDropped?.(reason ?? "malformed");
-      return;
+      return undefined;
     }
-    this.#onMessage?.({ ...message.credentials, fields, fds: message.fds });
+    return this.#onMessage?.({ ...message.credentials, fields, fds: message.fds });
   }
 }
 

@@ -5,6 +5,7 @@ import type {
   LogLine,
   Outcome,
   PlanView,
+  ReExecView,
   ServiceView,
   SocketAction,
   SocketOutcome,
@@ -65,6 +66,20 @@ export class ControlClient {
       if (!isConnectionLost(error)) throw this.#explained(error);
       const message =
         'the supervisor ended before it answered; the next one completes the apply or undoes it ("holdfast plan" tells which)';
+      throw new Failure(exitCode.unreachable, message, { cause: error });
+    }
+  }
+
+  /** Not repeated when the connection is lost, as with `act`. */
+  async reExec(path: string | undefined): Promise<ReExecView> {
+    try {
+      return await this.#ask<ReExecView>("POST", "/v1/supervisor/re-exec", {
+        body: path === undefined ? {} : { path },
+      });
+    } catch (error) {
+      if (!isConnectionLost(error)) throw this.#explained(error);
+      const message =
+        'the supervisor ended before it answered; the keeper goes on with the re-exec, and "holdfast self status" tells how often it was done';
       throw new Failure(exitCode.unreachable, message, { cause: error });
     }
   }

@@ -10,6 +10,8 @@ export interface CommandOptions {
   readonly output: OutputFormat;
   readonly hard?: boolean;
   readonly orphans?: "refuse" | "stop";
+  /** A path. */
+  readonly to?: string;
   /** Milliseconds. */
   readonly max?: number;
   /** Percent. */

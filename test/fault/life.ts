@@ -224,8 +224,9 @@ export class Life {
       if (String(pids.sort()) !== String(known.sort())) problems.push(`${name} has ${pids}, of which ${known} run`);
     }
     const all = processesMarked(`TEST_MARK=${this.#mark}`).map((entry) => Number.parseInt(entry, 10));
-    const below = living.flatMap(({ pid }) => [pid, ...descendants(pid).map((entry) => entry.pid)]);
-    const ours = new Set([this.holdfast.keeperPid!, supervisor, ...below]);
+    const workers = living.map(({ pid }) => pid);
+    const below = descendants(...workers).map(({ pid }) => pid);
+    const ours = new Set([this.holdfast.keeperPid!, supervisor, ...workers, ...below]);
     if (all.some((pid) => !ours.has(pid))) problems.push(`processes ${all}, known ${[...ours]}`);
     return problems;
   }

@@ -140,8 +140,11 @@ const requests = {
   "no-connection": frame(16, list([])),
   take: frame(17, Buffer.concat([key("web/0/1"), u16(0)])),
   settle: frame(18, Buffer.concat([key("web/0/1"), u16(1)])),
+  "re-exec": frame(19, string("/usr/lib/holdfast-keeper")),
+  "re-exec-itself": frame(19, string("")),
+  "re-exec-relative": frame(19, string("holdfast-keeper")),
   adopt: frame(
-    19,
+    20,
     Buffer.concat([
       key("web/0/1"),
       u8(2),
@@ -160,13 +163,66 @@ const requests = {
       list([Buffer.concat([u16(1), u8(1)])]),
     ]),
   ),
-  "handed-over": frame(20, Buffer.concat([u32(3), u64(1024)])),
+  "handed-over": frame(21, Buffer.concat([u32(3), u64(1024)])),
   "no-registration": frame(15, list([])),
   "longest-key": frame(3, key("k".repeat(255))),
   "unknown-type": frame(99, u8(1, 2, 3)),
 };
 
+/** A record of a keeper's state, as native/keeper/record.c has them. */
+function record(kind, ...fields) {
+  const body = Buffer.concat(fields);
+  return Buffer.concat([u16(kind), u32(body.length), body]);
+}
+
+const i32 = u32;
+const keeperRecord = record(
+  1,
+  ...[u64(5), u64(1024), u64(4096), u64(1), u64(0), i32(15), u64(77), u32(1)], // start, limits, signals, end
+  ...[u32(3), u64(4), u8(1), u32(9)], // re-execs
+);
+const supervisorRecord = (status) =>
+  record(
+    2,
+    ...[i32(42), i32(status), i32(0), i32(2), u32(2), u8(1, 1), u32(0)],
+    ...[u64(1), u64(2), u64(3), u64(4), u64(5), u8(0, 3, 2), u32(9), u64(6)],
+  );
+const channelRecord = record(3, i32(7), i32(42), u64(1), u64(0), u16(1));
+const heldRecord = (name, ...fds) => record(4, key(name), tag("a tag"), list(fds.map(i32)));
+const processFields = (name, state, pidfd, status, kept, drains) => [
+  ...[key(name), tag("t"), u8(state, 0), i32(100), i32(pidfd), i32(status), u64(1), u64(2), i32(0), u8(0), i32(0)],
+  ...[u64(1), u64(2_500_000), u64(3), u64(4), list(kept.map(i32)), list(drains.map(u16))],
+];
+const drainRecord = (name, index, capacity, text) =>
+  record(7, key(name), u16(index), u8(1, 0), u64(12), u32(capacity), tag(text));
+// The start without its key and tag, of a frame with three descriptors.
+const armedStart = start.subarray(key("web/1").length + tag("\0opaque\0").length);
+const keptPart = (bytes) => Buffer.concat([u32(bytes.length), bytes]);
+const armRecord = record(
+  6,
+  ...processFields("web/1", 0, -1, -1, [21, 22], [1]),
+  ...[keptPart(armedStart), keptPart(key("socket")), list([20, 21, 22].map(i32))],
+);
+const end = record(9);
+const head = [keeperRecord, supervisorRecord(-1), channelRecord];
+const states = {
+  empty: [...head, end],
+  "with-more-fields": [...head, record(4, key("k"), tag(""), list([]), Buffer.from("of a later version")), end],
+  held: [...head, heldRecord("note"), heldRecord("socket", 8, 9), end],
+  children: [
+    ...[...head, record(5, ...processFields("a", 1, 10, 11, [], []))],
+    ...[record(5, ...processFields("b", 2, 12, -1, [13, 14], [0, 1])), drainRecord("b", 0, 1024, "drained bytes")],
+    ...[drainRecord("b", 1, 0, ""), record(5, ...processFields("c", 3, -1, -1, [15], []))],
+    ...[record(8, key("c")), record(8, key("a")), end],
+  ],
+  arm: [...head, heldRecord("socket", 8), armRecord, drainRecord("web/1", 1, 2048, "x"), end],
+  "no-end": head,
+  "status-on-stdin": [keeperRecord, supervisorRecord(0), channelRecord, end],
+  "unknown-kind": [...head, record(99), end],
+};
+
 const corpus = {
+  state: Object.fromEntries(Object.entries(states).map(([name, records]) => [name, Buffer.concat(records)])),
   control: {
     ...Object.fromEntries(Object.entries(buffers).map(([name, bytes]) => [name, Buffer.concat([u8(0), bytes])])),
     "add-all-kinds": Buffer.concat([u8(1), u16(512), u8(2, 3, 8, 1, 0, 20)]),

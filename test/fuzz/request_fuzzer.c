@@ -127,7 +127,12 @@ static void check_request(const struct request *request, size_t frame_fds, struc
 	check_key(request->key, payload);
 	check(request->key.length > 0 || request->type == REQUEST_LIST || request->type == REQUEST_ATTACH ||
 	      request->type == REQUEST_HEARTBEAT || request->type == REQUEST_SHUT_DOWN || request->type == REQUEST_QUIESCE ||
-	      request->type == REQUEST_RESUME || request->type == REQUEST_SHUT || request->type == REQUEST_HANDED_OVER);
+	      request->type == REQUEST_RESUME || request->type == REQUEST_SHUT || request->type == REQUEST_REEXEC ||
+	      request->type == REQUEST_HANDED_OVER);
+	if (request->type == REQUEST_REEXEC) {
+		check_within(request->path, strlen(request->path) + 1, payload);
+		check(request->path[0] == '/' || request->path[0] == '\0');
+	}
 	check(request->tag.length <= TAG_MAX && request->table < TABLE_COUNT && request->mode <= ATTACH_SHADOW);
 	check_within(request->tag.at, request->tag.length, payload);
 	check_within(request->start.at, request->start.length, payload);

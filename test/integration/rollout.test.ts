@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { freePort } from "../../bench/lib/holdfast.mjs";
 import { until } from "../../bench/lib/until.mjs";
 import { startLoad } from "../../bench/load.mjs";
@@ -77,12 +77,21 @@ async function shareOf(pid: number, port: number, count: number): Promise<number
   return share;
 }
 
-/** The next versions wait for the returned function before they run: who waits at that moment goes on. */
-async function gated({ directory }: Scene): Promise<() => Promise<void>> {
-  const gate = join(directory, "gate");
-  execFileSync("mkfifo", [gate]);
-  await replaceWorker({ directory }, "waits-for-line", gate, ...fixture("answers-pid"));
-  return () => writeFile(gate, "go on\n");
+/** Open as long as their tests, so that no line is lost between two readers. */
+const gates: number[] = [];
+afterEach(() => {
+  for (const gate of gates.splice(0)) closeSync(gate);
+});
+
+/** The next versions wait before they run, until the returned function lets so many go on: those that wait, or the next ones that do. */
+async function gated({ directory }: Scene): Promise<(count: number) => void> {
+  const path = join(directory, "gate");
+  execFileSync("mkfifo", [path]);
+  const gate = openSync(path, "r+");
+  gates.push(gate);
+  await replaceWorker({ directory }, "waits-for-line", path, ...fixture("answers-pid"));
+  // Lines of one byte, so that each is read by one of them.
+  return (count) => writeSync(gate, "\n".repeat(count));
 }
 
 async function successors(scene: Scene): Promise<number> {
@@ -104,9 +113,9 @@ describe("a rollout", () => {
     const restarting = scene.restart("web");
     await until("two are on their way", async () => (await successors(scene)) === 2);
     expect(await scene.service("web")).toMatchObject({ ready: 3, phase: "restarting" });
-    await open(); // Both read it, and the third begins to.
+    open(2); // Both go on, and the third begins to wait.
     await until("the third is on its way", async () => (await successors(scene)) === 1);
-    await open();
+    open(1);
     expect(await restarting).toMatchObject({ result: "done", receipt: { longestUnreadyMs: 0 } });
     await asking.stop();
     await scene.event("restarted", "web", from);
@@ -262,7 +271,7 @@ describe("a command while another is in progress", () => {
     await replaceWorker(scene, "answers-pid");
     const scaled = scene.holdfast.act("web", { action: "scale", workers: 3 });
     expect(await second).toMatchObject({ result: "superseded" });
-    await open();
+    open(1);
     expect(await scaled).toMatchObject({ result: "done" });
     expect(await scene.restart("web")).toMatchObject({ result: "done" });
     await asking.answered(10);

@@ -288,21 +288,35 @@ describe("an echo of datagrams behind a steered socket", () => {
   });
 });
 
+async function applied(scene: Scene, text: string): Promise<void> {
+  const { file } = scene.holdfast;
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
+  expect(await scene.holdfast.cli("apply")).toMatchObject({ code: 0 });
+}
+
 describe("apply", () => {
+  test("of a service to a socket that is older has what waits there answered, whatever lane it waits in", async () => {
+    const port = await freePort();
+    const scene = await start({ config: steered(port, quick, 'ready = "notify"') });
+    await scene.ready("web");
+    const before = readFileSync(scene.holdfast.file, "utf8");
+    await applied(scene, before.slice(0, before.indexOf("[service.web]")));
+    const [waiting] = await knock(port, 1);
+    await queued(scene, 1);
+    await applied(scene, before);
+    expect(await waiting!.answer).toMatch(/^\d+\n$/);
+  });
+
   test("adds a steered socket to a running service, and removes it, without a failed request", async () => {
     const [port, other] = [await freePort(), await freePort()];
     const scene = await start({ config: steered(port, quick, 'workers = 2\nready = "notify"') });
     await scene.ready("web");
-    const { file } = scene.holdfast;
-    const before = readFileSync(file, "utf8");
-    const apply = async (text: string) => {
-      await writeFile(`${file}.new`, text);
-      await rename(`${file}.new`, file);
-      expect(await scene.holdfast.cli("apply")).toMatchObject({ code: 0 });
-    };
+    const before = readFileSync(scene.holdfast.file, "utf8");
     const asking = requests(port, 200, "line");
     await asking.answered(20);
-    await apply(
+    await applied(
+      scene,
       before
         .replace('sockets = ["s"]', 'sockets = ["s", "t"]')
         .replace(
@@ -315,7 +329,7 @@ describe("apply", () => {
       const asked = await answers(await knock(other, 16));
       return new Set(asked).size === 2 && isWithin(asked, pids);
     });
-    await apply(before);
+    await applied(scene, before);
     await expect(ask({ host, port: other })).rejects.toMatchObject({ code: "ECONNREFUSED" });
     await asking.answered(20);
     await asking.stop();

@@ -165,6 +165,7 @@ export class KeeperModel {
         say({ type: "alive" }),
         say({ type: "unwell" }),
         say({ type: "forgive" }),
+        ...[true, false].map((ok) => say({ type: "health", ok })),
         say({ type: "leaving" }, () => change(child, { leaves: true })),
         ...[1, 700].map((byMs) => say({ type: "extend", byMs })),
         ...[0, 1, 40, 2_000].map((everyMs) => say({ type: "watchdog", everyMs })),

@@ -100,6 +100,8 @@ const aPolicy: fc.Arbitrary<ServiceConfig> = fc
   })
   .map((part) => ({ ...plainService, ...part }) as ServiceConfig);
 
+const CLEANLY = JSON.stringify({ kind: "exited", code: 0 });
+
 /** What has happened, for the report of a failure. */
 type Story = string[];
 
@@ -177,6 +179,20 @@ function settle(model: SupervisorModel, story: Story): void {
   throw new BrokenLaw("the service does not come to rest");
 }
 
+/** From here on no worker can be executed, and whatever lane is looked into, somebody waits in there. */
+function spoil(model: SupervisorModel, story: Story, rounds: number): void {
+  for (let round = 0; round < rounds; round++) {
+    const { keeper, now, state } = model;
+    const next = keeper.news()[0] ?? keeper.anything(now).find(({ what }) => what.endsWith("cannot execute"));
+    if (next !== undefined) happen(model, [next], { pick: 0, dieAfter: null }, story);
+    else if (keeper.looked.size > 0) play(model, { do: "strand" }, story);
+    else {
+      const ms = Math.max(0, (nextDeadline(state) ?? now) - now);
+      play(model, { do: "pass", ms, late: false, dieAfter: null }, story);
+    }
+  }
+}
+
 /** A worker that feeds its watchdog for ever would never come to rest, so it says that it does without. */
 function tame(model: SupervisorModel): void {
   for (const { worker } of workersOf(model.state)) {
@@ -189,6 +205,9 @@ function checkRest(model: SupervisorModel): void {
   const { state, keeper, policy } = model;
   if (state.job !== undefined || state.rollout !== undefined)
     throw new BrokenLaw(`a ${state.job?.kind} goes on for ever`);
+  const tried = state.instances.find(({ slot }) => slot === state.canary?.slot);
+  if (state.canary !== undefined && tried?.successor?.state.phase !== "ready")
+    throw new BrokenLaw("there is a canary without a worker");
   const serves = state.instances.some(({ current }) => current?.state.phase === "ready");
   if (serves && state.desired === "started" && state.stranded !== undefined)
     throw new BrokenLaw(`nobody comes for what waits in lane ${state.stranded.join(", ")}`);
@@ -228,6 +247,20 @@ function replay(): { seed?: number; path?: string } {
   return { ...(seed === undefined ? {} : { seed: Number(seed) }), ...(path === undefined ? {} : { path }) };
 }
 
+/** @throws Error that tells what has happened, when a law is broken */
+function told(model: SupervisorModel, act: (story: Story) => void): void {
+  const story: Story = [];
+  try {
+    act(story);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${story.join("\n")}\n${JSON.stringify(model.state)}`, {
+      cause: error,
+    });
+  }
+}
+
+const runs = Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 2_000);
+
 describe("a service under any sequence of commands, kernel events, crashes of its supervisor and time", () => {
   test("keeps the laws", () => {
     fc.assert(
@@ -238,19 +271,33 @@ describe("a service under any sequence of commands, kernel events, crashes of it
         fc.array(anAction, { maxLength: 80, size: "max" }),
         (policy, seed, steered, actions) => {
           const model = new SupervisorModel(policy, seed, steered);
-          const story: Story = [];
-          try {
+          told(model, (story) => {
             for (const action of actions) play(model, action, story);
             settle(model, story);
             checkRest(model);
-          } catch (error) {
-            throw new Error(`${(error as Error).message}\n${story.join("\n")}\n${JSON.stringify(model.state)}`, {
-              cause: error,
-            });
-          }
+          });
         },
       ),
-      { numRuns: Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 2_000), ...replay() },
+      { numRuns: runs, ...replay() },
     );
   }, 600_000);
+});
+
+describe("a stranded lane whose successors fail", () => {
+  test("gets no more of them than backoff and start limit allow", () => {
+    fc.assert(
+      fc.property(aPolicy, fc.integer(), (policy, seed) => {
+        const restart = { ...policy.restart, when: "on-failure", prevent: [] } as const;
+        const model = new SupervisorModel({ ...policy, workers: 2, start: "boot", watchdogMs: 0, restart }, seed, true);
+        told(model, (story) => {
+          settle(model, story);
+          const [end] = model.keeper.anything(model.now).filter(({ what }) => what === `#1 ends by ${CLEANLY}`);
+          happen(model, [end!], { pick: 0, dieAfter: null }, story);
+          spoil(model, story, 100);
+          expect(model.keeper.starts.size).toBeGreaterThan(3);
+        });
+      }),
+      { numRuns: runs / 20, ...replay() },
+    );
+  });
 });

@@ -28,6 +28,8 @@ export class ServiceLaws {
   readonly #exitTold = new Set<number>();
   /** When each slot had automatic starts, since the last command that starts the count anew. */
   readonly #automatic = new Map<number, number[]>();
+  /** Until when each slot is to have none, unless its worker ends or an operator asks. */
+  readonly #delayed = new Map<number, number>();
 
   constructor(policy: ServiceConfig) {
     this.#policy = policy;
@@ -41,6 +43,7 @@ export class ServiceLaws {
     this.#answered.clear();
     this.#readyTimedOut.clear();
     this.#automatic.clear();
+    this.#delayed.clear();
     for (const id of this.#asked.keys()) {
       const phase = workersOf(state).find(({ worker }) => worker.id === id)?.worker.state.phase;
       if (phase !== "stopping" && phase !== "killing" && phase !== "sweeping") this.#asked.delete(id);
@@ -50,7 +53,12 @@ export class ServiceLaws {
       if (worker.reason === "ready-timeout") this.#readyTimedOut.add(worker.id);
       if (worker.forced === true && !this.#asked.has(worker.id)) this.#readyTimedOut.add(worker.id);
     }
-    for (const { slot, history } of state.instances) this.#automatic.set(slot, [...history.starts]);
+    for (const { slot, history, wait, called } of state.instances) {
+      // What was decided stands, also if the limit has changed since.
+      if (wait !== undefined) this.#delayed.set(slot, wait.until);
+      // And what waited for a connection in the configuration that was tried is called by the one in force.
+      else if (called) this.#automatic.set(slot, [...history.starts]);
+    }
   }
 
   /** @param moment what the step was made at */
@@ -65,13 +73,35 @@ export class ServiceLaws {
       if (due !== undefined && due <= this.#now)
         throw new BrokenLaw(`the deadline at ${due} is asked for again at ${this.#now}`);
     }
-    if ("asker" in event) this.#automatic.clear();
-    if (event.type === "start" && state.instances.some(({ wait }) => wait !== undefined))
+    if (state.rollout !== undefined && state.job === undefined)
+      throw new BrokenLaw("a rollout goes on without a command that waits for it");
+    if ("asker" in event) {
+      this.#automatic.clear();
+      this.#delayed.clear();
+    }
+    if (event.type === "start" && state.instances.some(({ wait, current }) => wait && current === undefined))
       throw new BrokenLaw("P8: an instance waits in spite of the operator's start");
-    for (const effect of effects) if (effect.type === "answer") this.#checkAnswer(effect.askers);
+    for (const effect of effects) {
+      if (effect.type !== "answer") continue;
+      this.#checkAnswer(effect.askers);
+      if (
+        effect.answer === "done" &&
+        effect.askers === before.job?.askers &&
+        before.job.kind === "canary" &&
+        !tries(state)
+      )
+        throw new BrokenLaw("a canary is said to be ready, and there is none");
+    }
     for (const fact of step.facts) {
       if (fact.type === "ready-timeout") this.#readyTimedOut.add(fact.worker);
       if (fact.type === "watchdog") this.#aborted.add(fact.worker);
+      if (fact.type === "worker-ended") {
+        const current = before.instances.find(({ slot }) => slot === fact.slot)?.current;
+        if (current?.id === fact.worker) this.#delayed.delete(fact.slot);
+        // An operator's command took it away, so the next one is that command's matter.
+        if (current === undefined && fact.reason === "asked") this.#automatic.delete(fact.slot);
+      }
+      if (fact.type === "start-delayed") this.#delayed.set(fact.slot, fact.until);
       // It ends by itself, and gets as long for it as a drain and a stop together, or until somebody asks.
       if (fact.type === "leaving") this.#asked.set(fact.worker, this.#now + this.#policy.stop.timeoutMs);
     }
@@ -156,11 +186,19 @@ export class ServiceLaws {
     }
   }
 
-  /** An activation has a limit of its own, so a service that starts on demand is not looked at here. */
+  /** An activation has a limit of its own, so a worker that is started on demand is not looked at here; a successor is. */
   #checkLimit(state: ServiceState, id: number): void {
-    const slot = state.instances.find(({ current }) => current?.id === id)?.slot;
-    if (slot === undefined || this.#policy.start === "connection") return;
-    if (state.rollout?.active.some((one) => one.slot === slot) === true) return void this.#automatic.delete(slot);
+    const instance = state.instances.find(({ current, successor }) => current?.id === id || successor?.id === id);
+    if (instance === undefined) return;
+    const { slot, current } = instance;
+    if (state.rollout?.active.some((one) => one.slot === slot) === true) {
+      this.#automatic.delete(slot);
+      this.#delayed.delete(slot);
+      return;
+    }
+    const delayed = this.#delayed.get(slot) ?? 0;
+    if (this.#now < delayed) throw new BrokenLaw(`#${id} is started before ${delayed}`);
+    if (this.#policy.start === "connection" && current?.id === id) return;
     const { starts, intervalMs } = this.#policy.restart.limit;
     const times = [...(this.#automatic.get(slot) ?? []), this.#now].filter((time) => time > this.#now - intervalMs);
     if (times.length > starts) throw new BrokenLaw(`#${id} is start ${times.length} in ${intervalMs} ms`);
@@ -203,4 +241,9 @@ export class ServiceLaws {
     }
     if (effect.type === "sweep" && !this.#exitTold.has(id)) throw new BrokenLaw(`#${id} is swept before its exit`);
   }
+}
+
+/** Whether there is a canary; in the same step another one may take its place. */
+function tries({ canary, instances }: ServiceState): boolean {
+  return instances.some(({ slot, successor }) => slot === canary?.slot && successor !== undefined);
 }

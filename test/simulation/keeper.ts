@@ -172,7 +172,12 @@ export class SimulatedKeeper {
           child.heard = false;
           if (child.state !== "starting") this.changed(child);
         }
-        return { supervisors: this.supervisors, previousEnd: { how: "signal", detail: 9 }, dropped: 0 };
+        return {
+          keeperStartedAt: 0,
+          supervisors: this.supervisors,
+          previousEnd: { how: "signal", detail: 9 },
+          dropped: 0,
+        };
       case "hold":
         return this.#hold(request);
       case "release": {

@@ -34,9 +34,14 @@ export class WorldLaws {
     if (this.#config?.bytes === bytes) return this.#config.applied;
     const applied = JSON.parse(bytes.toString()) as AppliedConfig;
     this.#config = { bytes, applied };
-    for (const { name, restart } of Object.values(applied.config.services))
-      if (restart.when !== "always" || restart.prevent.length > 0) this.#mayHalt.add(name);
+    this.written(applied.config);
     return applied;
+  }
+
+  /** What an apply tries counts for workers while it is tried. */
+  written({ services }: Config): void {
+    for (const { name, restart } of Object.values(services))
+      if (restart.when !== "always" || restart.prevent.length > 0) this.#mayHalt.add(name);
   }
 
   note(service: string): ServiceState | undefined {
@@ -59,6 +64,9 @@ export class WorldLaws {
     if (name === "spawn" || name === "arm") {
       const { worker } = this.#find(key);
       if (worker === undefined) throw new BrokenLaw(`P3: ${key} is to be started before its state is written`);
+      const { phase } = worker.state;
+      if (phase !== (name === "spawn" ? "starting" : "armed"))
+        throw new BrokenLaw(`P3: ${key} is to be started, and its state says ${phase}`);
     }
     if (name === "signal" && signal === SIGTERM && this.#world.keeper.children.has(key)) {
       const { worker } = this.#find(key);

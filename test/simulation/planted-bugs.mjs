@@ -49,6 +49,14 @@ export const PLANTED_BUGS = [
     replace: '    case "sweeping":\n      return worker.state.deadline;\n    case "stopping":\n      return undefined;',
   },
   {
+    name: "news is taken while the state is still read back",
+    law: /^P3: .* is to be started, and its state says/,
+    file: `${runtime}service-runtime.ts`,
+    find: "if (this.#stepping || this.#adopting) return;",
+    replace: "if (this.#stepping) return;",
+    seed: 940, // It takes about 300,000 steps from the first one.
+  },
+  {
     name: "an asker is answered twice",
     law: /is answered twice/,
     file: `${lifecycle}turn.ts`,
@@ -110,8 +118,8 @@ export const PLANTED_BUGS = [
     name: "the start limit lasts for ever",
     law: /^at rest: .* instance \d is empty/,
     file: `${lifecycle}service-state.ts`,
-    find: "(current === undefined ? wait?.until : undefined)",
-    replace: '(current === undefined && wait?.why === "backoff" ? wait.until : undefined)',
+    find: "state.instances.map(({ wait }) => wait?.until)",
+    replace: 'state.instances.map(({ wait }) => (wait?.why === "backoff" ? wait.until : undefined))',
   },
   {
     name: "a stop is answered while processes are left",

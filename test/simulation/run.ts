@@ -235,6 +235,7 @@ export class Run {
     const desk = {
       edit: (config: Config): void => {
         this.#desk = config;
+        this.#laws.written(config);
       },
     };
     const { what, service, action, ask } = randomCommand(operations, chance, inForce, desk);

@@ -267,14 +267,14 @@ static inline int try_attach(struct client *c, uint16_t lowest, uint16_t highest
 	struct writer w = payload();
 	writer_u16(&w, lowest);
 	writer_u16(&w, highest);
-	writer_u32(&w, 0);
+	writer_u32(&w, FEATURE_HAND_OVER);
 	writer_u8(&w, mode);
 	struct frame reply = call(c, REQUEST_ATTACH, w, NULL, 0);
 	int error = frame_error(&reply);
 	if (error == 0) {
 		struct reader r = frame_reader(&reply);
 		CHECK_EQUAL(reader_u16(&r), 1);
-		CHECK_EQUAL(reader_u32(&r), 0);
+		CHECK_EQUAL(reader_u32(&r), FEATURE_HAND_OVER);
 		hello->keeper = reader_i32(&r);
 		hello->started = reader_u64(&r);
 		hello->starts = reader_u32(&r);

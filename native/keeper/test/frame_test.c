@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 #include <errno.h>
+#include <limits.h>
 
 #include "client.h"
 
@@ -126,6 +127,9 @@ static struct writer sample(uint16_t type)
 		writer_key(&w, text("web/0/1"));
 		writer_u16(&w, 1);
 		break;
+	case REQUEST_REEXEC:
+		write_string(&w, "/usr/lib/holdfast-keeper");
+		break;
 	case REQUEST_ADOPT:
 		write_child(&w, &(struct record){.key = "web/0/1", .state = 2, .by = 3, .pid = 7, .started = 1, .signals = 1, .tag = text("t")});
 		writer_u16(&w, 1);
@@ -183,6 +187,27 @@ static void cut_and_longer_frames_are_refused(void)
 	CHECK_EQUAL(decode(0, NULL, 0, &request), EPROTO);
 	CHECK_EQUAL(decode(LAST_TYPE + 1, NULL, 0, &request), EPROTO);
 	CHECK_EQUAL(decode(65535, (const uint8_t *)"x", 1, &request), EPROTO);
+}
+
+static int decode_path(const char *path)
+{
+	struct request request;
+	struct writer w = payload();
+	write_string(&w, path);
+	return decode(REQUEST_REEXEC, w.bytes, w.at, &request);
+}
+
+static void a_path_is_absolute_or_empty(void)
+{
+	char longest[PATH_MAX + 1];
+	memset(longest, '/', sizeof longest);
+	longest[PATH_MAX - 1] = '\0';
+	CHECK_EQUAL(decode_path(""), 0);
+	CHECK_EQUAL(decode_path(longest), 0);
+	longest[PATH_MAX - 1] = '/';
+	longest[PATH_MAX] = '\0';
+	CHECK_EQUAL(decode_path(longest), EBADMSG);
+	CHECK_EQUAL(decode_path("keeper"), EBADMSG);
 }
 
 static int decode_order(const struct order *order)
@@ -344,6 +369,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	right_frames_are_decoded();
 	cut_and_longer_frames_are_refused();
+	a_path_is_absolute_or_empty();
 	bounds_are_kept();
 	registrations_are_bounded();
 	connections_are_bounded();

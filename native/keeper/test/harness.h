@@ -43,6 +43,7 @@ struct scenario {
 	bool pid_1;                /* in a pid namespace of its own */
 	struct rlimit nofile;      /* 0 = as it is */
 	const char *grace;
+	const char *attach;
 	const char *program;       /* instead of ourselves */
 	int exit_code;             /* of the keeper, 0 to 255 */
 	const char *says;          /* part of what is on stderr at the end */
@@ -272,6 +273,10 @@ static inline void become_keeper(const struct scenario *s, const char *keeper, i
 	if (s->grace != NULL) {
 		arguments[n++] = "--grace";
 		arguments[n++] = s->grace;
+	}
+	if (s->attach != NULL) {
+		arguments[n++] = "--attach";
+		arguments[n++] = s->attach;
 	}
 	arguments[n++] = "--";
 	arguments[n++] = s->program != NULL ? s->program : self_path;

@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include "reexec_request.h"
+
 enum { STARTS_BEFORE = 41, NOFILE_BEFORE = 77 };
 
 static pid_t fork_worker(const char *mode, const char *argument)
@@ -246,6 +248,63 @@ static void a_stop_reaches_what_was_adopted(struct client *c)
 	end_scenario(c);
 }
 
+/* The supervisor of a keeper that has adopted, and becomes another program then. */
+static _Noreturn void go_on_after_reexec(struct client *c)
+{
+	struct frame frame;
+	struct record record;
+	attach(c);
+	wait_child(c, "runs", 2);
+	wait_child(c, "neglected", 2);
+	wait_child(c, "had-lost", 5);
+	/* Whether its end was met before or is met after, it is told. */
+	CHECK_EQUAL(send_signal(c, "neglected", SIGKILL), 0);
+	reexec_done(c, "", 1);
+	CHECK_EQUAL(fetch(c, TABLE_CHILDREN, "had-lost", &frame, &record), 0);
+	CHECK(record.state == 5 && record.by == 2 && frame.fd_count == 1);
+	frame_free(&frame);
+	CHECK_EQUAL(acknowledge(c, "had-lost"), 0);
+	CHECK_EQUAL(wait_child(c, "neglected", 3).status, SIGKILL);
+	CHECK_EQUAL(acknowledge(c, "neglected"), 0);
+
+	CHECK_EQUAL(fetch(c, TABLE_CHILDREN, "runs", &frame, &record), 0);
+	CHECK(record.state == 2 && record.by == 2 && record.started == 5 && frame.fd_count == 1);
+	frame_free(&frame);
+	reexec_done(c, "", 2);
+	CHECK_EQUAL(send_signal(c, "runs", SIGTERM), 0);
+	expect_end(wait_child(c, "runs", kernel_tells_exits() ? 3 : 5), SIGTERM);
+	CHECK_EQUAL(acknowledge(c, "runs"), 0);
+	end_scenario(c);
+}
+
+static void what_was_adopted_is_there_after_a_reexec(struct client *c)
+{
+	struct client next;
+	pid_t parent;
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (getenv("SUCCESSOR") != NULL)
+		go_on_after_reexec(c);
+	attach(c);
+	pid_t keeper = start_successor(&next, getuid() == 0 ? "what was adopted is there after a re-exec"
+							    : "what was adopted is there after a re-exec of an unprivileged keeper");
+	attach(&next);
+	adopt_running(&next, "runs", fork_worker("pause", NULL));
+	adopt_running(&next, "neglected", fork_neglected(&parent));
+	struct record had = {.key = "had-lost", .state = 5, .pid = 5, .started = 4, .ended = 9};
+	CHECK_EQUAL(adopt(&next, &had, &null, 1, 0), 0);
+	close(null);
+	/* Whoever takes over would not know that only a part is there. */
+	struct frame refusal = receive_reply(&next, post_reexec(&next, ""));
+	CHECK_EQUAL(frame_error(&refusal), EBUSY);
+	frame_free(&refusal);
+	CHECK_EQUAL(handed_over(&next, STARTS_BEFORE, NOFILE_BEFORE), 0);
+	close(next.fd);
+	CHECK_EQUAL(wait_for_successor(keeper), 0);
+	kill(parent, SIGKILL);
+	waitpid(parent, NULL, 0);
+	end_scenario(c);
+}
+
 static const struct scenario scenarios[] = {
 	{.name = "what another keeper had is adopted", .run = what_another_keeper_had_is_adopted},
 	{.name = "what another keeper had is adopted by an unprivileged keeper", .run = what_another_keeper_had_is_adopted,
@@ -253,6 +312,9 @@ static const struct scenario scenarios[] = {
 	{.name = "half of what another keeper had starts nothing", .run = half_of_what_another_keeper_had_starts_nothing,
 	 .says = "nothing is started"},
 	{.name = "a stop reaches what was adopted", .run = a_stop_reaches_what_was_adopted},
+	{.name = "what was adopted is there after a re-exec", .run = what_was_adopted_is_there_after_a_reexec},
+	{.name = "what was adopted is there after a re-exec of an unprivileged keeper", .run = what_was_adopted_is_there_after_a_reexec,
+	 .unprivileged = true},
 	{.name = NULL},
 };
 

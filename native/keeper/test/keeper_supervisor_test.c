@@ -249,6 +249,21 @@ static void it_is_pid_1(struct client *c)
 	end_scenario(c);
 }
 
+/* As if what it is read from did not answer. */
+static void one_that_hangs_before_it_attaches_is_replaced(struct client *c)
+{
+	char first[64];
+	snprintf(first, sizeof first, "/tmp/holdfast-keeper-test-%d", (int)getppid());
+	int fd = open(first, O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	while (fd >= 0)
+		pause();
+	struct hello hello = attach(c);
+	CHECK(unlink(first) == 0);
+	CHECK(hello.why == 3 && hello.starts >= 2);
+	CHECK_EQUAL(heartbeat(c, 0), 0);
+	end_scenario(c);
+}
+
 static void exits_unattached(struct client *c)
 {
 	(void)c;
@@ -264,6 +279,8 @@ static void exits_unattached_with_zero(struct client *c)
 static const struct scenario scenarios[] = {
 	{.name = "the end of a supervisor is told to the next", .run = the_end_of_a_supervisor_is_told_to_the_next,
 	 .says = "missed its heartbeat"},
+	{.name = "one that hangs before it attaches is replaced", .run = one_that_hangs_before_it_attaches_is_replaced,
+	 .attach = "500", .says = "did not attach in time and was killed"},
 	{.name = "a supervisor gets what it is promised", .run = a_supervisor_gets_what_it_is_promised, .nofile = {300, 1000}},
 	{.name = "signals are forwarded and a stop stays asked for", .run = signals_are_forwarded_and_a_stop_stays_asked_for,
 	 .says = "was killed by SIGKILL; started again in 100 ms"},

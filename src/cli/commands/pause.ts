@@ -1,4 +1,4 @@
-import type { CommandSpec } from "../command.js";
+import { type CommandSpec, InvalidOption } from "../command.js";
 import { parseDuration } from "../duration.js";
 import { onSocket, socketExitCodes } from "../on-socket.js";
 
@@ -10,8 +10,8 @@ export const pause: CommandSpec = {
   options: [
     {
       flags: "--max <time>",
-      description: "it goes on by itself after so long, at most 1h",
-      parse: parseDuration,
+      description: "it goes on by itself after so long: 1ms to 1h",
+      parse: parsePause,
       default: parseDuration(DEFAULT),
     },
   ],
@@ -20,7 +20,13 @@ export const pause: CommandSpec = {
   examples: ["holdfast pause web", "holdfast pause web --max 5s"],
   exitCodes: socketExitCodes,
   run: (context, [socket]) => {
-    const maxMs = Math.min(context.options.max ?? parseDuration(DEFAULT), LONGEST_MS);
+    const maxMs = context.options.max ?? parseDuration(DEFAULT);
     return onSocket(context, socket!, { action: "pause", maxMs });
   },
 };
+
+function parsePause(text: string): number {
+  const ms = parseDuration(text);
+  if (ms >= 1 && ms <= LONGEST_MS) return ms;
+  throw new InvalidOption("A pause lasts 1ms to 1h.");
+}

@@ -13,11 +13,15 @@ export function renderReceipt(receipt: ReceiptView): string {
       ({ name, address, highestQueue, drops }) =>
         `socket ${name} ${address}: at most ${highestQueue} waited${drops > 0 ? `, the kernel dropped ${drops}` : ", none dropped"}`,
     ),
-    receipt.longestUnreadyMs > 0
-      ? `no worker was ready for ${formatDuration(receipt.longestUnreadyMs)}`
-      : "a worker was ready all the time",
+    ...readinessLine(receipt),
   ];
   return lines.map((line) => `  ${printable(line)}\n`).join("");
+}
+
+/** Where no worker came or went there may have been none at all: a service that only waits for a connection. */
+function readinessLine({ longestUnreadyMs, started, retired }: ReceiptView): string[] {
+  if (longestUnreadyMs > 0) return [`no worker was ready for ${formatDuration(longestUnreadyMs)}`];
+  return started.length + retired.length > 0 ? ["a worker was ready all the time"] : [];
 }
 
 function retiredLine(retired: RetiredView): string {

@@ -89,9 +89,10 @@ function valveOf({ valve, inFlight }: WorkerView): string {
   return [valve, inFlight === undefined ? undefined : `(${inFlight} in flight)`].filter(Boolean).join(" ");
 }
 
-/** All that it says of itself. */
-function statusOf({ statusText, errno, exitStatus, reloading }: WorkerView): string {
+/** All that it says of itself, and how it was found. */
+function statusOf({ statusText, errno, exitStatus, reloading, unhealthy }: WorkerView): string {
   const said = [
+    ...(unhealthy === undefined ? [] : [`(unhealthy: ${unhealthy})`]),
     ...(reloading ? ["(reloading)"] : []),
     ...(errno === undefined ? [] : [`(${errno})`]),
     ...(exitStatus === undefined ? [] : [`(exit status ${exitStatus})`]),

@@ -1,11 +1,18 @@
 import type { Accounts } from "./account.js";
 import { checkOwnGroup, checkServiceRights, checkSocketRights } from "./check-rights.js";
-import { checkDescriptors, checkIdleStop, checkReferences, checkService, ServiceClaims } from "./check-services.js";
+import {
+  checkDescriptors,
+  checkIdleStop,
+  checkReferences,
+  checkService,
+  ServiceClaims,
+  warnOfUnusedKeys,
+} from "./check-services.js";
 import { Claims, checkSocketKeys } from "./check-sockets.js";
 import type { ServiceConfig, SocketConfig, SupervisorConfig } from "./config.js";
 import { withDefaults } from "./defaults.js";
 import { describeValue, wrongOf } from "./leaf.js";
-import { checkProbe } from "./probe-config.js";
+import { checkProbes } from "./probe-config.js";
 import { type Findings, quote, wrong } from "./problem.js";
 import { nameSchema, supervisorSchema } from "./schema.js";
 import { defaultsSchema, serviceSchema } from "./schema-service.js";
@@ -55,10 +62,11 @@ export function buildConfig(sections: Sections, o: Building): Built {
   const starters = new ServiceClaims();
   for (const { config, site } of services) {
     checkService(config, site);
+    warnOfUnusedKeys(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });
     checkIdleStop(config, { site, sockets: known });
-    checkProbe(config, { site, sockets: known });
+    checkProbes(config, { site, sockets: known });
     starters.claim(config, site, known);
   }
   if (o.complete && services.length === sections.service.entries.size) warnOfUnused(sockets, services, sections, o);

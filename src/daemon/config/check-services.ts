@@ -57,13 +57,6 @@ export function checkService(service: ServiceConfig, site: Site): void {
       }),
     );
   }
-  if (
-    (ready.when === "notify" || ready.when === "newline" || ready.when === "probe") &&
-    site.has("ready", "settle") &&
-    !site.inherits("ready", "settle")
-  ) {
-    site.warn(["ready", "settle"], wrong(`settle has no effect with when = "${ready.when}"`, { code: "unused" }));
-  }
   if (limits.nofile?.hard === "unlimited") {
     site.refuse(
       ["limits", "nofile"],
@@ -83,6 +76,25 @@ export function checkService(service: ServiceConfig, site: Site): void {
         code: "too-large",
       }),
     );
+  }
+}
+
+/** Keys of its own that nothing reads beside what else it says. */
+export function warnOfUnusedKeys({ ready, drain }: ServiceConfig, site: Site): void {
+  const unused = (table: string, keys: readonly string[], beside: string, hint?: string): void => {
+    for (const key of keys) {
+      if (!site.has(table, key) || site.inherits(table, key)) continue;
+      const found = wrong(`${key} has no effect with ${beside}`, { code: "unused", ...(hint && { hint }) });
+      site.warn([table, key], found);
+    }
+  };
+  if (ready.when === "notify" || ready.when === "newline" || ready.when === "probe")
+    unused("ready", ["settle"], `when = "${ready.when}"`);
+  if (drain.when === "signal") unused("drain", ["idle", "wait_for"], 'when = "signal"');
+  else if (drain.timeoutMs === 0) unused("drain", ["idle", "wait_for"], 'timeout = "0s"');
+  if (ready.when !== "notify" && ready.when !== "auto") {
+    const hint = 'write ready = "notify", if it says RELOADING=1 and then READY=1';
+    unused("reload", ["timeout", "wait"], `ready.when = "${ready.when}": no answer is waited for`, hint);
   }
 }
 

@@ -107,6 +107,7 @@ export interface ServiceConfig {
   >;
   readonly noNewPrivileges: boolean;
   readonly ready: ReadyPolicy;
+  readonly health?: HealthPolicy;
   readonly restart: RestartPolicy;
   readonly rollout: RolloutPolicy;
   /** With `start = "connection"`: no connection has been open for so long, so its workers end until the next one. Undefined: they stay. */
@@ -143,7 +144,7 @@ export type ProbeAddress =
   | { readonly kind: "unix"; readonly path: string };
 
 /** How a worker is asked whether it is well. */
-export interface ProbePolicy {
+export interface Asked {
   /** undefined: the worker's own, the first of its service's tcp and unix stream sockets. */
   readonly address?: ProbeAddress;
   /** undefined: a connection that it accepts is enough. */
@@ -159,8 +160,20 @@ export interface ProbePolicy {
   readonly exec?: readonly string[];
   readonly everyMs: number;
   readonly timeoutMs: number;
+}
+
+/** Until it is ready. */
+export interface ProbePolicy extends Asked {
   /** In a row. */
   readonly successes: number;
+}
+
+/** Once it is ready. */
+export interface HealthPolicy extends Asked {
+  /** In a row, until it counts as unhealthy. */
+  readonly failures: number;
+  /** `restart`: it gets a successor, and retires once that is ready. `report`: no more than words. */
+  readonly action: "restart" | "report";
 }
 
 /** A signal or a command. */

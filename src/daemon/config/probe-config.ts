@@ -1,43 +1,65 @@
 import { resolve } from "node:path";
 import { besideCommand } from "./beside-command.js";
-import type { ProbeAddress, ProbePolicy, ServiceConfig, SocketConfig } from "./config.js";
+import type { Asked, HealthPolicy, ProbeAddress, ProbePolicy, ServiceConfig, SocketConfig } from "./config.js";
 import { wrong } from "./problem.js";
-import type { ProbeInput } from "./schema-probe.js";
+import type { HealthInput, ProbeInput } from "./schema-probe.js";
 import type { Site } from "./site.js";
 
 const WAYS = ["http", "tcp", "exec"] as const;
 
-/** `ready.probe` after the schema; relative paths start at `base`. Exactly one way to ask must be named. */
+/** Where the questions stand in a service. */
+const READY = ["ready", "probe"];
+const HEALTH = ["health"];
+
+/** `ready.probe` after the schema; relative paths start at `base`. */
 export function probePolicy(input: ProbeInput, o: { site: Site; base: string }): ProbePolicy | undefined {
+  const what = whatIsAsked(input, READY, o);
+  return what && { ...what, everyMs: input.every, timeoutMs: input.timeout, successes: input.successes };
+}
+
+/** `health` in the same way. */
+export function healthPolicy(
+  input: HealthInput | undefined,
+  o: { site: Site; base: string },
+): HealthPolicy | undefined {
+  const what = input && whatIsAsked(input, HEALTH, o);
+  if (input === undefined || what === undefined) return undefined;
+  const { every, timeout, failures, action } = input;
+  return { ...what, everyMs: every, timeoutMs: timeout, failures, action };
+}
+
+/** Exactly one way to ask must be named. */
+function whatIsAsked(
+  input: Pick<ProbeInput, "http" | "tcp" | "exec" | "status">,
+  place: readonly string[],
+  o: { site: Site; base: string },
+): What | undefined {
   const [way, ...others] = WAYS.filter((name) => input[name] !== undefined);
   if (way === undefined) {
-    const hint = 'write http = "/health", tcp = true or exec = "bin/is-ready"';
-    o.site.refuse(["ready", "probe"], wrong("what shall be asked?", { code: "missing", hint }));
+    const hint = 'write http = "/health", tcp = true or exec = "bin/is-well"';
+    o.site.refuse(place, wrong("what shall be asked?", { code: "missing", hint }));
     return undefined;
   }
   for (const other of others) {
     const message = `a probe asks one thing, and ${way} is there as well`;
     const hint = other === "tcp" ? "an answer over http needs the connection anyway" : undefined;
-    o.site.refuse(["ready", "probe", other], wrong(message, { code: "conflict", hint }));
+    o.site.refuse([...place, other], wrong(message, { code: "conflict", hint }));
   }
   if (way !== "http" && input.status.length > 0) {
-    o.site.refuse(["ready", "probe", "status"], wrong("only answers over http have a status", { code: "conflict" }));
+    o.site.refuse([...place, "status"], wrong("only answers over http have a status", { code: "conflict" }));
   }
-  return { ...asked(input, o), everyMs: input.every, timeoutMs: input.timeout, successes: input.successes };
-}
-
-function asked({ http, tcp, exec, status }: ProbeInput, o: { site: Site; base: string }): AskedInput {
+  const { http, tcp, exec, status } = input;
   if (http !== undefined) {
     const { path, host, address } = http;
     return { ...at(address, o.base), http: { path, ...(host === undefined ? {} : { host }), status } };
   }
   if (exec === undefined) return at(tcp?.address, o.base);
-  return { exec: besideCommand(exec, { site: o.site, place: ["ready", "probe", "exec"] }) };
+  return { exec: besideCommand(exec, { site: o.site, place: [...place, "exec"] }) };
 }
 
-type AskedInput = Pick<ProbePolicy, "address" | "http" | "exec">;
+type What = Pick<Asked, "address" | "http" | "exec">;
 
-function at(address: ProbeAddress | undefined, base: string): Pick<ProbePolicy, "address"> {
+function at(address: ProbeAddress | undefined, base: string): Pick<Asked, "address"> {
   return address === undefined ? {} : { address: absolute(address, base) };
 }
 
@@ -46,23 +68,43 @@ function absolute(address: ProbeAddress, base: string): ProbeAddress {
   return { kind: "unix", path: resolve(base, address.path) };
 }
 
-/** A probe of the worker's own socket needs one that takes connections. */
-export function checkProbe(
+/** A probe of the worker's own socket needs one that takes connections; of a ready one it must also be possible to meet it there. */
+export function checkProbes(
   service: ServiceConfig,
   o: { site: Site; sockets: ReadonlyMap<string, SocketConfig> },
 ): void {
-  const { probe } = service.ready;
-  if (probe === undefined || probe.address !== undefined || probe.exec !== undefined) return;
-  const known = service.sockets.map((name) => o.sockets.get(name));
-  // A name that nothing is known of is a problem of its own.
-  if (
-    known.some((socket) => socket === undefined || socket.listen.some(({ kind }) => kind === "tcp" || kind === "unix"))
-  )
-    return;
+  const known = service.sockets.flatMap((name) => o.sockets.get(name) ?? []);
+  const { health } = service;
+  if (service.ready.probe !== undefined) checkProbe(service.ready.probe, READY, { service, known, site: o.site });
+  if (health === undefined || !checkProbe(health, HEALTH, { service, known, site: o.site })) return;
+  const key = health.http === undefined ? "tcp" : "http";
+  if (service.idleStopMs !== undefined) {
+    const hint = "ask with exec, or leave out one of the two";
+    o.site.refuse(
+      [...HEALTH, key],
+      wrong("its own checks would keep the service from being idle", { code: "conflict", hint }),
+    );
+  }
+  if (service.workers > 1 && known[0]?.distribution === "shared") {
+    const message =
+      "of several workers behind a shared socket the kernel chooses who answers: one that hangs is not met";
+    const hint = 'write distribution = "steered" in the socket, or ask with exec';
+    o.site.warn([...HEALTH, key], wrong(message, { code: "conflict", hint }));
+  }
+}
+
+/** Whether it asks the worker's own socket, and can. */
+function checkProbe(
+  probe: Asked,
+  place: readonly string[],
+  { service, known, site }: { service: ServiceConfig; known: readonly SocketConfig[]; site: Site },
+): boolean {
+  if (probe.address !== undefined || probe.exec !== undefined) return false;
+  if (known.some(({ listen }) => listen.some(({ kind }) => kind === "tcp" || kind === "unix"))) return true;
+  if (known.length < service.sockets.length) return false; // A name that nothing is known of is a problem of its own.
   const key = probe.http === undefined ? "tcp" : "http";
   const hint = `name an address: ${key} = "${key}://127.0.0.1:9000${key === "http" ? "/health" : ""}"`;
-  o.site.refuse(
-    ["ready", "probe", key],
-    wrong("the service has no tcp:// or unix:// socket that could be asked", { code: "conflict", hint }),
-  );
+  const message = "the service has no tcp:// or unix:// socket that could be asked";
+  site.refuse([...place, key], wrong(message, { code: "conflict", hint }));
+  return false;
 }

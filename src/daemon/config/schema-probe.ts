@@ -3,7 +3,8 @@ import { z } from "zod";
 import { parseAddress } from "./address.js";
 import type { ProbeAddress } from "./config.js";
 import { optional, withDefault } from "./key.js";
-import { annotate, duration, integer, leaf, wrongType } from "./leaf.js";
+import { LATER } from "./later.js";
+import { annotate, choice, duration, integer, leaf, wrongType } from "./leaf.js";
 import { type Parsed, quote, right, type Wrong, wrong } from "./problem.js";
 import { command } from "./schema-command.js";
 
@@ -94,27 +95,32 @@ function isConcrete(host: string): boolean {
   return isIPv4(host) ? host !== "0.0.0.0" : host !== "::";
 }
 
+/** What is asked, of a worker that is to become ready and of one that is. */
+const asked = {
+  http: optional(httpProbe, {
+    is: "GET this, over HTTP/1.1. With a path alone the worker's own socket is asked, the first of its tcp:// and unix:// ones. One of `http`, `tcp` and `exec` must be there.",
+    otherwise: "no HTTP is spoken",
+    example: '"/health"',
+  }),
+  tcp: optional(tcpProbe, {
+    is: "A connection that the worker accepts is enough; `true` for its own socket.",
+    otherwise: "see `http`",
+    example: "true",
+  }),
+  exec: optional(command, {
+    is: "A command that exits with 0 if the worker is well. It runs as the worker does (user, folder, environment, limits), with MAINPID, HOLDFAST_WORKER and HOLDFAST_GENERATION of the worker that is asked about; its last line is told if it fails. No shell reads it.",
+    otherwise: "see `http`",
+    example: '["bin/is-ready", "--quick"]',
+  }),
+  status: withDefault(z.array(integer(100, 599)), [], {
+    is: "Which answers to `http` are good ones. None listed: 200 to 399.",
+    example: "[200, 204]",
+  }),
+};
+
 export const probeSchema = annotate(
   z.strictObject({
-    http: optional(httpProbe, {
-      is: "GET this, over HTTP/1.1. With a path alone the worker's own socket is asked, the first of its tcp:// and unix:// ones. One of `http`, `tcp` and `exec` must be there.",
-      otherwise: "no HTTP is spoken",
-      example: '"/health"',
-    }),
-    tcp: optional(tcpProbe, {
-      is: "A connection that the worker accepts is enough; `true` for its own socket.",
-      otherwise: "see `http`",
-      example: "true",
-    }),
-    exec: optional(command, {
-      is: "A command that exits with 0 if the worker is ready. It runs as the worker does (user, folder, environment, limits), with MAINPID, HOLDFAST_WORKER and HOLDFAST_GENERATION of the worker that is asked about; its last line is told if it fails. No shell reads it.",
-      otherwise: "see `http`",
-      example: '["bin/is-ready", "--quick"]',
-    }),
-    status: withDefault(z.array(integer(100, 599)), [], {
-      is: "Which answers to `http` are good ones. None listed: 200 to 399.",
-      example: "[200, 204]",
-    }),
+    ...asked,
     every: withDefault(duration({ positive: true }), "250ms", {
       is: "The pause after a probe that did not succeed, and between successes.",
       example: '"250ms"',
@@ -132,3 +138,25 @@ export const probeSchema = annotate(
 );
 
 export type ProbeInput = z.output<typeof probeSchema>;
+
+export const healthSchema = annotate(
+  z.strictObject({
+    ...asked,
+    every: withDefault(duration({ positive: true }), "10s", { is: "The pause between two checks.", example: '"10s"' }),
+    timeout: withDefault(duration({ positive: true }), "2s", {
+      is: "A check without an answer after so long has failed.",
+      example: '"2s"',
+    }),
+    failures: withDefault(integer(1, 100), 3, {
+      is: "So many in a row make the worker unhealthy; the next success makes it healthy again.",
+      example: "3",
+    }),
+    action: withDefault(choice(["restart", "report"], { drain: LATER.drainUnhealthy }), "restart", {
+      is: "`restart`: an unhealthy worker gets a successor and retires once that is ready, as in a restart; backoff and start limit hold. `report`: it is told in the log, in `events` and in `status`.",
+      example: '"report"',
+    }),
+  }),
+  { shorthand: "http" },
+);
+
+export type HealthInput = z.output<typeof healthSchema>;

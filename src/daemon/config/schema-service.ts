@@ -14,6 +14,7 @@ import {
   rolloutSchema,
   stopSchema,
 } from "./schema-policy.js";
+import { healthSchema } from "./schema-probe.js";
 
 const envName = leaf(
   (value) => {
@@ -172,6 +173,11 @@ export const serviceSchema = z.strictObject({
     {},
     { is: "How a worker is stopped. A string stands for `signal`.", example: '{ signal = "SIGINT", timeout = "5s" }' },
   ),
+  health: optional(healthSchema, {
+    is: "Each ready worker is asked at intervals whether it is well. A string stands for `http`.",
+    otherwise: "nobody asks",
+    example: '{ http = "/health", every = "10s", failures = 3 }',
+  }),
   reload: optional(reloadSchema, {
     is: "How a worker reads its own configuration again. A string stands for `signal`.",
     otherwise: "`holdfast reload` is refused",

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { besideCommand } from "./beside-command.js";
 import { commandLine } from "./command-line.js";
 import type { DrainPolicy, LogConfig, ReadyPolicy, ReloadPolicy, RestartPolicy, ServiceConfig } from "./config.js";
-import { probePolicy } from "./probe-config.js";
+import { healthPolicy, probePolicy } from "./probe-config.js";
 import { wrong } from "./problem.js";
 import type { ServiceInput } from "./schema-service.js";
 import type { Site } from "./site.js";
@@ -33,6 +33,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     limits: { ...input.limits },
     noNewPrivileges: input.no_new_privileges,
     ready: readyPolicy(input, o),
+    ...present({ health: healthPolicy(input.health, o) }),
     restart: restartPolicy(input),
     rollout: { surge: input.rollout.surge, unavailable: input.rollout.unavailable, pauseMs: input.rollout.pause },
     ...(input.idle_stop === undefined ? {} : { idleStopMs: input.idle_stop }),

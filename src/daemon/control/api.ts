@@ -8,6 +8,7 @@ export interface SupervisorView {
   readonly version: string;
   readonly pid: number;
   readonly keeperPid: number;
+  readonly keeper: KeeperView;
   readonly startedAt: string;
   /** How many supervisors the keeper has started, this one included. */
   readonly starts: number;
@@ -22,6 +23,22 @@ export interface SupervisorView {
   readonly configFiles: readonly string[];
   readonly control: string;
   readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface KeeperView {
+  readonly startedAt: string;
+  /** How often it was re-executed since then. */
+  readonly reExecs: number;
+  /** When last. */
+  readonly reExecutedAt?: string;
+}
+
+/** What became of a re-exec of the keeper. `failed`: nothing has changed. */
+export interface ReExecView {
+  readonly result: "done" | "failed";
+  readonly message: string;
+  readonly reExecs: number;
+  readonly durationMs: number;
 }
 
 /** `canary`: ready, and one worker of the new version is tried beside them. `blocked`: a socket of it cannot be bound. `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
@@ -81,6 +98,8 @@ export interface WorkerView {
   readonly exitStatus?: number;
   /** It has said RELOADING=1, and not READY=1 since. */
   readonly reloading?: true;
+  /** Why it counts as unhealthy: what its last failed check has found. */
+  readonly unhealthy?: string;
   /** How many descriptors its instance has stored (FDSTORE=1); missing: none. */
   readonly stored?: number;
   /** What keeps new connections from it when it retires, in words; undefined: it is not looked at, because it has no socket or does not drain. */
@@ -272,6 +291,8 @@ export interface Operations {
    * `apply-in-progress`, and `plan-changed` if by now it is another plan than the one of that id.
    */
   apply(plan: string | undefined): Promise<ApplyView>;
+  /** The keeper becomes this program (an absolute path), or what lies now where its own lies. Resolves when that is done or refused. */
+  reExec(path: string | undefined): Promise<ReExecView>;
   /** Resolves when the action is complete (ready, stopped, …), failed, or superseded by a later command; never rejects for an expected outcome. */
   act(service: string, action: Action): Promise<Outcome> | undefined;
   /** `signal` ends the wait early (its asker has gone); what it then resolves to is not looked at. */

@@ -179,6 +179,33 @@ export const routes: readonly Route[] = [
     },
   }),
   route({
+    method: "post",
+    path: "/v1/supervisor/re-exec",
+    operationId: "reExecKeeper",
+    summary:
+      "Have the keeper become its own program once more, or another one; the answer comes when that is done or refused",
+    body: z.strictObject({
+      path: z
+        .string()
+        .regex(/^\/[^\0]*$/, "must be an absolute path")
+        .max(4095)
+        .exactOptional(),
+    }),
+    response: schemas.reExecView,
+    handle: async ({ operations, log, peer }, { body: { path } }) => {
+      // Whoever names the program runs it as the keeper's user: that is more than to operate services.
+      if (path !== undefined && peer.uid !== 0 && peer.uid !== process.getuid?.())
+        throw new ControlError("permission-denied", "only root and the user of holdfast may name the keeper's program");
+      log({
+        level: "info",
+        event: "control-action",
+        message: `uid ${peer.uid} (pid ${peer.pid}) asked for re-exec of the keeper${path === undefined ? "" : ` to ${path}`}`,
+        data: { action: "re-exec", ...(path === undefined ? {} : { path }), uid: peer.uid, pid: peer.pid },
+      });
+      return operations.reExec(path);
+    },
+  }),
+  route({
     method: "get",
     path: "/v1/openapi.json",
     operationId: "getOpenApi",

@@ -5,11 +5,13 @@ import type {
   ApplyView,
   EventView,
   FailureView,
+  KeeperView,
   LogLine,
   Outcome,
   PlannedChange,
   PlanView,
   ReceiptView,
+  ReExecView,
   RetiredView,
   ServiceView,
   SocketAction,
@@ -34,10 +36,24 @@ function view<View>(id: string) {
 const at = z.iso.datetime();
 const count = z.int().nonnegative();
 
+export const keeperView = view<KeeperView>("Keeper")({
+  startedAt: at,
+  reExecs: count,
+  reExecutedAt: at.exactOptional(),
+});
+
+export const reExecView = view<ReExecView>("ReExec")({
+  result: z.enum(["done", "failed"]),
+  message: z.string(),
+  reExecs: count,
+  durationMs: z.number().nonnegative(),
+});
+
 export const supervisorView = view<SupervisorView>("Supervisor")({
   version: z.string(),
   pid: z.int().positive(),
   keeperPid: z.int().positive(),
+  keeper: keeperView,
   startedAt: at,
   starts: count,
   previousEnd: z.string().exactOptional(),
@@ -74,6 +90,7 @@ export const workerView = view<WorkerView>("Worker")({
   errno: z.string().exactOptional(),
   exitStatus: count.exactOptional(),
   reloading: z.literal(true).exactOptional(),
+  unhealthy: z.string().exactOptional(),
   stored: count.exactOptional(),
   valve: z.string().exactOptional(),
   inFlight: count.exactOptional(),

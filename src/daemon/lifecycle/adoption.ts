@@ -1,6 +1,9 @@
 import { observes, stopSignalOf } from "./worker-moves.js";
 import type { Worker, WorkerEffect, WorkerEvent, WorkerPolicy } from "./worker-state.js";
 
+/** While there was no supervisor nobody looked what is in flight: so long is left to look again before a drain is over. */
+const LOOKS_AGAIN_MS = 2_000;
+
 /**
  * What must be asked for again after a new supervisor has read this state back, given what the keeper knows.
  *
@@ -34,9 +37,10 @@ export function resumeWorker(
       return worker.drain === undefined ? nothing : { effects: [{ type: "open-valve", worker: id }], events: [] };
     case "draining": {
       if (!keeper.child) return { effects: [], events: lost };
-      if (worker.drain?.valve === undefined) return { effects: [{ type: "find-valve", worker: id }], events: [] };
+      const events = [{ type: "extend", byMs: LOOKS_AGAIN_MS } as const];
+      if (worker.drain?.valve === undefined) return { effects: [{ type: "find-valve", worker: id }], events };
       const closing = worker.state.closing ? [{ type: "close-connections", worker: id } as const] : [];
-      return { effects: [{ type: "close-valve", worker: id }, ...closing], events: [] };
+      return { effects: [{ type: "close-valve", worker: id }, ...closing], events };
     }
     case "stopping":
       if (!keeper.child) return { effects: [], events: lost };

@@ -124,17 +124,15 @@ function scale(turn: Turn, asker: number, size: number): void {
 function configure(turn: Turn, asker: number, replace: boolean): void {
   if (turn.state.desired === "stopped") return turn.answer([asker], "done");
   const isStale = turn.workers().some(({ worker, role }) => role !== "retiring" && turn.isStale(worker));
-  // Without an activation to wait for, nothing else would ever call an instance that waits for one.
-  if (!turn.onDemand) turn.eachInstance((instance) => ({ ...instance, called: true }));
-  // And with one, no instance is halted for good.
-  else turn.eachInstance((instance) => (instance.halted ? { ...instance, halted: false, called: false } : instance));
+  // With an activation to wait for, no instance is halted for good.
+  if (turn.onDemand)
+    turn.eachInstance((instance) => (instance.halted ? { ...instance, halted: false, called: false } : instance));
   const tried = turn.state.canary?.slot;
   turn.clear("canary");
   for (const { slot, current, successor } of turn.state.instances) {
     if (successor !== undefined && (turn.isStale(successor) || slot === tried)) turn.retire(successor, false);
     if (current?.state.phase !== "armed" && current?.state.phase !== "disarming") continue;
     if (turn.isStale(current)) turn.retire(current, false);
-    else if (!turn.onDemand) turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
   }
   if (!isStale && !replace) return turn.answer([asker], "done");
   turn.endJob("superseded");

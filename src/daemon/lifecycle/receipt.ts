@@ -73,3 +73,10 @@ export function withReadiness(receipt: Receipt, { instances }: ServiceState, at:
   if (unreadySince === undefined) return receipt;
   return { ...rest, longestUnreadyMs: Math.max(rest.longestUnreadyMs, Math.round(at - unreadySince)) };
 }
+
+/** As it is told: the time without a ready worker that has not ended yet counts until now. */
+export function closedReceipt(receipt: Receipt, state: ServiceState, at: Monotonic): Receipt {
+  const { unreadySince, ...rest } = withReadiness(receipt, state, at);
+  if (unreadySince === undefined) return rest;
+  return { ...rest, longestUnreadyMs: Math.max(rest.longestUnreadyMs, Math.round(at - unreadySince)) };
+}

@@ -43,14 +43,19 @@ export function nextStart(
   const delay = Math.round(plain * (1 + jitter * (2 * random - 1)));
   const after = at + delay;
   const within = history.starts.filter((start) => start > at - policy.limit.intervalMs);
-  const free =
-    within.length < policy.limit.starts ? 0 : within[within.length - policy.limit.starts]! + policy.limit.intervalMs;
+  const free = limitFree(history, at, policy.limit);
   const next = Math.max(after, free);
   return {
     history: { failures: failures + 1, starts: within },
     at: next,
     why: free > after ? "start-limit" : delay > 0 ? "backoff" : "now",
   };
+}
+
+/** From when on the limit allows another automatic start; 0 = at once. */
+export function limitFree({ starts }: RestartHistory, at: Monotonic, limit: RestartPolicy["limit"]): Monotonic {
+  const within = starts.filter((start) => start > at - limit.intervalMs);
+  return within.length < limit.starts ? 0 : within[within.length - limit.starts]! + limit.intervalMs;
 }
 
 /** The history after an automatic start at `at`. */

@@ -57,13 +57,19 @@ export interface Instance {
   readonly successor?: Worker;
   /** With `start = "connection"`: there is work for it, or the operator started it. */
   readonly called: boolean;
-  readonly wait?: { readonly until: Monotonic; readonly why: "backoff" | "start-limit" };
+  /** No automatic start before then: of a worker, or of a successor for a stranded lane or an unhealthy worker. */
+  readonly wait?: Wait;
   /** The restart policy wants no further worker after the last end. */
   readonly halted: boolean;
   readonly history: RestartHistory;
   readonly restarts: number;
   /** The lane of the steered sockets that its next worker gets if nobody has it: what waits in there is this instance's. */
   readonly lane?: number;
+}
+
+export interface Wait {
+  readonly until: Monotonic;
+  readonly why: "backoff" | "start-limit";
 }
 
 /** A command in progress. One at a time: a later one supersedes it. */
@@ -166,6 +172,8 @@ export type ServiceFact =
         | "stop-timeout"
         | "leaving"
         | "watchdog"
+        | "unhealthy"
+        | "recovered"
         | "canary-ready";
       readonly slot: number;
       readonly worker: number;
@@ -275,7 +283,7 @@ export function nextDeadline(state: ServiceState): Monotonic | undefined {
   const idle = state.instances.every(({ current, called }) => current === undefined && !called);
   const times = [
     ...workersOf(state).map(({ worker }) => workerDeadline(worker)),
-    ...(wanted ? state.instances.map(({ current, wait }) => (current === undefined ? wait?.until : undefined)) : []),
+    ...(wanted ? state.instances.map(({ wait }) => wait?.until) : []),
     ...(wanted && idle && pause > 0 ? [pause] : []),
     ...(wanted ? [state.rollout?.pauseUntil] : []),
   ].filter((time) => time !== undefined);

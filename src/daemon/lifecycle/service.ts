@@ -8,7 +8,9 @@
  *     instance stands in the way;
  *   - with `start = "connection"` and nothing running, the keeper is asked to start the first worker when there is work;
  *   - during a rolling restart one instance at a time has a successor; once that is ready it becomes the current worker and
- *     the predecessor retires; if it fails, the predecessor stays and the restart ends as `rolled-back`.
+ *     the predecessor retires; if it fails, the predecessor stays and the restart ends as `rolled-back`;
+ *   - with connections that wait in a lane where nobody comes, an instance that serves gets a successor there;
+ *   - an instance whose worker is unhealthy gets a successor, if `health.action` says so.
  */
 
 import { advance, laneOf } from "./advance.js";
@@ -85,10 +87,7 @@ function workerEvent(turn: Turn, id: number, event: WorkerEvent, lines: readonly
     turn.eachInstance((instance) => ({ ...instance, called: true }));
     turn.set({ triggers: countTrigger(turn.state.triggers, turn.at) });
   }
-  if (worker.state.phase === "gone") {
-    ended(turn, worker, found.role, lines);
-    return turn.lookInto(worker.lane);
-  }
+  if (worker.state.phase === "gone") return ended(turn, worker, found.role, lines);
   if (worker.state.phase !== "ready" || before.state.phase === "ready") return;
   // Somebody came while it was taken for idle: then the others are wanted as well.
   if (before.state.phase === "draining") return awake(turn, worker);
@@ -108,13 +107,11 @@ function block(turn: Turn): void {
 
 /** It was taken for idle and was not: all instances are wanted, and what came meanwhile waits in another lane than its own. */
 function awake(turn: Turn, worker: Worker): void {
-  const waiting = turn.instance(worker.slot)?.lane;
   turn.eachInstance((instance) => ({
     ...instance,
     ...(instance.slot === worker.slot ? laneOf(worker) : {}),
     called: true,
   }));
-  turn.lookInto(waiting);
 }
 
 /** Nobody has been connected for long: each ready worker ends, unless somebody is by the time its valve is closed. */
@@ -136,25 +133,37 @@ function ended(turn: Turn, worker: Worker, role: "current" | "successor" | "reti
       turn.note((receipt) => withRetired(receipt, worker));
       return turn.set({ retiring: turn.state.retiring.filter(({ id }) => id !== worker.id) });
     case "successor":
-      turn.setInstance(without(turn.instance(worker.slot)!, "successor"));
-      turn.set({ lastFailure: failure });
-      turn.report({ type: "rolled-back", slot: worker.slot, worker: worker.id });
-      if (turn.state.canary?.slot === worker.slot) turn.clear("canary");
-      // A later command may have superseded the restart and does not depend on what that had begun.
-      if (turn.state.job?.kind !== "restart" && turn.state.job?.kind !== "canary") return;
-      turn.endJob("rolled-back", failure);
-      for (const { successor } of turn.state.instances) if (successor) turn.retire(successor, false);
-      return;
+      return successorEnded(turn, worker, failure);
     case "current":
       return currentEnded(turn, worker, failed, failure);
   }
 }
 
+function successorEnded(turn: Turn, worker: Worker, failure: Failure): void {
+  const { slot } = worker;
+  const { job, canary } = turn.state;
+  const alone = without(turn.instance(slot)!, "successor");
+  turn.setInstance(alone);
+  turn.set({ lastFailure: failure });
+  turn.report({ type: "rolled-back", slot, worker: worker.id });
+  if (canary?.slot === slot) turn.clear("canary");
+  // So will the next one, but not at once.
+  if (worker.unasked) spaceStart(turn, alone, worker);
+  // A later command may have superseded the restart and does not depend on what that had begun.
+  if (job?.kind !== "restart" && job?.kind !== "canary") return;
+  turn.endJob("rolled-back", failure);
+  for (const { successor } of turn.state.instances) if (successor) turn.retire(successor, false);
+}
+
 function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Failure): void {
-  const { successor, ...idle } = without(turn.instance(worker.slot)!, "current");
+  const { successor, ...idle } = without(turn.instance(worker.slot)!, "current", "wait");
+  if (turn.state.canary?.slot === worker.slot) {
+    // There is nothing left beside which it could be tried.
+    turn.clear("canary");
+    if (turn.state.job?.kind === "canary") turn.endJob("not-ready");
+  }
   if (successor !== undefined) {
     // It was on the way already and is now what the instance has, canary or not.
-    if (turn.state.canary?.slot === worker.slot) turn.clear("canary");
     return turn.setInstance({ ...idle, ...laneOf(successor), current: successor, restarts: idle.restarts + 1 });
   }
   if (failure.end.kind === "disarmed") return turn.setInstance(idle); // To make room for one that starts now.
@@ -164,7 +173,7 @@ function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Fail
     return turn.setInstance({ ...idle, called: worker.reason === "idle" && others });
   }
   if (wantsRestart(turn.policy.restart, failure.end, worker.reason)) {
-    delayRestart(turn, idle, worker);
+    spaceStart(turn, { ...idle, restarts: idle.restarts + 1 }, worker);
   } else if (turn.onDemand) {
     turn.setInstance({ ...idle, called: false });
   } else {
@@ -175,19 +184,36 @@ function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Fail
   if (worker.readyAt === undefined && jobWaitsFor(turn, worker.slot)) turn.endJob("failed", failure);
 }
 
-function delayRestart(turn: Turn, idle: Instance, worker: Worker): void {
-  const ranReadyMs = worker.readyAt === undefined ? undefined : turn.at - worker.readyAt;
-  const next = nextStart(idle.history, ranReadyMs, turn.at, turn.policy.restart, turn.moment.random);
-  const instance = { ...idle, restarts: idle.restarts + 1, history: next.history };
-  if (next.why === "now") return turn.setInstance(instance);
-  turn.setInstance({ ...instance, wait: { until: next.at, why: next.why } });
-  turn.report({ type: "start-delayed", slot: worker.slot, until: next.at, why: next.why });
+/** Its last worker has ended by itself, so the next start is an automatic one: at once, or later. */
+function spaceStart(turn: Turn, instance: Instance, last: Worker): void {
+  const ranReadyMs = last.readyAt === undefined ? undefined : turn.at - last.readyAt;
+  const { history, at, why } = nextStart(
+    instance.history,
+    ranReadyMs,
+    turn.at,
+    turn.policy.restart,
+    turn.moment.random,
+  );
+  if (why === "now") turn.setInstance({ ...instance, history });
+  else turn.delayStart({ ...instance, history }, { until: at, why });
 }
 
-/** A rolling restart depends on the instance in hand alone. (During a stop every worker is a retiring one.) */
+/** Which commands depend on what this instance's worker becomes. (During a stop every worker is a retiring one.) */
 function jobWaitsFor(turn: Turn, slot: number): boolean {
   const { job, rollout } = turn.state;
-  return job?.kind !== "restart" || rollout?.active.some((one) => one.slot === slot) === true;
+  switch (job?.kind) {
+    case "start":
+    case "scale":
+    case "restart-hard":
+      return true;
+    case "restart":
+    case "canary":
+      return rollout?.active.some((one) => one.slot === slot) === true;
+    case "stop":
+    case "abort":
+    case undefined:
+      return false;
+  }
 }
 
 function failureOf(worker: Worker, at: number, lines: readonly string[]): Failure {

@@ -31,7 +31,7 @@ export function freeLane(state: ServiceState, slot: number): number {
 
 export function sharesOf(state: ServiceState): readonly Share[] {
   const { canary, instances } = state;
-  const ready = lanesOf(instances, ({ state: { phase } }) => phase === "ready");
+  const ready = lanesWhere(instances, ({ state: { phase } }) => phase === "ready");
   const tried = instances.find(({ slot }) => slot === canary?.slot)?.successor;
   if (canary !== undefined && tried?.state.phase === "ready" && tried.lane !== undefined && ready.length > 0) {
     const rest = ready.map((lane) => ({ lane, weight: (100 - canary.percent) / ready.length }));
@@ -39,7 +39,7 @@ export function sharesOf(state: ServiceState): readonly Share[] {
   }
   if (ready.length > 0) return equal(ready);
   if (tried?.state.phase === "ready" && tried.lane !== undefined) return equal([tried.lane]);
-  const coming = lanesOf(instances, ({ state: { phase } }) => phase !== "draining" && phase !== "stopping");
+  const coming = lanesWhere(instances, ({ state: { phase } }) => phase !== "draining" && phase !== "stopping");
   if (coming.length > 0) return equal(coming);
   const waiting = instances.flatMap(({ lane }) => lane ?? []);
   return equal(waiting.slice(0, 1));
@@ -48,7 +48,7 @@ export function sharesOf(state: ServiceState): readonly Share[] {
 /** Of a service that nobody serves, and with no worker on its way: the lane in which connections wait until there is one. */
 export function waitingLane(state: ServiceState): { readonly slot: number; readonly lane: number } | undefined {
   const [first] = state.instances;
-  if (first === undefined || lanesOf(state.instances, ({ state: { phase } }) => !LEAVING.has(phase)).length > 0)
+  if (first === undefined || lanesWhere(state.instances, ({ state: { phase } }) => !LEAVING.has(phase)).length > 0)
     return undefined;
   const taken = workersOf(state).some(({ worker }) => worker.lane === first.lane && LEAVING.has(worker.state.phase));
   if (first.lane !== undefined && !taken) return undefined;
@@ -64,11 +64,17 @@ export function isAbandoned(state: ServiceState, lane: number): boolean {
   );
 }
 
+/** Every lane that a worker has, or an instance keeps. */
+export function lanesOf(state: ServiceState): ReadonlySet<number> {
+  const workers = workersOf(state).map(({ worker }) => worker.lane);
+  return new Set([...state.instances.map(({ lane }) => lane), ...workers].filter((lane) => lane !== undefined));
+}
+
 /** It may accept still, and will not be there for long. */
 const LEAVING: ReadonlySet<Worker["state"]["phase"]> = new Set(["draining", "stopping"]);
 
 /** A worker that leaves may have lost its lane's place to another one, in which the instance's next worker comes. */
-function lanesOf(instances: readonly Instance[], which: (worker: Worker) => boolean): number[] {
+function lanesWhere(instances: readonly Instance[], which: (worker: Worker) => boolean): number[] {
   return instances.flatMap(({ current, lane }) =>
     lane !== undefined && current?.lane === lane && which(current) ? [lane] : [],
   );

@@ -1,6 +1,6 @@
 import type { ServiceConfig } from "../config/config.js";
 import type { Monotonic } from "./end.js";
-import { emptyReceipt, type Receipt, withReadiness } from "./receipt.js";
+import { closedReceipt, emptyReceipt, type Receipt } from "./receipt.js";
 import type {
   Answer,
   Failure,
@@ -11,9 +11,10 @@ import type {
   ServiceFact,
   ServiceState,
   ServiceStep,
+  Wait,
 } from "./service-state.js";
 import { triggersAreOld, without, workersOf } from "./service-state.js";
-import { freeLane, isAbandoned, sharesOf, waitingLane } from "./steering.js";
+import { freeLane, isAbandoned, lanesOf, sharesOf, waitingLane } from "./steering.js";
 import { stepWorker, type Worker, type WorkerFact, type WorkerStep } from "./worker.js";
 
 /**
@@ -23,11 +24,13 @@ import { stepWorker, type Worker, type WorkerFact, type WorkerStep } from "./wor
  */
 export class Turn {
   readonly moment: Moment;
+  readonly #before: ServiceState;
   #state: ServiceState;
   readonly #effects: ServiceEffect[] = [];
   readonly #facts: ServiceFact[] = [];
 
   constructor(state: ServiceState, moment: Moment) {
+    this.#before = state;
     this.#state = state;
     this.moment = moment;
   }
@@ -70,6 +73,12 @@ export class Turn {
     this.set({ instances: this.#state.instances.map(change) });
   }
 
+  /** The instance is to have no automatic start before then. */
+  delayStart(instance: Instance, wait: Wait): void {
+    this.setInstance({ ...instance, wait });
+    this.report({ type: "start-delayed", slot: instance.slot, ...wait });
+  }
+
   /** Forgets the delays that have passed, so that none of them is a deadline again. */
   expireWaits(): void {
     this.eachInstance((instance) =>
@@ -107,9 +116,9 @@ export class Turn {
     else this.set({ stranded: lanes });
   }
 
-  /** A worker is gone, or nothing new comes to a lane any more: what waits in it is looked for, unless somebody is due to get it. */
-  lookInto(lane: number | undefined): void {
-    if (lane === undefined || !isAbandoned(this.#state, lane)) return;
+  /** What waits in a lane is looked for, unless somebody is due to get it. */
+  #lookInto(lane: number): void {
+    if (!isAbandoned(this.#state, lane)) return;
     if (this.#effects.some((effect) => effect.type === "look-into" && effect.lane === lane)) return;
     this.#effects.push({ type: "look-into", lane });
   }
@@ -180,10 +189,15 @@ export class Turn {
     const { job } = this.#state;
     if (job === undefined) return;
     this.clear("job", "rollout");
+    // One that was not started yet is none.
+    const { canary } = this.#state;
+    if (canary !== undefined && this.instance(canary.slot)?.successor === undefined) this.clear("canary");
     const restarts = job.kind === "restart" || job.kind === "restart-hard";
+    const receipt = closedReceipt(job.receipt, this.#state, this.at);
+    if (restarts && answer === "done") this.report({ type: "restarted", receipt });
     this.answer(job.askers, answer, {
       ...(failure === undefined ? {} : { failure }),
-      ...(restarts ? { receipt: withReadiness(job.receipt, this.#state, this.at) } : {}),
+      ...(restarts ? { receipt } : {}),
     });
   }
 
@@ -200,7 +214,7 @@ export class Turn {
     if (shares.length === 0 || JSON.stringify(shares) === JSON.stringify(this.#state.steering)) return;
     const left = this.#state.steering?.filter(({ lane }) => shares.every((share) => share.lane !== lane)) ?? [];
     this.set({ steering: shares });
-    for (const { lane } of left) this.lookInto(lane);
+    for (const { lane } of left) this.#lookInto(lane);
     // Before a valve is looked for, and before a stop signal: both count on it.
     this.#effects.unshift({ type: "steer", shares });
   }
@@ -210,6 +224,8 @@ export class Turn {
   }
 
   end(): ServiceStep {
+    // Whatever has made it so: nobody is due to get these lanes any more.
+    for (const lane of lanesOf(this.#before)) if (!isAbandoned(this.#before, lane)) this.#lookInto(lane);
     return { state: this.#state, effects: this.#effects, facts: this.#facts };
   }
 }
@@ -234,6 +250,8 @@ function workerFact(worker: Worker, fact: WorkerFact): ServiceFact {
     case "stop-timeout":
     case "leaving":
     case "watchdog":
+    case "unhealthy":
+    case "recovered":
       return { type: fact, slot, worker: id };
   }
 }

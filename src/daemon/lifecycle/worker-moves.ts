@@ -22,6 +22,13 @@ function drained(worker: Worker, at: Monotonic): Worker {
   return worker.drain === undefined ? worker : { ...worker, drain: { ...worker.drain, until: at } };
 }
 
+/** One that was told over its channel ends once it is done: what the last look saw of its connections was before that. */
+function ended(worker: Worker, end: End): Worker {
+  const { drain } = worker;
+  if (drain?.valve?.kind !== "handoff" || end.kind !== "exited" || end.code !== 0) return worker;
+  return { ...worker, drain: { ...drain, inFlight: drain.waiting ?? 0 } };
+}
+
 /** A worker at the moment the keeper is asked to start it. */
 export function spawnWorker(id: number, slot: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   const worker: Worker = { id, slot, state: { phase: "starting", deadline: at + policy.ready.timeoutMs } };
@@ -254,9 +261,11 @@ export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPo
     case "stopping": {
       if (now.phase === "stopping" && now.instead === "SIGABRT") return sweepAll(worker, end);
       const deadline = now.phase === "stopping" ? now.deadline : at + policy.stop.timeoutMs;
-      return to(now.phase === "stopping" ? worker : drained(worker, at), { phase: "sweeping", end, deadline }, [
-        { type: "sweep", worker: worker.id, signal: policy.stop.signal },
-      ]);
+      return to(
+        now.phase === "stopping" ? worker : ended(drained(worker, at), end),
+        { phase: "sweeping", end, deadline },
+        [{ type: "sweep", worker: worker.id, signal: policy.stop.signal }],
+      );
     }
     case "armed":
     case "disarming":
@@ -296,4 +305,13 @@ export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep 
     case "gone":
       return same(worker);
   }
+}
+
+/** Only of one that serves: any other is judged by how it becomes ready, or is on its way out. */
+export function health(worker: Worker, ok: boolean): WorkerStep {
+  if (worker.state.phase !== "ready" || ok === (worker.unhealthy === undefined)) return same(worker);
+  const { unhealthy: _, ...well } = worker;
+  return ok
+    ? { worker: well, effects: [], facts: ["recovered"] }
+    : { worker: { ...worker, unhealthy: true }, effects: [], facts: ["unhealthy"] };
 }

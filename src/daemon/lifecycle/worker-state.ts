@@ -17,6 +17,10 @@ export interface Worker {
   readonly forced?: true;
   /** It retires because its successor is ready, so the two may run side by side. */
   readonly overlaps?: true;
+  /** It came by itself, for what waits in a stranded lane or for a worker that is unhealthy, and not by a command. */
+  readonly unasked?: true;
+  /** It was asked how it is and has not answered as it should, often enough. */
+  readonly unhealthy?: true;
   /** It said that it is ready before the keeper said that it started: two channels, and the second was read first. */
   readonly announced?: true;
   /** Nobody could see whether it waits for its sockets, so it was given time instead. */
@@ -69,6 +73,8 @@ export type WorkerEvent =
   | { readonly type: "alive" }
   /** WATCHDOG=trigger: it wants to be treated as if it had missed its watchdog. */
   | { readonly type: "unwell" }
+  /** It was asked how it is: it has failed often enough in a row to count as unhealthy, or has answered as it should. */
+  | { readonly type: "health"; readonly ok: boolean }
   /** From now on WATCHDOG=1 comes so often (WATCHDOG_USEC); 0 = never. */
   | { readonly type: "watchdog"; readonly everyMs: number }
   /** What went wrong before it counts no more for the delay of restarts (RESTART_RESET=1). */
@@ -134,6 +140,8 @@ export type WorkerFact =
   | "stop-timeout"
   | "leaving"
   | "watchdog"
+  | "unhealthy"
+  | "recovered"
   | "ended";
 
 export interface WorkerStep {

@@ -38,6 +38,7 @@ import {
   drainTimeout,
   exited,
   extend,
+  health,
   heardEarly,
   leave,
   neverRan,
@@ -67,6 +68,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
   if (event.type === "alive") return feed(worker, at);
   if (event.type === "forgive") return same(worker); // Its instance's matter.
   if (event.type === "watchdog") return changeWatchdog(worker, event.everyMs, at);
+  if (event.type === "health") return health(worker, event.ok);
   switch (now.phase) {
     case "armed":
       switch (event.type) {

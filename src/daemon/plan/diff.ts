@@ -43,6 +43,7 @@ const LIVE_SERVICE_KEYS: ReadonlySet<string> = new Set([
   "stop",
   "reload",
   "ready",
+  "health",
   "drain",
   "rollout",
   "idleStopMs",

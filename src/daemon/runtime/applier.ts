@@ -32,6 +32,8 @@ export interface ApplierInput {
   readonly enforce: (config: Config) => void;
   readonly read: () => Promise<ReadConfig>;
   readonly makeService: (setup: ServiceSetup) => ServiceRuntime;
+  /** It has workers of a configuration that is not in force, and the attempt to replace them has failed. */
+  readonly bringBack: (service: ServiceRuntime) => void;
   readonly isEnding: () => boolean;
   readonly nextAsker: () => number;
 }
@@ -209,11 +211,18 @@ export class Applier {
     const problem = how !== "live" && service.pids().length > 0 ? service.socketProblem(wanted) : undefined;
     if (problem !== undefined) throw new StepFailed(config.name, `its workers cannot be replaced: ${problem}`);
     const { size } = service.state;
-    undo.push(() => service.configure(setup, this.#o.nextAsker()));
+    undo.push(() => this.#goBack(service, setup));
     this.#mustBe("done", config.name, await service.configure(wanted, this.#o.nextAsker()));
     if (config.workers === setup.config.workers) return;
     undo.push(() => this.#scale(service, size, setup.config.workers));
     this.#mustBe("done", config.name, await this.#scale(service, config.workers, config.workers));
+  }
+
+  /** What is in force is in force, also if its worker fails now, or an operator's command comes first. */
+  async #goBack(service: ServiceRuntime, setup: ServiceSetup): Promise<void> {
+    const { bringBack, isEnding, nextAsker } = this.#o;
+    await service.configure(setup, nextAsker());
+    if (service.hasStaleWorkers && !isEnding()) bringBack(service);
   }
 
   async #scale(service: ServiceRuntime, size: number, configured: number): Promise<Answered> {

@@ -32,6 +32,7 @@ export interface OperationsInput {
   readonly nextAsker: () => number;
   readonly applier: Applier;
   readonly pauses: SocketPauses;
+  readonly reExec: Operations["reExec"];
 }
 
 /** What the control interface may ask for, done on the services that run. */
@@ -109,6 +110,7 @@ export function operationsOn(o: OperationsInput): Operations {
       if (o.isEnding()) throw new ControlError("apply-in-progress", "holdfast is stopping everything");
       return o.applier.apply(plan);
     },
+    reExec: o.reExec,
     act(name, action) {
       const service = o.services.get(name);
       return service && act(service, action);

@@ -75,6 +75,7 @@ export class ServiceRuntime {
   readonly #watchers = new Set<() => void>();
   #mailbox: ServiceEvent[] = [];
   #stepping = false;
+  #adopting = false;
   #state: ServiceState;
   #written = "";
   #timer: NodeJS.Timeout | undefined;
@@ -172,6 +173,7 @@ export class ServiceRuntime {
       clock: this.#world.clock,
       saidBy: (worker) => this.#workers.saidBy(worker),
       storedBy: (slot) => this.#workers.store.count(slot),
+      unhealthy: (worker) => this.#workers.unhealthy(worker),
       socketProblem: this.socketProblem(),
       logDropped: this.#sinks.reduce((sum, sink) => sum + (sink?.dropped ?? 0), 0),
       logBytesDropped: this.#workers.logBytesDropped,
@@ -209,7 +211,10 @@ export class ServiceRuntime {
       this.dispatch(event);
       return { answer: "done" };
     }
-    const answered = await this.ask(asker, event);
+    const asked = this.ask(asker, event);
+    // Somebody may have connected to such an address before it knew that.
+    this.#lookAround();
+    const answered = await asked;
     if (answered.answer === "done") this.#closeOldSinks();
     return answered;
   }
@@ -224,6 +229,8 @@ export class ServiceRuntime {
   boot(): void {
     this.#state = { ...this.#state, blocked: !this.#isBound() };
     this.dispatch({ type: "boot" });
+    // Its socket may be older than the service, and have more lanes.
+    this.#lookAround();
   }
 
   /** Its sockets were bound, or could not be. */
@@ -235,7 +242,7 @@ export class ServiceRuntime {
   dispatch(event: ServiceEvent): void {
     if (this.#closed) return;
     this.#mailbox.push(event);
-    if (this.#stepping) return;
+    if (this.#stepping || this.#adopting) return;
     this.#stepping = true;
     try {
       for (let next = this.#mailbox.shift(); next !== undefined; next = this.#mailbox.shift()) this.#step(next);
@@ -244,12 +251,17 @@ export class ServiceRuntime {
     }
     this.#write();
     this.#settleStore();
+    this.#followHealth();
     this.#armTimer();
     for (const changed of this.#watchers) changed();
   }
 
-  /** Continues with workers that an earlier supervisor started: opens what the keeper kept of them, repeats what may not have happened. */
+  /**
+   * Continues with workers that an earlier supervisor started: opens what the keeper kept of them, repeats what may not have happened. What is heard
+   * meanwhile waits, so that nothing is repeated for a state that is not the one any more.
+   */
   async adopt({ children, arms, held }: KeeperTables): Promise<void> {
+    this.#adopting = true;
     await this.#workers.store.adopt(held);
     const childOf = new Map(children.map((child) => [child.key, child]));
     const armOf = new Map(arms.map((arm) => [arm.key, arm]));
@@ -276,9 +288,8 @@ export class ServiceRuntime {
     }
     this.#steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
+    this.#adopting = false;
     for (const event of events) this.dispatch(event);
-    // What a lane of a worker that is forgotten has left behind is looked for once more.
-    for (const lane of this.#abandonedLanes()) this.#lookInto(lane);
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
     for (const arm of arms) {
       const tag = decodeWorkerTag(arm.tag);
@@ -286,6 +297,15 @@ export class ServiceRuntime {
       this.#workers.dropArm(arm);
     }
     this.#armTimer();
+  }
+
+  /** Goes on after its adoption, when it is known what is bound. */
+  goOn(): void {
+    this.socketsChanged();
+    // The configuration may be another one than the state was made with: an apply that was cut off had tried it.
+    this.dispatch({ type: "deadline" });
+    // What a lane of a worker that is forgotten has left behind is looked for once more.
+    this.#lookAround();
   }
 
   /** News of a child whose key is one of ours. */
@@ -329,6 +349,11 @@ export class ServiceRuntime {
     this.#idle.stop();
     this.#workers.close();
     await Promise.all(this.#sinks.map((sink) => sink?.close()));
+  }
+
+  #followHealth(): void {
+    const ready = workersOf(this.#state).filter(({ worker }) => worker.state.phase === "ready");
+    this.#workers.followHealth(ready.map(({ worker }) => worker));
   }
 
   /** What workers have stored stays while the service is wanted, and is closed with the last worker of an instance after that. */
@@ -483,9 +508,10 @@ export class ServiceRuntime {
     }
   }
 
-  #abandonedLanes(): number[] {
+  /** Looks into every lane that nobody is due to get. */
+  #lookAround(): void {
     const most = Math.max(0, ...this.#setup.sockets.map((socket) => this.#world.sockets.lanes(socket)));
-    return range(most).filter((lane) => isAbandoned(this.#state, lane));
+    for (const lane of range(most)) if (isAbandoned(this.#state, lane)) this.#lookInto(lane);
   }
 
   #isBound(): boolean {

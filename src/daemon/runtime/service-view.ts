@@ -18,6 +18,8 @@ export interface ViewInput {
   readonly socketProblem: string | undefined;
   readonly logDropped: number;
   readonly logBytesDropped: number;
+  /** Why a worker counts as unhealthy. */
+  readonly unhealthy: (worker: number) => string | undefined;
   /** What could keep new connections from a ready worker, in words; missing: that is not looked at this time. */
   readonly valveOf?: (worker: number) => string;
 }
@@ -76,6 +78,7 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
     ...(errno === undefined || errno === 0 ? {} : { errno: errnoInWords(errno) }),
     ...(exitStatus === undefined ? {} : { exitStatus }),
     ...(reloading === true ? { reloading } : {}),
+    ...(worker.unhealthy === true ? { unhealthy: input.unhealthy(worker.id) ?? "not asked again yet" } : {}),
     ...(stored === 0 ? {} : { stored }),
     ...(valve === undefined ? {} : { valve }),
     ...(worker.state.phase === "draining" && worker.drain !== undefined ? { inFlight: worker.drain.inFlight } : {}),

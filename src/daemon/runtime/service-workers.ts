@@ -18,6 +18,7 @@ import type { LogSink } from "./logs/log-sink.js";
 import { FdStore } from "./notify/fd-store.js";
 import { type Said, WorkerNotices } from "./notify/worker-notices.js";
 import { type Reloaded, WorkerReloads } from "./notify/worker-reloads.js";
+import { WorkerHealth } from "./probe/worker-health.js";
 import { WorkerProbes } from "./probe/worker-probes.js";
 import { closeMembers } from "./process-tree.js";
 import type { ServiceSetup } from "./service-setup.js";
@@ -67,6 +68,7 @@ export class ServiceWorkers {
   readonly #resources = new Map<number, WorkerResources>();
   readonly #drains: WorkerDrains;
   readonly #probes: WorkerProbes;
+  readonly #health: WorkerHealth;
   readonly #remarks = new Map<number, string>();
   readonly #handoffs: WorkerHandoffs;
   #logBytesDropped = 0;
@@ -99,11 +101,19 @@ export class ServiceWorkers {
       store: this.#store,
       reloads: this.#reloads,
     });
-    this.#probes = new WorkerProbes({
+    const asking = {
       setup: input.setup,
       sockets: input.world.sockets,
       commands: input.world.commands,
-      pids: (worker) => this.pids(worker),
+      pids: (worker: number) => this.pids(worker),
+    };
+    this.#health = new WorkerHealth({
+      ...asking,
+      changed: (worker, reason) =>
+        this.#o.emit(worker, { type: "health", ok: reason === undefined }, reason === undefined ? [] : [reason]),
+    });
+    this.#probes = new WorkerProbes({
+      ...asking,
       answered: (worker) => this.#emit(worker, { type: "announced", by: "probe" }),
     });
     this.#drains = new WorkerDrains({
@@ -250,6 +260,16 @@ export class ServiceWorkers {
     return this.#notices.of(worker);
   }
 
+  /** These are ready now. */
+  followHealth(ready: readonly Worker[]): void {
+    this.#health.follow(ready);
+  }
+
+  /** Why a worker counts as unhealthy; undefined: it does not. */
+  unhealthy(worker: number): string | undefined {
+    return this.#health.reason(worker);
+  }
+
   /** What workers have left for their successors. */
   get store(): FdStore {
     return this.#store;
@@ -295,6 +315,7 @@ export class ServiceWorkers {
     this.#store.close();
     this.#handoffs.close();
     this.#probes.closeAll();
+    this.#health.closeAll();
     for (const resources of this.#resources.values()) resources.close();
     this.#resources.clear();
   }
@@ -434,6 +455,9 @@ export class ServiceWorkers {
       event,
       lines.map((line) => line.slice(0, FAILURE_LINE_CHARACTERS)),
     );
+    if (event.type !== "started") return;
+    this.#notices.started(worker, event.pid);
+    resources?.drainNotify(); // What it has said before waits there.
   }
 
   /** Of one that has not become ready and is killed for it: what it listens on instead of what it was given. */

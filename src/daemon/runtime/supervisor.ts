@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { OwnedFd } from "../../ancillary/index.js";
 import type { Config } from "../config/config.js";
-import type { SupervisorView } from "../control/api.js";
+import type { ReExecView, SupervisorView } from "../control/api.js";
 import type { ControlServer } from "../control/server.js";
 import { type Leaving, nothingLeaves, readAppliedConfig, writeAppliedConfig } from "./applied-config.js";
 import { Applier, type ReadConfig } from "./applier.js";
@@ -12,6 +12,7 @@ import { SUPERVISOR_VARIABLE } from "./environment.js";
 import { EventLog } from "./event-log.js";
 import { KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
+import { KeeperProgram } from "./keeper-program.js";
 import { createLogger, type Logger } from "./logger.js";
 import { LogSinks } from "./logs/log-sinks.js";
 import { openOutputStream } from "./logs/output-stream.js";
@@ -86,6 +87,7 @@ export class Supervisor {
   /** News of children that came before their services were adopted. */
   #early: (() => void)[] | undefined = [];
   #hello!: Hello;
+  #keeperProgram!: KeeperProgram;
   #config!: Config;
   #log!: Logger;
   #output!: SupervisorOutput;
@@ -127,6 +129,7 @@ export class Supervisor {
   async run(): Promise<void> {
     const keeper = this.#keeper;
     this.#hello = await keeper.attach();
+    this.#keeperProgram = new KeeperProgram(keeper, systemClock, this.#hello);
     const filled = this.#input.succession?.mirror.fill(keeper);
     const held = await keeper.listHeld();
     this.#keeperDeath = keeperDeathIn(held);
@@ -207,7 +210,7 @@ export class Supervisor {
         service.boot();
         continue;
       }
-      service.socketsChanged();
+      service.goOn();
       this.#settle(name, service);
     }
   }
@@ -231,11 +234,19 @@ export class Supervisor {
   async #bringBack(service: ServiceRuntime, retryMs: number): Promise<Answered | undefined> {
     if (!service.hasStaleWorkers) return undefined;
     const answered = await service.configure(service.setup, this.#nextAsker());
-    if (service.hasStaleWorkers && this.#endCode === undefined) {
-      this.#log.warn(`${service.config.name} has workers of a configuration that is not in force: it is tried again`);
-      setTimeout(() => void this.#bringBack(service, Math.min(retryMs * 2, LAST_RETRY_MS)), retryMs).unref();
-    }
+    this.#bringBackLater(service, retryMs);
     return answered;
+  }
+
+  #bringBackLater(service: ServiceRuntime, retryMs: number): void {
+    if (!service.hasStaleWorkers || this.#endCode !== undefined) return;
+    this.#log.warn(`${service.config.name} has workers of a configuration that is not in force: it is tried again`);
+    const retry = (): void => {
+      // An operator's command is not superseded by this one.
+      if (service.state.job !== undefined) setTimeout(retry, retryMs).unref();
+      else void this.#bringBack(service, Math.min(retryMs * 2, LAST_RETRY_MS));
+    };
+    setTimeout(retry, retryMs).unref();
   }
 
   #finishApply(leaving: Leaving): void {
@@ -261,6 +272,7 @@ export class Supervisor {
       },
       read: this.#input.readConfig,
       makeService: (setup) => new ServiceRuntime(setup, this.#world()),
+      bringBack: (service) => this.#bringBackLater(service, FIRST_RETRY_MS),
       isEnding: () => this.#endCode !== undefined,
       nextAsker: () => this.#nextAsker(),
     });
@@ -307,6 +319,7 @@ export class Supervisor {
         nextAsker: () => this.#nextAsker(),
         applier: this.#applier,
         pauses: this.#pauses,
+        reExec: (path) => this.#reExec(path),
       }),
       listenFd: control.release(),
       authorize: (peer) => {
@@ -317,6 +330,15 @@ export class Supervisor {
       log: ({ level, event, message, data, cause }) =>
         this.#log[level](message, { event, ...data, ...(cause ? { cause } : {}) }),
     });
+  }
+
+  async #reExec(path: string | undefined): Promise<ReExecView> {
+    const view = await this.#keeperProgram.reExec(path);
+    const done = view.result === "done";
+    if (done) this.#input.succession?.keeperReExecuted();
+    this.#log[done ? "info" : "warn"](view.message);
+    this.#events.add({ type: done ? "keeper-re-executed" : "keeper-re-exec-refused", message: view.message });
+    return view;
   }
 
   #world(): ServiceWorld {
@@ -519,6 +541,7 @@ export class Supervisor {
       version: this.#input.version,
       pid: process.pid,
       keeperPid: this.#input.keeperPid,
+      keeper: this.#keeperProgram.view(),
       startedAt: this.#startedAt.toISOString(),
       starts: this.#hello.supervisors,
       configFiles: this.#config.files,

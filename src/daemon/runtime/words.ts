@@ -178,6 +178,10 @@ export function factSentence(
       return { message: `${who}${pid} says that it stops, unasked`, level: "info" };
     case "watchdog":
       return { message: `${who}${pid} has missed its watchdog, or asked for it: SIGABRT`, level: "warn" };
+    case "unhealthy":
+      return { message: `${who}${pid} is unhealthy: ${more.lines.at(-1) ?? "it does not answer"}`, level: "warn" };
+    case "recovered":
+      return { message: `${who}${pid} is healthy again`, level: "info" };
     case "canary-ready":
       return { message: `${who}${pid} is ready, as a canary`, level: "info" };
     case "stop-timeout":

@@ -8,8 +8,8 @@ import type { WorkerTag } from "./service-store.js";
 import type { WorkerPipes } from "./start-plan.js";
 
 export interface WorkerListener {
-  /** A message of somebody; whether it may speak for the worker is the listener's to decide. */
-  notified(message: NotifyMessage): void;
+  /** A message of somebody; whether it may speak for the worker is the listener's to decide. `later`: once `drainNotify` is called. */
+  notified(message: NotifyMessage): "later" | undefined;
   /** A line on READY_FD. */
   announced(): void;
   /** A datagram on the notify socket that could not be used. */

@@ -6,6 +6,7 @@ import { bind, listen, localAddress, type OwnedFd, setSocketOption, socket } fro
 import { openChannelPair } from "../../../src/daemon/runtime/handoff/channel-pair.js";
 import type { HandoffCounts } from "../../../src/daemon/runtime/handoff/member.js";
 import { HandoffRelay } from "../../../src/daemon/runtime/handoff/relay.js";
+import { python } from "../../fixtures/python.js";
 import { newDescriptors, openDescriptors } from "../../unit/ancillary/census.js";
 
 export const fixtures = resolve(import.meta.dirname, "../../fixtures");
@@ -79,9 +80,9 @@ export class HandoffScene {
     const sockets = [...this.listeners];
     const pair = options.channel === false ? undefined : openChannelPair();
     const fds = [...sockets.map(([, fd]) => fd), ...(pair === undefined ? [] : [pair.theirs])];
-    const run = program.endsWith(".py") ? "python3" : process.execPath;
+    const run = program.endsWith(".py") ? python : [process.execPath];
     const file = program.startsWith("/") ? program : resolve(fixtures, program);
-    const child = spawn("sh", ["-c", 'LISTEN_PID=$$ exec "$@"', "sh", run, file], {
+    const child = spawn("sh", ["-c", 'LISTEN_PID=$$ exec "$@"', "sh", ...run, file], {
       stdio: ["ignore", "pipe", "pipe", ...fds.map((fd) => fd.borrow().number)],
       env: {
         ...process.env,

@@ -59,7 +59,7 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     const before = descriptorCount(supervisor);
     await hear(scene, "store FDNAME=d d", "store FDNAME=bad:name e");
     expect(await counters(scene)).toMatchObject({ "fdstore-full": 2, "notify-malformed-values": 1 });
-    // The connection of that question may still be being closed.
+    // Also what the answer was sent on is closed then, and the connection of that question.
     await expect.poll(() => descriptorCount(supervisor)).toBeLessThanOrEqual(before);
     const pid = await scene.pid("s");
     const { fds } = await next(scene, () => process.kill(pid, "SIGKILL"));

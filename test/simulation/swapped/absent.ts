@@ -12,6 +12,11 @@ export class WorkerProbes {
   end(): void {}
   closeAll(): void {}
 }
+export class WorkerHealth {
+  follow(): void {}
+  reason(): void {}
+  closeAll(): void {}
+}
 export class CommandRuns {
   readonly pids: readonly number[] = [];
   hear(): boolean {

@@ -98,7 +98,7 @@ export interface NotifyMessage {
 export class NotifySocket {
   readonly address = "@notify";
   readonly #fd: OwnedFd;
-  #heard: ((message: NotifyMessage) => void) | undefined;
+  #heard: ((message: NotifyMessage) => "later" | undefined) | undefined;
 
   private constructor(fd: OwnedFd) {
     this.#fd = fd;
@@ -116,7 +116,7 @@ export class NotifySocket {
     return this.#fd.borrow();
   }
 
-  start(heard: (message: NotifyMessage) => void): void {
+  start(heard: (message: NotifyMessage) => "later" | undefined): void {
     this.#heard = heard;
     this.#fd.file.notify!.drain = () => this.drain();
   }
@@ -124,8 +124,9 @@ export class NotifySocket {
   drain(): void {
     const { messages } = this.#fd.file.notify!;
     while (this.#heard !== undefined && messages.length > 0 && !world().muted) {
-      const { pid } = messages.shift()!;
-      this.#heard({ pid, uid: 0, gid: 0, fields: new Map([["READY", "1"]]), fds: [] });
+      const { pid } = messages[0]!;
+      if (this.#heard({ pid, uid: 0, gid: 0, fields: new Map([["READY", "1"]]), fds: [] }) === "later") return;
+      messages.shift();
     }
   }
 

@@ -113,6 +113,11 @@ export class KeeperClient {
     return Promise.resolve();
   }
 
+  /** It has no program that could be another one. */
+  reExec(): Promise<unknown> {
+    return Promise.resolve({ result: "done", detail: 0, count: 1 });
+  }
+
   tag(): Promise<void> {
     return Promise.resolve();
   }

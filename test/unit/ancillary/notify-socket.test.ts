@@ -16,6 +16,7 @@ import {
   socket,
 } from "../../../src/ancillary/index.js";
 import { parseNotifyFields } from "../../../src/ancillary/notify-message.js";
+import { python } from "../../fixtures/python.js";
 import { newDescriptors, openDescriptors } from "./census.js";
 
 const run = promisify(execFile);
@@ -71,7 +72,7 @@ describe("a notify socket", () => {
     const code =
       "import os, socket\ns = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n" +
       "a = os.environ['NOTIFY_SOCKET']\ns.connect('\\0' + a[1:])\ns.sendall(b'READY=1')\nprint(os.getpid())";
-    const { stdout } = await run("python3", ["-c", code], {
+    const { stdout } = await run(python[0], [...python.slice(1), "-c", code], {
       env: { ...process.env, NOTIFY_SOCKET: receiver.address },
     });
     receiver.drain();
@@ -103,6 +104,23 @@ describe("a notify socket", () => {
       throw new Error("refused");
     });
     expect(() => receiver.drain()).toThrow("refused");
+  });
+
+  test("leaves what its callback does not take yet, and what is behind it, until it is drained", async () => {
+    let takes = false;
+    receiver.start((message) => {
+      if (!takes) return "later";
+      return messages.push(message);
+    });
+    notify("READY=1", { socket: receiver.address });
+    notify("STATUS=two", { socket: receiver.address });
+    receiver.drain();
+    expect(messages).toEqual([]);
+    takes = true;
+    receiver.drain();
+    expect(messages).toHaveLength(2);
+    notify("STATUS=three", { socket: receiver.address });
+    await expect.poll(() => messages).toHaveLength(3);
   });
 
   test("keeps a message until its callback has returned, so that whoever adopts it after a crash hears it too", () => {

@@ -13,6 +13,7 @@ import {
   UnixListener,
   type UnixStream,
 } from "../../../src/ancillary/index.js";
+import { python } from "../../fixtures/python.js";
 import { newDescriptors, openDescriptors } from "./census.js";
 import { runProgram } from "./program.js";
 
@@ -52,7 +53,8 @@ describe("a peer", () => {
   test.runIf(kernelOffers("SO_PEERPIDFD"))("that is gone is an error, not another process", async () => {
     const listener = UnixListener.bind("");
     const { path } = listener.localAddress() as { path: string };
-    const child = spawn("python3", [
+    const child = spawn(python[0], [
+      ...python.slice(1),
       "-c",
       `import socket; socket.socket(socket.AF_UNIX).connect(chr(0) + "${path.slice(1)}")`,
     ]);

@@ -62,7 +62,7 @@ let fakeKernel: Promise<string> | undefined;
 async function compileFakeKernel(): Promise<string> {
   const source = fileURLToPath(new URL("fixtures/kernel.c", import.meta.url));
   const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
-  const object = fileURLToPath(new URL(`../../../build/ancillary-js/fake-kernel-${hash}.so`, import.meta.url));
+  const object = fileURLToPath(new URL(`../../../build/fixtures/fake-kernel-${hash}.so`, import.meta.url));
   if (existsSync(object)) return object;
   mkdirSync(dirname(object), { recursive: true });
   const unfinished = `${object}.${process.pid}`;

@@ -152,13 +152,14 @@ describe("a load over kept connections", () => {
   });
 
   test("counts bytes that nobody asked for", async () => {
-    const target = await listen((socket) =>
-      socket.on("data", () => {
-        socket.write(ANSWER);
-        setTimeout(() => socket.write("HTTP/1.1 408 Request Timeout\r\n\r\n"), 20);
-      }),
-    );
-    const result = await startLoad({ target, ...kept, kept: 1, limit: 2 }).done;
+    let connection: Socket | undefined;
+    const target = await listen((socket) => {
+      connection = socket;
+      socket.on("data", () => socket.write(ANSWER));
+    });
+    // Once there is an answer, and long before the next request.
+    const onAnswer = () => connection?.write("HTTP/1.1 408 Request Timeout\r\n\r\n");
+    const result = await startLoad({ target, ...kept, rate: 2, kept: 1, limit: 2, onAnswer }).done;
     expect(result).toMatchObject({ answered: 2, unsolicited: 1 });
   });
 });

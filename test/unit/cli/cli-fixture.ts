@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { runCli } from "../../../src/cli/cli.js";
 
 export const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 export const bin = fileURLToPath(new URL("../../../bin/holdfast", import.meta.url));
@@ -42,6 +43,22 @@ export async function runBin(words: readonly string[], o: RunOptions = {}): Prom
   });
   const [code] = (await once(child, "close")) as [number | null];
   return { code, out, err };
+}
+
+/** The same in this process, for command lines that end before anything is asked or read: it costs a hundredth. */
+export async function runHere(words: readonly string[]): Promise<Ended> {
+  const texts = { out: "", err: "" };
+  const output = (name: keyof typeof texts) => ({
+    isTerminal: false,
+    columns: Number.POSITIVE_INFINITY,
+    colour: false,
+    write: (text: string) => {
+      texts[name] += text;
+    },
+  });
+  const world = { env: {}, cwd: "/", uid: 0, onInterrupt: () => {} };
+  const code = await runCli(words, { ...world, out: output("out"), err: output("err") });
+  return { code, ...texts };
 }
 
 /** Everything that a stream brings until the pattern is in it. */

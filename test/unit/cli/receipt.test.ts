@@ -74,6 +74,10 @@ describe("a printed receipt", () => {
     expect(text).toContain("no worker was ready for 1.5s\n");
   });
 
+  test("claims no readiness where no worker came or went: a service that only waits for a connection", () => {
+    expect(renderReceipt(empty)).toBe("");
+  });
+
   test("cannot be broken by control characters of a program's name", () => {
     expect(renderReceipt({ ...empty, retired: [{ ...retired, valve: "signal", why: "\x1b[2J, pid 1" }] })).toContain(
       "\\x1b[2J",

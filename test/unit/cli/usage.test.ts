@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { catalogue, later } from "../../../src/cli/catalogue.js";
 import { buildProgram } from "../../../src/cli/program.js";
-import { packageRoot, runBin } from "./cli-fixture.js";
+import { packageRoot, runBin, runHere } from "./cli-fixture.js";
 
 describe("a wrong command line", () => {
   test.each([
@@ -18,13 +18,20 @@ describe("a wrong command line", () => {
     ["scale web", /is not NAME=WORKERS/],
     ["scale web=0", /"holdfast stop web" stops all of them/],
     ["signal web NOPE", /there is no signal "NOPE"; did you mean/],
+    ["pause web --max 0s", /'--max <time>'.* A pause lasts 1ms to 1h\./],
+    ["pause web --max 2h", /A pause lasts 1ms to 1h\./],
     ["sockets web", /too many arguments/],
     ["self nonsense", /self knows "status"/],
     ["", /Usage: holdfast/],
   ])('"%s" exits with 2 and says why on stderr', async (line, words) => {
-    const { code, out, err } = await runBin(line.split(" ").filter((word) => word !== ""));
+    const { code, out, err } = await runHere(line.split(" ").filter((word) => word !== ""));
     expect([code, out]).toEqual([2, ""]);
     expect(err).toMatch(words);
+  });
+
+  test("does so in a process of its own", async () => {
+    const words = ["restrat", "web"];
+    expect(await runBin(words)).toEqual(await runHere(words));
   });
 });
 
@@ -32,7 +39,7 @@ describe("a command of a later version", () => {
   test.each([...Object.keys(later), "self upgrade", "help top", "-o json top -x", "top --help"])(
     '"%s" says so and exits with 2',
     async (line) => {
-      const { code, out, err } = await runBin(line.split(" "));
+      const { code, out, err } = await runHere(line.split(" "));
       expect([code, out]).toEqual([2, ""]);
       expect(err).toMatch(/^holdfast: [\w ]+ comes with a later version; \S/);
     },
@@ -49,7 +56,7 @@ describe("help", () => {
   });
 
   test.each(Object.keys(catalogue))("of %s has examples and exit codes", async (name) => {
-    const { code, out } = await runBin([name, "--help"]);
+    const { code, out } = await runHere([name, "--help"]);
     expect(code).toBe(0);
     expect(out).toMatch(/\nExamples:\n {2}holdfast /);
     expect(out).toMatch(/\nExit codes:\n {2}0 /);

@@ -13,6 +13,12 @@ const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../../${pa
 
 const SECTIONS = { supervisor: supervisorSchema, socket: socketSchema, service: serviceSchema };
 
+/** A key of what is asked needs somebody to ask. */
+function askedElsewhere(path: string, base: string): string {
+  const table = /^(ready\.probe|health)\.(?!http|tcp|exec)/.exec(path)?.[1];
+  return table === undefined ? base : `${base}\n${table}.http = "http://[::1]/"`;
+}
+
 describe("the reference", () => {
   const markdown = read("docs/configuration.md");
 
@@ -62,6 +68,10 @@ describe("the reference", () => {
         "ready.probe.http": 'command = "x"\nsockets = "web"',
         "ready.probe.tcp": 'command = "x"\nsockets = "web"',
         "ready.probe.exec": 'command = "x"',
+        health: 'command = "x"\nsockets = "web"',
+        "health.http": 'command = "x"\nsockets = "web"',
+        "health.tcp": 'command = "x"\nsockets = "web"',
+        "health.exec": 'command = "x"',
       };
       const listen =
         path === "ipv6_only"
@@ -70,10 +80,10 @@ describe("the reference", () => {
             ? "unix:///run/x"
             : "tcp://127.0.0.1:80";
       const base = name === "socket" ? `listen = "${listen}"` : name === "service" ? 'command = "x"' : "";
-      const web = /^(start|sockets|idle_stop|ready\.probe.*)$/.test(path)
+      const web = /^(start|sockets|idle_stop|health.*|ready\.probe.*)$/.test(path)
         ? '[socket.web]\nlisten = "tcp://127.0.0.1:1"\n'
         : "";
-      const text = `version = 1\n${web}[${table}]\n${around[path] ?? (/^ready\.probe\.(?!http)/.test(path) ? `${base}\nready.probe.http = "http://[::1]/"` : base)}\n${path} = ${example}\n`;
+      const text = `version = 1\n${web}[${table}]\n${around[path] ?? askedElsewhere(path, base)}\n${path} = ${example}\n`;
       const result = parseConfigText(text, "x.toml", { ...ANN, uid: 0 });
       expect(result.ok ? [] : result.problems, text).toEqual([]);
     }

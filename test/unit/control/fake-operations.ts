@@ -6,6 +6,7 @@ import type {
   Operations,
   Outcome,
   PlanView,
+  ReExecView,
   ServiceView,
   SocketAction,
   SocketOutcome,
@@ -76,6 +77,7 @@ export class FakeOperations implements Operations {
     version: "0.0.0-test",
     pid: process.pid,
     keeperPid: 1,
+    keeper: { startedAt, reExecs: 1, reExecutedAt: startedAt },
     startedAt,
     starts: 1,
     configFiles: ["/etc/holdfast/holdfast.toml"],
@@ -161,6 +163,12 @@ export class FakeOperations implements Operations {
   async apply(plan: string | undefined): Promise<ApplyView> {
     this.applied.push(plan);
     return this.applyView;
+  }
+
+  readonly reExecuted: (string | undefined)[] = [];
+  async reExec(path: string | undefined): Promise<ReExecView> {
+    this.reExecuted.push(path);
+    return { result: "done", message: "the keeper was re-executed", reExecs: 2, durationMs: 12 };
   }
 
   act(service: string, action: Action): Promise<Outcome> | undefined {

@@ -5,10 +5,11 @@ import { request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { authorizer } from "../../../src/daemon/control/authorize.js";
+import type { RouteContext } from "../../../src/daemon/control/route.js";
 import { routes } from "../../../src/daemon/control/routes.js";
 import * as schemas from "../../../src/daemon/control/schemas.js";
 import { ControlFixture, openDescriptors, readToEnd } from "./control-fixture.js";
-import { aFailure, aLine, anEvent, aService } from "./fake-operations.js";
+import { aFailure, aLine, anEvent, aService, FakeOperations } from "./fake-operations.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: the bodies are looked into as a client in another language would.
 type Json = any;
@@ -101,6 +102,35 @@ describe("a control server", () => {
     expect(fixture.logged).toMatchObject([
       { event: "control-action", data: { uid: process.getuid?.(), service: "web" } },
     ]);
+  });
+
+  test("has the keeper re-executed, and takes nothing but an absolute path for it", async () => {
+    const { status, json } = await post("/v1/supervisor/re-exec", {});
+    expect(status).toBe(200);
+    expect(schemas.reExecView.strict().parse(json).reExecs).toBe(2);
+    expect((await post("/v1/supervisor/re-exec", { path: "/opt/holdfast-keeper" })).status).toBe(200);
+    for (const path of ["holdfast-keeper", "", "/x\0y", `/${"x".repeat(4095)}`])
+      expect((await post("/v1/supervisor/re-exec", { path })).status, path).toBe(400);
+    expect(fixture.operations.reExecuted).toEqual([undefined, "/opt/holdfast-keeper"]);
+    expect(fixture.logged).toMatchObject([{ data: { action: "re-exec" } }, { data: { path: "/opt/holdfast-keeper" } }]);
+  });
+
+  test("lets nobody but root and its own user name a program that runs as that user", async () => {
+    const route = routes.find(({ operationId }) => operationId === "reExecKeeper")!;
+    const operations = new FakeOperations();
+    const ask = (uid: number, body: unknown) =>
+      route.answer(
+        { operations, log: () => {}, peer: { pid: 1, uid, gid: uid } } as unknown as RouteContext,
+        "",
+        {},
+        body,
+      );
+    const stranger = process.getuid!() + 4711;
+    await expect(ask(stranger, { path: "/tmp/mine" })).rejects.toMatchObject({ code: "permission-denied" });
+    expect(operations.reExecuted).toEqual([]);
+    await ask(stranger, {});
+    await ask(process.getuid!(), { path: "/tmp/mine" });
+    expect(operations.reExecuted).toEqual([undefined, "/tmp/mine"]);
   });
 
   test("finds a name that has to be escaped", async () => {

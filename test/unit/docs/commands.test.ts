@@ -46,6 +46,13 @@ describe("the documents", () => {
     expect(await problemsOf(abridged)).toEqual([]);
   });
 
+  test("say of exactly the commands that a later version brings that they come later", () => {
+    const [, section = ""] = readDocument("docs/cli.md").split("\n## Later\n");
+    const [sentence = ""] = section.trim().split("\n");
+    const named = [...sentence.matchAll(/`([^`]+)`/g)].map(([, name]) => name);
+    expect(named.sort()).toEqual(Object.keys(later).concat("self upgrade").sort());
+  });
+
   test("show every command at least once", () => {
     const shown = new Set(inBlocks.map(({ words }) => words.find((word) => Object.hasOwn(catalogue, word))));
     expect(Object.keys(catalogue).filter((name) => !shown.has(name))).toEqual([]);

@@ -40,13 +40,15 @@ export function renderEffect(effect: ServiceEffect): string {
 }
 
 /** Only what is out of the ordinary: workers that were not drained, and no time without a ready worker, go without saying. */
-function renderReceipt({ retired, longestUnreadyMs }: Receipt): string {
+function renderReceipt({ retired, ...rest }: Receipt): string {
   const drains = retired.flatMap(({ worker, valve, drainMs, drained, cut }) =>
     valve === undefined ? [] : [`#${worker} ${valve} ${drainMs} ms, ${drained} drained, ${cut} cut`],
   );
-  return [...drains, ...(longestUnreadyMs > 0 ? [`unready for ${longestUnreadyMs} ms`] : [])]
-    .map((text) => `; ${text}`)
-    .join("");
+  return drains.map((text) => `; ${text}`).join("") + renderUnready(rest);
+}
+
+function renderUnready({ longestUnreadyMs }: Pick<Receipt, "longestUnreadyMs">): string {
+  return longestUnreadyMs > 0 ? `; unready for ${longestUnreadyMs} ms` : "";
 }
 
 export function renderFact(fact: ServiceFact): string {
@@ -64,6 +66,7 @@ export function renderFact(fact: ServiceFact): string {
     case "halted":
       return `halted ${fact.slot} after ${renderEnd(fact.end)}`;
     case "restarted":
+      return `${fact.type}${renderUnready(fact.receipt)}`;
     case "stopped":
       return fact.type;
     case "stopping":

@@ -16,6 +16,7 @@
  *   @0 A start | stop | restart | restart --hard | scale 3 | reset | configure [--replace]        the operator A asks
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
  *   @0 #1 leaving | extend 5000 | alive | unwell | watchdog 2000 | forgive      what it says of itself; sd_notify(3)
+ *   @0 #1 health ok|bad                            what its checks have found
  *   @0 #1 disarmed | fired    what the keeper said to a disarm: in time, or too late
  *   @0 deadline               must be the very time that the service asked for; `deadline late` and `deadline early` are not
  *   @0 adopt #1=child #2=child,signalled #3=arm     the supervisor was replaced; the rest is unknown to the keeper
@@ -118,6 +119,7 @@ class Player {
       answers.push(...effects.map(renderEffect));
       for (const event of events) answers.push(...this.#step(at, { type: "worker", worker: worker.id, event }));
     }
+    answers.push(...this.#step(at, { type: "deadline" })); // As every adoption ends.
     return [...answers, ...this.#newState()];
   }
 
@@ -197,6 +199,8 @@ function parseWorkerEvent(at: number, worker: number, what: string, rest: string
       return { type: "announced", by: "newline" };
     case "listening":
       return { type: "announced", by: "listening" };
+    case "health":
+      return { type: "health", ok: rest[0] === "ok" };
     case "leaving":
     case "alive":
     case "forgive":
@@ -235,6 +239,7 @@ function parseValve(kind: string): Valve {
     case "epoll":
       return { kind, registrations: [] };
     case "steered":
+    case "handoff":
       return { kind };
     case "signal":
       return { kind, why: "it waits in accept(2)" };

@@ -17,6 +17,7 @@ export const plainService: ServiceConfig = {
   ignoreSigpipe: true,
   handoff: false,
   ready: { when: "notify", timeoutMs: 30_000, settleMs: 0 },
+  health: { everyMs: 10_000, timeoutMs: 2_000, failures: 3, action: "restart" },
   restart: {
     when: "always",
     backoff: { initialMs: 100, factor: 2, maxMs: 30_000, jitter: 0, resetAfterMs: 60_000 },

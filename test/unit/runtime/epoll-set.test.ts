@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { bind, listen, makeFifo, type OwnedFd, openFifo, socket } from "../../../src/ancillary/index.js";
 import { entriesOf, watchedIn } from "../../../src/daemon/runtime/epoll-set.js";
+import { python } from "../../fixtures/python.js";
 
 let child: ChildProcess;
 let folder: string | undefined;
@@ -38,9 +39,9 @@ function fifo(): OwnedFd {
 }
 
 /** Starts a program with these as descriptors 3, 4, …; it says the number of its epoll set once it has one. */
-async function python(fds: readonly OwnedFd[], text: string): Promise<{ pid: number; set: number }> {
+async function program(fds: readonly OwnedFd[], text: string): Promise<{ pid: number; set: number }> {
   const script = `import select, time\ne = select.epoll()\n${text}\nprint(e.fileno())\ntime.sleep(1000)`;
-  child = spawn("python3", ["-uc", script], {
+  child = spawn(python[0], [...python.slice(1), "-uc", script], {
     stdio: ["ignore", "pipe", "inherit", ...fds.map((fd) => fd.borrow().number)],
   });
   const [set] = await once(child.stdout!, "data");
@@ -50,7 +51,7 @@ async function python(fds: readonly OwnedFd[], text: string): Promise<{ pid: num
 describe("the epoll sets of a process", () => {
   test("show what they watch, and how", async () => {
     const fds = [tcp(), fifo(), tcp()];
-    const { pid, set } = await python(
+    const { pid, set } = await program(
       fds,
       "e.register(3, select.EPOLLIN | select.EPOLLET)\ne.register(4, select.EPOLLIN)",
     );
@@ -67,7 +68,7 @@ describe("the epoll sets of a process", () => {
 
   test("show nothing of a file that only has the same number in another file system", async () => {
     const fd = tcp();
-    const { pid } = await python([fd], "e.register(3, select.EPOLLIN)");
+    const { pid } = await program([fd], "e.register(3, select.EPOLLIN)");
     const { dev, ino } = fd.identity();
     expect(watchedIn(pid, [{ dev, ino }])).toHaveLength(1);
     expect(watchedIn(pid, [{ dev: dev + 1n, ino }])).toEqual([]);
@@ -75,12 +76,12 @@ describe("the epoll sets of a process", () => {
 
   test("show a file under the number that it was registered with, after that was closed", async () => {
     const fd = tcp();
-    const { pid } = await python([fd], "import os\ne.register(3, select.EPOLLIN)\nos.dup2(3, 9)\nos.close(3)");
+    const { pid } = await program([fd], "import os\ne.register(3, select.EPOLLIN)\nos.dup2(3, 9)\nos.close(3)");
     expect(watchedIn(pid, [fd.identity()])).toMatchObject([{ fd: 3 }]);
   });
 
   test("are none where another file stands, or nothing", async () => {
-    const { pid, set } = await python([tcp()], "e.register(3, select.EPOLLIN)");
+    const { pid, set } = await program([tcp()], "e.register(3, select.EPOLLIN)");
     expect(entriesOf(pid, set)).toHaveLength(1);
     expect(entriesOf(pid, 3)).toEqual([]);
     expect(entriesOf(pid, 99)).toEqual([]);

@@ -3,14 +3,16 @@ import { once } from "node:events";
 import { afterEach, describe, expect, test } from "vitest";
 import { bind, listen, type OwnedFd, socket } from "../../../src/ancillary/index.js";
 import { type Inode, waitsForSocket } from "../../../src/daemon/runtime/listening.js";
+import { python } from "../../fixtures/python.js";
 
 let child: ChildProcess | undefined;
 let held: OwnedFd | undefined;
 
 afterEach(async () => {
   if (child !== undefined && child.exitCode === null) {
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    const closed = once(child, "close"); // Once nobody has its output open any more.
+    process.kill(-child.pid!, "SIGKILL");
+    await closed;
   }
   held?.close();
   child = undefined;
@@ -33,14 +35,17 @@ function udp(): OwnedFd {
 /** Starts a program with the socket as descriptor 3; it says `x` when it is about to wait. */
 async function start(fd: OwnedFd, argv: readonly string[]): Promise<number> {
   held = fd;
-  child = spawn(argv[0]!, argv.slice(1), { stdio: ["ignore", "pipe", "inherit", fd.borrow().number] });
+  child = spawn(argv[0]!, argv.slice(1), {
+    detached: true, // So that its own children end with it.
+    stdio: ["ignore", "pipe", "inherit", fd.borrow().number],
+  });
   await once(child.stdout!, "data");
   return child.pid!;
 }
 
-function python(fd: OwnedFd, text: string): Promise<number> {
+function waiting(fd: OwnedFd, text: string): Promise<number> {
   return start(fd, [
-    "python3",
+    ...python,
     "-uc",
     `import socket, select, os, time\ns = socket.socket(fileno=3)\nprint("x")\n${text}`,
   ]);
@@ -68,7 +73,7 @@ describe("a process that waits for its socket", () => {
     ["at another number", tcp, `t = socket.socket(fileno=os.dup(3)); s.close()\n${reads}t.accept()`],
   ])("is seen %s", async (_how, make, text) => {
     const fd = make();
-    const pid = await python(fd, text);
+    const pid = await waiting(fd, text);
     await seen(pid, [fd.identity()]);
   });
 
@@ -82,20 +87,20 @@ describe("a process that waits for its socket", () => {
 describe("a process that has its socket and does not wait for it", () => {
   test("is not seen while it sleeps", async () => {
     const fd = tcp();
-    const pid = await python(fd, "time.sleep(1000)");
+    const pid = await waiting(fd, "time.sleep(1000)");
     expect(waitsForSocket(pid, [fd.identity()])).toBe("no");
   });
 
   test("is not seen when it waits for another one", async () => {
     const fd = tcp();
-    const pid = await python(fd, "o = socket.socket(); o.bind(('127.0.0.1', 0)); o.listen(); o.accept()");
+    const pid = await waiting(fd, "o = socket.socket(); o.bind(('127.0.0.1', 0)); o.listen(); o.accept()");
     using other = tcp();
     expect(waitsForSocket(pid, [other.identity(), fd.identity()])).toBe("no");
   });
 
   test("is not seen once it has ended", async () => {
     const fd = tcp();
-    const pid = await python(fd, "");
+    const pid = await waiting(fd, "");
     await once(child!, "exit");
     expect(waitsForSocket(pid, [fd.identity()])).toBe("no");
   });
@@ -107,7 +112,7 @@ describe("a process of another user", () => {
 
   test.skipIf(!isRoot)("may not be looked at without privilege", async () => {
     const fd = tcp();
-    const pid = await python(fd, "s.accept()");
+    const pid = await waiting(fd, "s.accept()");
     await seen(pid, [fd.identity()]);
     process.seteuid!(65534);
     try {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readStat } from "../../../src/daemon/runtime/process-stat.js";
 import { closeMembers, findTree, type TreeQuery, treeIsEmpty } from "../../../src/daemon/runtime/process-tree.js";
 import { signalMembers, TreeKiller } from "../../../src/daemon/runtime/tree-killer.js";
+import { python } from "../../fixtures/python.js";
 import { asUser, descriptorCensus, isRoot, OTHER_USER, processesWith } from "./fixtures/census.js";
 import { Subreaper } from "./fixtures/subreaper.js";
 
@@ -30,9 +31,9 @@ afterEach(async () => {
 });
 
 /** Python that says `ready <pid>` through `ready()`; the token makes its processes recognisable. */
-function python(code: string): string[] {
+function programOf(code: string): string[] {
   const prelude = `import os, signal, sys, time\ndef ready(): os.write(1, b"ready %d\\n" % os.getpid())\n`;
-  return ["python3", "-c", prelude + code, token];
+  return [...python, "-c", prelude + code, token];
 }
 
 async function readyPid(): Promise<number> {
@@ -40,7 +41,7 @@ async function readyPid(): Promise<number> {
 }
 
 function startWorker(code: string, uid: number | null = null): Promise<number> {
-  return keeper.spawn(python(code), { INVOCATION_ID: mark.split("=")[1]! }, uid);
+  return keeper.spawn(programOf(code), { INVOCATION_ID: mark.split("=")[1]! }, uid);
 }
 
 function query(session: number, more: Partial<TreeQuery> = {}): TreeQuery {
@@ -91,7 +92,7 @@ describe("the tree of a running worker", () => {
   test("does not include the keeper, ourselves, or other workers and what they started", async () => {
     const worker = await startWorker("ready(); signal.pause()");
     await readyPid();
-    const other = await keeper.spawn(python("os.fork(); ready(); signal.pause()"), {
+    const other = await keeper.spawn(programOf("os.fork(); ready(); signal.pause()"), {
       INVOCATION_ID: mark.split("=")[1]!,
     });
     await readyPid();
@@ -124,7 +125,7 @@ describe("the tree of a worker that was reaped", () => {
 
   test("is what stayed in its session with an empty environment", async () => {
     const worker = await startWorker(
-      "if os.fork() == 0: os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:2], 'import os, signal; os.write(1, b\"ready %d\\\\n\" % os.getpid()); signal.pause()', sys.argv[1]], {})",
+      "if os.fork() == 0: os.execve(sys.executable, [sys.executable, '-c', 'import os, signal; os.write(1, b\"ready %d\\\\n\" % os.getpid()); signal.pause()', sys.argv[1]], {})",
     );
     const left = await readyPid();
     await keeper.reaped(worker);
@@ -201,7 +202,7 @@ describe("a tree that is killed", () => {
   });
 
   test("takes nobody else with it", async () => {
-    const bystander = await keeper.spawn(python("ready(); signal.pause()"), { INVOCATION_ID: "another" });
+    const bystander = await keeper.spawn(programOf("ready(); signal.pause()"), { INVOCATION_ID: "another" });
     await readyPid();
     const worker = await startWorker("ready(); signal.pause()");
     await readyPid();

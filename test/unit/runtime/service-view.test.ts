@@ -42,6 +42,7 @@ function view(state: Partial<ServiceState>) {
     clock,
     saidBy: () => ({}),
     storedBy: () => 0,
+    unhealthy: () => undefined,
     socketProblem: undefined,
     logDropped: 0,
     logBytesDropped: 0,

@@ -23,6 +23,7 @@ import type { Address, SocketConfig } from "../../../src/daemon/config/config.js
 import { findOwner, ownerInWords } from "../../../src/daemon/runtime/port-owner.js";
 import { openSocket, removeSocketPath, type SocketOpenError } from "../../../src/daemon/runtime/socket-opener.js";
 import { queueLength } from "../../../src/daemon/runtime/socket-queue.js";
+import { python } from "../../fixtures/python.js";
 import { asUser, descriptorCensus, isRoot, OTHER_USER } from "./fixtures/census.js";
 
 let folder: string;
@@ -165,7 +166,7 @@ describe("a TCP socket", () => {
   test("that is in use names who holds it", async () => {
     const script =
       "import os,socket,signal; s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen(); os.write(1, b'%d' % s.getsockname()[1]); signal.pause()";
-    const holder = spawn("python3", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
+    const holder = spawn(python[0], [...python.slice(1), "-c", script], { stdio: ["ignore", "pipe", "inherit"] });
     children.push(holder);
     const [line] = (await once(holder.stdout!, "data")) as [Buffer];
     const port = Number(String(line));

@@ -26,9 +26,13 @@ export const RequestType = {
   shut: 16,
   take: 17,
   settle: 18,
-  adopt: 19,
-  handedOver: 20,
+  reExec: 19,
+  adopt: 20,
+  handedOver: 21,
 } as const;
+
+/** Bits of `attach` and `hello`. */
+export const Feature = { reExec: 1, handOver: 2 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;
 export const EventType = { child: 192, signalled: 193 } as const;

@@ -4,6 +4,7 @@ import {
   decodeFrame,
   EventType,
   encodeFrame,
+  Feature,
   type Frame,
   MAX_FRAME_BYTES,
   PROTOCOL_VERSION,
@@ -13,6 +14,7 @@ import {
   type TableName,
 } from "./frame.js";
 import type { Change, KeeperMirror } from "./keeper-mirror.js";
+import { decodeReExec, type ReExecOutcome } from "./re-exec.js";
 import {
   type ArmRecord,
   type ChildRecord,
@@ -107,7 +109,12 @@ export class KeeperClient {
   }
 
   async attach(): Promise<Hello> {
-    const payload = new ByteWriter().u16(PROTOCOL_VERSION).u16(PROTOCOL_VERSION).u32(0).u8(0).bytes();
+    const payload = new ByteWriter()
+      .u16(PROTOCOL_VERSION)
+      .u16(PROTOCOL_VERSION)
+      .u32(Feature.reExec | Feature.handOver)
+      .u8(0)
+      .bytes();
     const reply = await this.#ask("attach", payload);
     return decodeHello(new ByteReader(reply.payload));
   }
@@ -235,6 +242,14 @@ export class KeeperClient {
   async shut(connections: readonly ConnectionRecord[], process: Fd): Promise<number[]> {
     const { payload } = await this.#ask("shut", encodeConnections(connections), [process]);
     return decodeResults(new ByteReader(payload));
+  }
+
+  /**
+   * The keeper becomes this program, or with "" what lies now where its own lies. Other requests go on meanwhile. KeeperError EBUSY: another one is
+   * under way; ESHUTDOWN: the keeper ends.
+   */
+  async reExec(path: string): Promise<ReExecOutcome> {
+    return decodeReExec((await this.#ask("reExec", new ByteWriter().string(path).bytes())).payload);
   }
 
   close(): void {

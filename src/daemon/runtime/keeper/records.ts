@@ -1,4 +1,5 @@
 import { type ByteReader, ByteWriter } from "./bytes.js";
+import { Feature } from "./frame.js";
 
 /** What the keeper knows of a process that it started; docs/protocol.md, `child`. */
 export interface ChildRecord {
@@ -61,7 +62,9 @@ export interface Hello {
   readonly supervisors: number;
   readonly previousEnd: { readonly how: "none" | "exited" | "signal" | "hung" | "protocol"; readonly detail: number };
   readonly dropped: number;
-  /** The soft limit of descriptors that the keeper was started with, and that what it starts has. */
+  /** How often this keeper was re-executed, and when last (CLOCK_MONOTONIC, milliseconds). undefined: it cannot be. */
+  readonly reExecs?: { readonly count: number; readonly lastAt?: number };
+  /** The soft limit of descriptors that the keeper was started with, and that what it starts has; 0: it does not tell. */
   readonly nofile: bigint;
 }
 
@@ -270,7 +273,7 @@ export function decodeArm(reader: ByteReader): ArmRecord {
 
 export function decodeHello(reader: ByteReader): Hello {
   const version = reader.u16();
-  reader.u32();
+  const features = reader.u32();
   const keeperPid = reader.i32();
   const keeperStartedAt = Number(reader.u64()) / 1e6;
   const supervisors = reader.u32();
@@ -278,13 +281,11 @@ export function decodeHello(reader: ByteReader): Hello {
   const detail = reader.u32();
   reader.u64();
   const dropped = Number(reader.u64());
-  return {
-    version,
-    keeperPid,
-    keeperStartedAt,
-    supervisors,
-    previousEnd: { how, detail },
-    dropped,
-    nofile: reader.u64(),
-  };
+  const reExecs =
+    (features & Feature.reExec) === 0 ? undefined : { count: reader.u32(), at: Number(reader.u64()) / 1e6 };
+  const nofile = (features & Feature.handOver) === 0 ? 0n : reader.u64();
+  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd: { how, detail }, dropped, nofile };
+  if (reExecs === undefined) return hello;
+  const { count, at } = reExecs;
+  return { ...hello, reExecs: { count, ...(at === 0 ? {} : { lastAt: at }) } };
 }

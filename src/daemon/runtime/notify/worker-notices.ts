@@ -37,10 +37,16 @@ export interface NoticesInput {
 /** STATUS= is cut to this. */
 const STATUS_CHARACTERS = 400;
 
+interface Known {
+  readonly key: string;
+  tag: WorkerTag;
+  pid?: number;
+}
+
 /** What the workers of one service say on their notify sockets: who may speak, what it means, and what is kept of it. */
 export class WorkerNotices {
   readonly #o: NoticesInput;
-  readonly #workers = new Map<number, { readonly key: string; tag: WorkerTag }>();
+  readonly #workers = new Map<number, Known>();
   readonly #unwritten = new Set<number>();
   #foreign = 0;
 
@@ -51,6 +57,12 @@ export class WorkerNotices {
   /** `tag` has what an earlier supervisor has heard. */
   open(worker: number, key: string, tag: WorkerTag): void {
     this.#workers.set(worker, { key, tag });
+  }
+
+  /** The keeper has told its pid, which the machine may not know yet. */
+  started(worker: number, pid: number): void {
+    const known = this.#workers.get(worker);
+    if (known !== undefined) known.pid = pid;
   }
 
   forget(worker: number): void {
@@ -78,24 +90,30 @@ export class WorkerNotices {
     return `it said of itself: ${[...words, ...(status === undefined ? [] : [status])].join(", ")}`;
   }
 
-  hear(worker: number, message: NotifyMessage): void {
+  /** `later`: only once its pid is told it is clear who is its. A program may have written over the mark in its environment. */
+  hear(worker: number, message: NotifyMessage): "later" | undefined {
     const { world } = this.#o;
-    if (!this.#maySpeak(worker, message)) return;
+    const known = this.#workers.get(worker);
+    if (known === undefined) return undefined;
+    const pid = known.pid ?? this.#o.find(worker)?.pid;
+    if (pid === undefined) return "later";
+    if (!this.#maySpeak(known, pid, message)) return undefined;
     const notice = readNotice(message.fields);
     if (notice.malformed.length > 0) world.count("notify-malformed-values");
-    // Its one descriptor is closed when we return, and so is whatever else nobody takes.
-    if (notice.barrier) return message.fds.length === 1 ? undefined : world.count("notify-barriers-refused");
+    if (notice.barrier) {
+      // Its one descriptor is closed when we return, and so is whatever else nobody takes.
+      if (message.fds.length !== 1) world.count("notify-barriers-refused");
+      return undefined;
+    }
     this.#remember(worker, notice);
     this.#tell(worker, notice);
     this.#keep(worker, notice, message);
+    return undefined;
   }
 
-  #maySpeak(worker: number, message: NotifyMessage): boolean {
-    const { world, setup, find } = this.#o;
+  #maySpeak(known: Known, pid: number, message: NotifyMessage): boolean {
+    const { world, setup } = this.#o;
     const { config } = setup();
-    const known = this.#workers.get(worker);
-    if (known === undefined) return false;
-    const pid = find(worker)?.pid ?? 0; // Not told yet: then only the mark counts.
     const uid = resolveIdentity(config).uid ?? process.getuid?.() ?? 0;
     const mark = `INVOCATION_ID=${known.tag.invocation}`;
     if (!speaksFor(message, { pid, uid, mark })) {

@@ -1,28 +1,21 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { ProbePolicy } from "../../config/config.js";
-import type { ProbeResult } from "./probe-once.js";
+import { type Ask, askItself, MOST_CAUGHT } from "./asking.js";
 
 export interface ProbeLoopOptions {
   readonly policy: Pick<ProbePolicy, "everyMs" | "successes">;
-  /** One probe. It rejects only when the signal is aborted. */
-  readonly ask: (signal: AbortSignal) => Promise<ProbeResult>;
+  readonly ask: Ask;
   /** Once, when so many probes in a row have succeeded; the loop has ended then. */
   readonly onReady: () => void;
   /** After each probe that failed, in words. */
   readonly onFailure?: (reason: string) => void;
 }
 
-/** Between tries that other workers have caught. */
-const AGAIN_MS = 2;
-/** So many in a row are a failure of their own. */
-const MOST_CAUGHT = 64;
-
 /** Asks one worker again and again until it is ready. It starts at once, and knows no end but `close` and success. */
 export class ProbeLoop {
   readonly #o: ProbeLoopOptions;
   readonly #stop = new AbortController();
   #lastReason: string | undefined;
-  #caughtByOthers = 0;
 
   constructor(options: ProbeLoopOptions) {
     this.#o = options;
@@ -34,11 +27,6 @@ export class ProbeLoop {
   /** Why the last probe failed. undefined: none has, or the last one succeeded. */
   get lastReason(): string | undefined {
     return this.#lastReason;
-  }
-
-  /** Connections that another process took, since the start. */
-  get caughtByOthers(): number {
-    return this.#caughtByOthers;
   }
 
   /** Idempotent. Nothing is called after it. */
@@ -62,13 +50,8 @@ export class ProbeLoop {
 
   /** One probe that the worker itself has caught, and how it failed. */
   async #probe(signal: AbortSignal): Promise<string | undefined> {
-    for (let caught = 0; caught < MOST_CAUGHT; caught++) {
-      const result = await this.#o.ask(signal);
-      if (result.ok === true) return undefined;
-      if (result.ok === false) return result.reason;
-      this.#caughtByOthers += 1;
-      await pause(AGAIN_MS, undefined, { signal, ref: false });
-    }
-    return `other processes took all ${MOST_CAUGHT} connections`;
+    const result = await askItself(this.#o.ask, signal);
+    if (result.ok === true) return undefined;
+    return result.ok === false ? result.reason : `other processes took all ${MOST_CAUGHT} connections`;
   }
 }

@@ -1,5 +1,5 @@
 import type { SocketAddress } from "../../../ancillary/index.js";
-import type { ProbePolicy } from "../../config/config.js";
+import type { Asked } from "../../config/config.js";
 
 /** What one probe asks. */
 export interface ProbeTarget {
@@ -23,7 +23,7 @@ export interface ProbeTarget {
  * @returns undefined: the policy asks the worker's own socket, and it has none
  */
 export function probeTarget(
-  policy: ProbePolicy,
+  policy: Omit<Asked, "exec">,
   own: readonly SocketAddress[],
   localAddress?: string,
 ): ProbeTarget | undefined {
@@ -40,7 +40,7 @@ export function probeTarget(
   };
 }
 
-function fromConfig(address: NonNullable<ProbePolicy["address"]>): SocketAddress {
+function fromConfig(address: NonNullable<Asked["address"]>): SocketAddress {
   if (address.kind === "unix") return { kind: "unix", path: address.path };
   return { kind: address.family, host: address.host, port: address.port };
 }

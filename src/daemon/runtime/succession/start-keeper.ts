@@ -20,8 +20,8 @@ export interface StartedKeeper {
 
 /** In the new keeper: the first after stdin, stdout and stderr. */
 const CHANNEL_FD = 3;
-/** Options with a value that hold for one process only. */
-const OWN_OPTIONS: ReadonlySet<string> = new Set(["--supervised-by"]);
+/** Options with a value that hold for one program of one process only. */
+const OWN_OPTIONS: ReadonlySet<string> = new Set(["--supervised-by", "--take-over", "--try-state"]);
 
 /** undefined: it is gone already, or it may not be looked at. */
 export function lookAtKeeper(pid: number): KeeperProcess | undefined {

@@ -34,10 +34,18 @@ export interface Inheritance {
  */
 export class Succession {
   readonly mirror = new KeeperMirror(roomForDuplicates());
-  readonly #keeper: KeeperProcess | undefined;
+  #keeper: KeeperProcess | undefined;
 
   constructor(keeperPid: number) {
     this.#keeper = lookAtKeeper(keeperPid);
+  }
+
+  /** It is the same process, with another program. */
+  keeperReExecuted(): void {
+    const now = this.#keeper && lookAtKeeper(this.#keeper.pid);
+    if (now === undefined) return; // What is known still holds, as far as it does.
+    this.#keeper?.pidfd.close();
+    this.#keeper = now;
   }
 
   /** Resolves once another keeper has everything, or with the reason why none has, in words. */

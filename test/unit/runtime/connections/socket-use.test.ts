@@ -4,6 +4,7 @@ import { type SocketUse, socketUseOf } from "../../../../src/daemon/runtime/conn
 import { socketUseInWords } from "../../../../src/daemon/runtime/connections/socket-use-words.js";
 import { kernelTellsConnections } from "../../../../src/daemon/runtime/connections/sockets-look.js";
 import { childrenOf } from "../../../../src/daemon/runtime/process-stat.js";
+import { python } from "../../../fixtures/python.js";
 import { type Scene, sceneOfEachTest } from "./worker-fixture.js";
 
 const canLook = kernelTellsConnections();
@@ -20,9 +21,9 @@ sceneOfEachTest((fresh) => {
 });
 
 /** It has `fd` as descriptor 3, runs the text, says so and waits. */
-function python(fd: OwnedFd, text: string): Promise<number> {
-  const program = `import os, socket, time\n${text}\nprint("x", flush=True)\ntime.sleep(1000)`;
-  return scene.program(fd, ["python3", "-c", program]);
+function program(fd: OwnedFd, text: string): Promise<number> {
+  const lines = `import os, socket, time\n${text}\nprint("x", flush=True)\ntime.sleep(1000)`;
+  return scene.program(fd, [...python, "-c", lines]);
 }
 
 const use = (fd: OwnedFd, ...pids: number[]): SocketUse => socketUseOf(pids, [fd.identity()]);
@@ -83,7 +84,7 @@ describe.skipIf(!canLook)("a program that is given a socket", () => {
     ],
   ])("and binds %s, is told of", async (_what, text, wanted) => {
     const fd = scene.listener(loopback);
-    const pid = await python(fd, text);
+    const pid = await program(fd, text);
     expect(use(fd, pid).own).toEqual([{ ...wanted, pid }]);
   });
 
@@ -98,13 +99,13 @@ describe.skipIf(!canLook)("a program that is given a socket", () => {
     ],
   ])("and %s, serves nothing of its own", async (_what, text) => {
     const fd = scene.listener(loopback);
-    const pid = await python(fd, text.replace("PORT", String(freePort())));
+    const pid = await program(fd, text.replace("PORT", String(freePort())));
     expect(use(fd, pid).own).toEqual([]);
   });
 
   test("and closes it, is told of", async () => {
     const fd = scene.listener(loopback);
-    const pid = await python(fd, "os.close(3)");
+    const pid = await program(fd, "os.close(3)");
     expect(use(fd, pid)).toEqual({ holds: "no", waits: "no", own: [] });
   });
 
@@ -117,14 +118,14 @@ describe.skipIf(!canLook)("a program that is given a socket", () => {
 
   test("and binds a port in a child, is told of with the child", async () => {
     const fd = scene.listener(loopback);
-    const pid = await python(fd, 's = socket.create_server(("127.0.0.1", 0)) if os.fork() == 0 else os.wait()');
+    const pid = await program(fd, 's = socket.create_server(("127.0.0.1", 0)) if os.fork() == 0 else os.wait()');
     const [child] = childrenOf(pid);
     expect(use(fd, pid, child!).own).toEqual([{ kind: "tcp", address: expect.any(String), pid: child }]);
   });
 
   test.skipIf(!isRoot)("and is another user's, tells nothing", async () => {
     const fd = scene.listener(loopback);
-    const pid = await python(fd, 's = socket.create_server(("127.0.0.1", 0))');
+    const pid = await program(fd, 's = socket.create_server(("127.0.0.1", 0))');
     process.seteuid!(65534);
     const seen = use(fd, pid);
     process.seteuid!(0);

@@ -11,6 +11,7 @@ import {
   type SocketAddress,
   socket,
 } from "../../../../src/ancillary/index.js";
+import { python } from "../../../fixtures/python.js";
 import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
 
 /**
@@ -47,7 +48,7 @@ export class Scene {
 
   /** Resolves once it is about to accept. */
   async worker(fd: OwnedFd, options: { args?: string[]; env?: Record<string, string>; uid?: number } = {}) {
-    return this.program(fd, ["python3", "-c", LINES, ...(options.args ?? [])], options);
+    return this.program(fd, [...python, "-c", LINES, ...(options.args ?? [])], options);
   }
 
   async program(fd: OwnedFd, argv: string[], options: { env?: Record<string, string>; uid?: number } = {}) {

@@ -21,6 +21,8 @@ kept += [os.dup(c.fileno()) for c in kept]
 threading.Event().wait()
 `;
 
+import { python } from "../../../fixtures/python.js";
+
 interface Asked {
   readonly connections: readonly ConnectionRecord[];
   readonly pid: number;
@@ -47,7 +49,7 @@ beforeEach(() => {
 
 async function accepted(count: number) {
   const fd = scene.listener(loopback);
-  const pid = await scene.program(fd, ["python3", "-c", ACCEPTS_TWICE, String(count)]);
+  const pid = await scene.program(fd, [...python, "-c", ACCEPTS_TWICE, String(count)]);
   for (let index = 0; index < count; index += 1) await scene.client(fd);
   const connections = () => lookAtSockets([fd.identity().ino]).connectionsOf([pid]).connections;
   await expect.poll(() => connections().length, { timeout: 10_000, interval: 5 }).toBe(count);

@@ -7,13 +7,14 @@ import type { EventLog } from "../../../../src/daemon/runtime/event-log.js";
 import type { Keeper } from "../../../../src/daemon/runtime/keeper/keeper-client.js";
 import type { Logger } from "../../../../src/daemon/runtime/logger.js";
 import { SocketTable } from "../../../../src/daemon/runtime/socket-table.js";
+import { python } from "../../../fixtures/python.js";
 import { type Scene, sceneOfEachTest } from "../connections/worker-fixture.js";
 
 const canLook = kernelTellsConnections();
 if (!canLook) console.warn("SKIPPED: this kernel has no sock_diag(7), so every valve is the signal");
 
 const inEpoll = ["node", "-e", "require('net').createServer().listen({ fd: 3 }, () => console.log('x'))"];
-const inAccept = ["python3", "-c", "import socket; print('x', flush=True); socket.socket(fileno=3).accept()"];
+const inAccept = [...python, "-c", "import socket; print('x', flush=True); socket.socket(fileno=3).accept()"];
 
 function config(name: string, distribution: "shared" | "steered"): SocketConfig {
   return {
@@ -63,6 +64,9 @@ afterEach(() => {
   table.close(true);
 });
 
+/** Between the word of a program that it waits and its system call is a moment. */
+const soon = { timeout: 5_000, interval: 5 };
+
 /** A process that waits for the first socket of that name. */
 function worker(socket: SocketConfig, argv: string[]): Promise<number> {
   const [, fd] = [...held].find(([key]) => key.startsWith(`socket/${socket.name}/`))!;
@@ -73,7 +77,8 @@ describe.skipIf(!canLook)("what can keep new connections from a worker", () => {
   test("is its epoll set, with the registration that is to be changed", async () => {
     const pid = await worker(shared, inEpoll);
     const [key] = table.keys(shared);
-    expect(valveOf({ pids: [pid], sockets: [shared], lane: undefined }, table)).toMatchObject({
+    const look = () => valveOf({ pids: [pid], sockets: [shared], lane: undefined }, table);
+    await expect.poll(look, soon).toMatchObject({
       kind: "epoll",
       registrations: [{ pid, fd: expect.any(Number), epollFd: expect.any(Number), socket: { key, index: 0 } }],
     });
@@ -82,7 +87,7 @@ describe.skipIf(!canLook)("what can keep new connections from a worker", () => {
   test("is nothing where it blocks in accept, and that is said", async () => {
     const pid = await worker(shared, inAccept);
     const look = () => wordsOf(valveOf({ pids: [pid], sockets: [shared], lane: undefined }, table));
-    await expect.poll(look).toMatch(new RegExp(`^signal \\(python3, pid ${pid}, waits in accept4?\\(2\\)\\)$`));
+    await expect.poll(look, soon).toMatch(new RegExp(`^signal \\(python3, pid ${pid}, waits in accept4?\\(2\\)\\)$`));
   });
 
   test("is the lane of its own where all its sockets are steered, however it waits", async () => {
@@ -93,7 +98,8 @@ describe.skipIf(!canLook)("what can keep new connections from a worker", () => {
   test("is decided by the sockets that it shares where only some are steered", async () => {
     const [one, other] = [await worker(shared, inEpoll), await worker(steered, inAccept)];
     const sockets = [steered, shared];
-    expect(valveOf({ pids: [one], sockets, lane: 1 }, table)).toMatchObject({ kind: "epoll", registrations: [{}] });
+    const look = () => valveOf({ pids: [one], sockets, lane: 1 }, table);
+    await expect.poll(look, soon).toMatchObject({ kind: "epoll", registrations: [{}] });
     expect(wordsOf(valveOf({ pids: [other], sockets, lane: 1 }, table))).toMatch(/^signal \(no process is seen /);
   });
 

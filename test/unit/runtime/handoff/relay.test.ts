@@ -6,6 +6,7 @@ import { openChannelPair } from "../../../../src/daemon/runtime/handoff/channel-
 import { HandoffRelay } from "../../../../src/daemon/runtime/handoff/relay.js";
 import { MAX_RECORD_BYTES, MAX_STATE_BYTES, WINDOW } from "../../../../src/handoff/frame.js";
 import { monotonicMs } from "../../../../src/handoff/monotonic.js";
+import { python } from "../../../fixtures/python.js";
 import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
 import { FakeWorker } from "./fake-worker.js";
 
@@ -383,6 +384,8 @@ describe("a worker that does not keep to the protocol", () => {
   });
 
   test("is given up when it floods and does not read", { timeout: 60_000 }, async () => {
+    relay.close();
+    relay = newRelay(20);
     const { ours, theirs } = openChannelPair();
     mine.push(theirs);
     relay.join({ worker: 1, slot: 1, channel: ours, sockets: [], isSender: () => true });
@@ -399,7 +402,7 @@ describe("a frame of somebody else", () => {
     const { ours, theirs } = openChannelPair();
     relay.join({ worker: 1, slot: 1, channel: ours, sockets: [], isSender: ({ pid }) => pid === process.pid });
     const script = `import os, socket; s = socket.socket(fileno=3); socket.send_fds(s, [b'{"type":"leave","id":1,"kind":"chat"}'], [0])`;
-    const { pid, status } = spawnSync("python3", ["-c", script], {
+    const { pid, status } = spawnSync(python[0], [...python.slice(1), "-c", script], {
       stdio: ["ignore", "inherit", "inherit", theirs.borrow().number],
     });
     expect(status).toBe(0);

@@ -16,6 +16,7 @@ import { ProbeLoop } from "../../../../src/daemon/runtime/probe/probe-loop.js";
 import { type ProbeResult, probeOnce } from "../../../../src/daemon/runtime/probe/probe-once.js";
 import { type ProbeTarget, probeTarget } from "../../../../src/daemon/runtime/probe/probe-target.js";
 import { childrenOf } from "../../../../src/daemon/runtime/process-stat.js";
+import { python } from "../../../fixtures/python.js";
 import { type Scene, sceneOfEachTest } from "../connections/worker-fixture.js";
 
 const canLook = kernelTellsConnections();
@@ -58,11 +59,11 @@ class Server(http.server.HTTPServer):
 s = Server(("", 0), Handler)
 print("x", flush=True)
 s.serve_forever()`;
-const python = (family: string): string[] => ["python3", "-c", `FAMILY = "${family}"\n${PYTHON_HTTP}`];
+const serving = (family: string): string[] => [...python, "-c", `FAMILY = "${family}"\n${PYTHON_HTTP}`];
 
 /** Says a line to whoever connects. */
 const says = (line: string): string[] => [
-  "python3",
+  ...python,
   "-c",
   `import socket, time\ns = socket.socket(fileno=3)\nprint("x", flush=True)\nwhile True:\n  c = s.accept()[0]; c.sendall(b"${line}"); time.sleep(100)`,
 ];
@@ -100,7 +101,7 @@ describe.skipIf(!canLook)("a probe over HTTP", () => {
     ["unix", { kind: "unix", path: `@holdfast-probe-${process.pid}` }],
   ])("reaches a Python worker over %s", async (_how, address) => {
     const fd = scene.listener(address, address.kind === "unix" ? "unix" : "tcp");
-    const pid = await scene.program(fd, python(address.kind));
+    const pid = await scene.program(fd, serving(address.kind));
     expect(await ask(target(fd, "/200"), pid)).toEqual({ ok: true });
     expect(await ask(target(fd, "/500"), pid)).toEqual({ ok: false, reason: "GET /500 answered 500" });
   });
@@ -237,7 +238,6 @@ describe.skipIf(!canLook)("a probe of one of several workers", () => {
     });
     loop.close();
     expect(loop.lastReason).toMatch(/^other processes took all 64 connections$/);
-    expect(loop.caughtByOthers).toBe(64);
   });
 });
 

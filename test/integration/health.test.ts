@@ -1,0 +1,86 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { freePort } from "../../bench/lib/holdfast.mjs";
+import { until } from "../../bench/lib/until.mjs";
+import { command } from "./fixture.js";
+import { askHttp } from "./http-client.js";
+import { type Scene, scenes } from "./scene.js";
+
+const { start } = scenes();
+
+/** A command that fails as long as there is a file of this name in the folder of the configuration. */
+const sickAs = (name: string): string =>
+  `exec = ${JSON.stringify(["/bin/sh", "-c", `test ! -e "${name}" || { echo it is sick; exit 1; }`])}`;
+
+async function serve(service: string, socket = ""): Promise<{ scene: Scene; to: { host: string; port: number } }> {
+  const to = { host: "127.0.0.1", port: await freePort() };
+  const scene = await start({
+    config: `
+    [socket.s]
+    listen = ["tcp://127.0.0.1:${to.port}"]
+    ${socket}
+    [service.web]
+    ${service}
+    sockets = ["s"]`,
+  });
+  await scene.ready("web");
+  return { scene, to };
+}
+
+describe("a ready worker that fails its checks", () => {
+  test("serves until its successor is ready, and retires then", async () => {
+    const { scene, to } = await serve(
+      `${command("serves-http")}\nhealth = { ${sickAs("sick-$HOLDFAST_GENERATION")}, every = "20ms", failures = 2 }`,
+    );
+    const before = await scene.pid("web");
+    writeFileSync(join(scene.directory, "sick-1"), "");
+    const { message, sequence } = await scene.event("unhealthy", "web");
+    expect(message).toMatch(/^web\/1 \(pid \d+\) is unhealthy: \/bin\/sh exited with code 1: it is sick$/);
+    const successor = await scene.event("worker-ready", "web", sequence);
+    expect(successor.worker).toBe(2);
+    const ended = await scene.event("worker-ended", "web", sequence);
+    expect(ended).toMatchObject({ worker: 1, data: { reason: "asked" } });
+    expect(ended.sequence).toBeGreaterThan(successor.sequence);
+    expect(await askHttp(to)).not.toBe(before);
+  });
+
+  test("is shown, and healthy again, where that is all that is wanted; also after its supervisor was killed", async () => {
+    const { scene } = await serve(
+      `${command("serves-http")}\nhealth = { ${sickAs("sick")}, every = "20ms", failures = 1, action = "report" }`,
+    );
+    const pid = await scene.pid("web");
+    writeFileSync(join(scene.directory, "sick"), "");
+    await scene.event("unhealthy", "web");
+    expect((await scene.holdfast.cli("status", "web")).stdout).toContain(
+      "(unhealthy: /bin/sh exited with code 1: it is sick)",
+    );
+    process.kill(await scene.supervisorPid(), "SIGKILL");
+    const unhealthy = async () => (await scene.service("web")).workers[0]?.unhealthy;
+    expect(await unhealthy()).toBeDefined();
+    rmSync(join(scene.directory, "sick"));
+    await until("it is healthy again", async () => (await unhealthy()) === undefined);
+    expect((await scene.service("web")).workers).toMatchObject([{ pid, phase: "ready" }]);
+  });
+
+  test("is met at the socket of its own, where it hangs, and replaced", async () => {
+    const { scene, to } = await serve(
+      `${command("serves-http")}
+       workers = 2
+       health = { http = "/", every = "50ms", timeout = "500ms", failures = 2 }
+       drain = { timeout = "100ms" }
+       stop = { timeout = "100ms" }`,
+      'distribution = "steered"',
+    );
+    const [hung = 0, other] = await scene.holdfast.workerPids("web");
+    process.kill(hung, "SIGSTOP");
+    await scene.event("unhealthy", "web");
+    await until("it is replaced", async () => {
+      const pids = await scene.holdfast.workerPids("web");
+      return pids.length === 2 && !pids.includes(hung) && (await scene.service("web")).phase === "ready";
+    });
+    const pids = await scene.holdfast.workerPids("web");
+    expect(pids).toContain(other);
+    expect(pids).toContain(await askHttp(to));
+  });
+});
