@@ -145,6 +145,7 @@ size_t children_alive(const struct keeper *k)
 
 void child_failed_to_fork(struct keeper *k, struct child *child, uint8_t stage, int error)
 {
+	close_status(k, child);
 	child->state = CHILD_FAILED;
 	child->stage = stage;
 	child->error = error;
@@ -167,7 +168,7 @@ static void read_status(struct keeper *k, struct child *child)
 	if (count == (ssize_t)sizeof failure) {
 		child->stage = (uint8_t)failure.stage;
 		child->error = failure.error;
-	} else if (child->state == CHILD_STARTING) {
+	} else if (child->state == CHILD_STARTING && child->stage == 0) {
 		child->state = CHILD_RUNNING;
 		child_tell(k, child);
 	}

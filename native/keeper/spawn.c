@@ -50,20 +50,16 @@ static int open_status_pipe(struct keeper *k, int ends[2])
 }
 
 /* The process is there: hold on to it. Only we reap, so its pid means this process until then. */
-static void follow(struct keeper *k, struct child *child, pid_t pid, int status_fd)
+static void follow(struct child *child, pid_t pid)
 {
 	child->state = CHILD_STARTING;
 	child->pid = pid;
 	child->pidfd = sys_pidfd_open(pid);
-	child->status_fd = status_fd;
-	int error = child->pidfd < 0 ? errno : child_watch(k, child);
-	if (error == 0)
+	if (child->pidfd >= 0)
 		return;
-	/* A process that cannot be watched must not run; its end will be reaped as a failed fork. */
-	close(status_fd);
-	child->status_fd = -1;
+	/* A process that cannot be signalled must not run; its end will be reaped as a failed fork. */
 	child->stage = STAGE_FORK;
-	child->error = error;
+	child->error = errno;
 	kill(pid, SIGKILL);
 }
 
@@ -85,17 +81,19 @@ void spawn(struct keeper *k, struct child *child, struct start *start, const int
 		child_failed_to_fork(k, child, STAGE_FORK, error);
 		return;
 	}
-	pid_t pid = fork();
+	/* Before there is a process: one that cannot be watched must not have run. */
+	child->status_fd = ends[0];
+	error = child_watch(k, child);
+	pid_t pid = error != 0 ? -1 : fork();
 	if (pid == 0)
 		launch(&(struct launch){.start = start, .sources = sources, .status_fd = ends[1], .nofile_before = k->nofile_before});
-	error = errno;
+	error = error != 0 ? error : errno;
 	close(ends[1]); /* before the pidfd is opened, which then finds its number free */
 	if (pid < 0) {
-		close(ends[0]);
 		child_failed_to_fork(k, child, STAGE_FORK, error);
 		return;
 	}
-	follow(k, child, pid, ends[0]);
+	follow(child, pid);
 }
 
 int spawn_request(struct keeper *k, const struct request *request, struct start *start, struct descriptors *descriptors)

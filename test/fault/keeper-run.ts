@@ -35,6 +35,8 @@ export class KeeperRun {
     readonly config?: string;
     readonly supervisor?: string;
     readonly keeper?: string[];
+    /** Words before the keeper, of a program that becomes it; it gets no mark itself and has to hand on the one that it is called with. */
+    readonly prefix?: (mark: string) => string[];
     /** Of the keeper and all that it starts; only root can say so. */
     readonly uid?: number;
   }) {
@@ -46,11 +48,13 @@ export class KeeperRun {
     writeFileSync(this.#file("holdfast.toml"), `version = 1\n${supervisor}\n${env}\n${o.config ?? ""}`);
     if (o.uid !== undefined) chownSync(this.directory, o.uid, o.uid);
     const keeper = join(root, "build/Release/holdfast-keeper");
-    this.#child = spawn(keeper, [...(o.keeper ?? []), "--", script], {
+    const [program, ...words] = [...(o.prefix?.(this.#mark) ?? []), keeper, ...(o.keeper ?? []), "--", script];
+    const marked = o.prefix === undefined ? { TEST_MARK: this.#mark.split("=")[1] } : {};
+    this.#child = spawn(program!, words, {
       cwd: this.directory,
       ...(o.uid === undefined ? {} : { uid: o.uid, gid: o.uid }),
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...environment, NODE: process.execPath, ROOT: root, TEST_MARK: this.#mark.split("=")[1] },
+      env: { ...environment, NODE: process.execPath, ROOT: root, ...marked },
     });
     this.exit = once(this.#child, "exit").then(([code, signal]) => ({ code, signal }));
     this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {

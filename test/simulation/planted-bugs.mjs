@@ -49,14 +49,6 @@ export const PLANTED_BUGS = [
     replace: '    case "sweeping":\n      return worker.state.deadline;\n    case "stopping":\n      return undefined;',
   },
   {
-    name: "news is taken while the state is still read back",
-    law: /^P3: .* is to be started, and its state says/,
-    file: `${runtime}service-runtime.ts`,
-    find: "if (this.#stepping || this.#adopting) return;",
-    replace: "if (this.#stepping) return;",
-    seed: 940, // It takes about 300,000 steps from the first one.
-  },
-  {
     name: "an asker is answered twice",
     law: /is answered twice/,
     file: `${lifecycle}turn.ts`,

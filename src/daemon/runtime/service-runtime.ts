@@ -23,12 +23,11 @@ import type { LogSink } from "./logs/log-sink.js";
 import { reloadOutcome } from "./notify/reload-outcome.js";
 import { type Counted, receiptView } from "./receipt-view.js";
 import { isSteered, type ServiceSetup, versionOf } from "./service-setup.js";
-import { decodeWorkerTag, encodeState, serviceKey, workerKey } from "./service-store.js";
+import { decodeWorkerTag, encodeState, serviceKey, type WorkerTag, workerKey } from "./service-store.js";
 import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
 import type { ServiceWorld } from "./service-world.js";
 import { SocketWatch } from "./socket-watch.js";
-import { endStray } from "./stray.js";
 import { factSentence, failureView, signalNumber } from "./words.js";
 
 /**
@@ -309,8 +308,9 @@ export class ServiceRuntime {
   }
 
   /** News of a child whose key is one of ours. */
-  child(worker: number, record: ChildRecord): void {
-    if (this.#find(worker) === undefined) return endStray(this.#world.keeper, this.#world.log, record);
+  child(tag: WorkerTag, record: ChildRecord): void {
+    const { worker } = tag;
+    if (this.#find(worker) === undefined) return this.#workers.hearForgotten(worker, record, tag);
     this.#workers.hear(worker, record);
   }
 
@@ -348,6 +348,7 @@ export class ServiceRuntime {
     this.#watch?.end();
     this.#idle.stop();
     this.#workers.close();
+    await this.#workers.forgotten();
     await Promise.all(this.#sinks.map((sink) => sink?.close()));
   }
 

@@ -23,6 +23,7 @@ import { type Answered, ServiceRuntime } from "./service-runtime.js";
 import { setupOf } from "./service-setup.js";
 import { decodeState, decodeWorkerTag, serviceKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
+import { settlesWithin } from "./settles-within.js";
 import { SocketPauses } from "./socket-pauses.js";
 import { SocketTable } from "./socket-table.js";
 import { endStray } from "./stray.js";
@@ -389,7 +390,7 @@ export class Supervisor {
     const owner = decodeWorkerTag(tag);
     const service = owner && this.#services.get(owner.service);
     if (owner === undefined || service === undefined) return endStray(this.#keeper, this.#log, record);
-    service.child(owner.worker, record);
+    service.child(owner, record);
   }
 
   #socketChanged(socket: string): void {
@@ -584,15 +585,4 @@ function previousEnd({ previousEnd: { how, detail } }: Hello): string | undefine
 export function packageVersion(): string {
   const file = new URL("../../../package.json", import.meta.url);
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}
-
-/** False if that was not done in time; it goes on all the same. */
-async function settlesWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const inTime = await Promise.race([work.then(() => true), late]);
-  clearTimeout(timer);
-  return inTime;
 }

@@ -1,4 +1,10 @@
-import { type Fd, type OwnedFd, type ReceivedMessage, SeqpacketChannel } from "../../../ancillary/index.js";
+import {
+  AncillaryError,
+  type Fd,
+  type OwnedFd,
+  type ReceivedMessage,
+  SeqpacketChannel,
+} from "../../../ancillary/index.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
 import {
   decodeFrame,
@@ -57,6 +63,7 @@ export class KeeperGoneError extends Error {
   readonly code = "keeper-gone";
 }
 
+/** What these throw is nobody's to catch: the keeper tells everything once to each supervisor, and the next one begins with all of it. */
 export interface KeeperEvents {
   /** The pidfd comes with state `running`; it is the receiver's. */
   child(record: ChildRecord, tag: Buffer, pidfd: OwnedFd | undefined): void;
@@ -103,7 +110,7 @@ export class KeeperClient {
     this.#channel = new SeqpacketChannel(fd, {
       maxBytes: MAX_FRAME_BYTES,
       onMessage: (message) => this.#receive(message),
-      onDropped: (reason) => events.dropped(reason),
+      onDropped: (reason) => this.#cut(reason),
       onEnd: (reason) => this.#end(reason),
     });
   }
@@ -317,45 +324,61 @@ export class KeeperClient {
         `a frame of pid ${message.credentials?.pid ?? "unknown"}, which is not the keeper`,
       );
     }
-    let frame: Frame;
+    let deliver: () => void;
     try {
-      frame = decodeFrame(message.data);
-      this.#take(frame, message.fds);
+      deliver = this.#read(decodeFrame(message.data), message.fds);
     } catch (error) {
-      this.#drop(message.fds, (error as Error).message);
+      return this.#drop(message.fds, (error as Error).message);
     }
+    deliver();
   }
 
-  #take({ type, request, payload }: Frame, fds: OwnedFd[]): void {
+  /** What the frame says; to be delivered outside of whatever guards against frames that cannot be read. */
+  #read({ type, request, payload }: Frame, fds: OwnedFd[]): () => void {
     const reader = new ByteReader(payload);
     switch (type) {
       case ReplyType.ok:
       case ReplyType.error: {
         const waiter = this.#waiting.get(request);
-        if (waiter === undefined) return this.#drop(fds, `a reply to request ${request}, which is not open`);
-        this.#waiting.delete(request);
-        if (type === ReplyType.ok) {
-          waiter.change?.commit();
-          return waiter.resolve({ payload: Buffer.from(payload), fds });
-        }
-        waiter.change?.discard();
-        for (const fd of fds) fd.close();
-        return waiter.reject(new KeeperError(waiter.name, reader.i32(), reader.u32()));
+        if (waiter === undefined) return () => this.#drop(fds, `a reply to request ${request}, which is not open`);
+        const error = type === ReplyType.ok ? undefined : new KeeperError(waiter.name, reader.i32(), reader.u32());
+        return () => {
+          this.#waiting.delete(request);
+          if (error === undefined) {
+            waiter.change?.commit();
+            return waiter.resolve({ payload: Buffer.from(payload), fds });
+          }
+          waiter.change?.discard();
+          for (const fd of fds) fd.close();
+          waiter.reject(error);
+        };
       }
       case EventType.child: {
         const record = decodeChild(reader);
         const tag = Buffer.from(reader.tag());
-        this.#mirror?.child(record, tag, fds[0]);
-        return this.#events.child(record, tag, fds[0]);
+        return () => {
+          this.#mirror?.child(record, tag, fds[0]);
+          this.#events.child(record, tag, fds[0]);
+        };
       }
       case EventType.signalled: {
         const bits = reader.u64();
         const signals = Array.from({ length: 64 }, (_, bit) => bit + 1).filter((n) => (bits >> BigInt(n - 1)) & 1n);
-        return this.#events.signalled(signals);
+        return () => this.#events.signalled(signals);
       }
       default:
-        return this.#drop(fds, `a frame of unknown type ${type}`);
+        return () => this.#drop(fds, `a frame of unknown type ${type}`);
     }
+  }
+
+  /**
+   * A frame that is cut because there is no descriptor left for what it carries would be missed for ever: the keeper tells everything once
+   * to each supervisor. So this supervisor ends, and the next one reads all of it back.
+   */
+  #cut(reason: "data-truncated" | "control-truncated"): void {
+    if (reason === "control-truncated")
+      throw new AncillaryError("ERR_ANCILLARY_TRUNCATED", "there is no descriptor left for a frame of the keeper's");
+    this.#events.dropped(reason);
   }
 
   #drop(fds: readonly OwnedFd[], reason: string): void {
