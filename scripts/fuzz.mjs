@@ -21,7 +21,7 @@ const TARGETS = {
   message: { main: "message_fuzzer.c", sources: ["native/keeper/message.c"], longest: 1400 },
   request: {
     main: "request_fuzzer.c",
-    sources: ["frame.c", "registration.c", "request.c", "fetch_fd.c", "shut.c", "start.c"].map(
+    sources: ["frame.c", "adopted.c", "registration.c", "request.c", "fetch_fd.c", "shut.c", "start.c"].map(
       (name) => `native/keeper/${name}`,
     ),
     longest: 4096,

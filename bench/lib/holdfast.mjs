@@ -72,6 +72,8 @@ export class RunningHoldfast {
   #output = "";
   #exited;
   #seen = new Map();
+  /** The keeper in the place of one that was killed; it is nobody's child here. */
+  #successor;
 
   constructor({ directory, control, file, env, prefix }) {
     this.directory = directory;
@@ -95,7 +97,26 @@ export class RunningHoldfast {
 
   /** `holdfast run` replaces itself by the keeper, so this is the keeper's pid. */
   get keeperPid() {
-    return this.#child.pid;
+    return this.#successor ?? this.#child.pid;
+  }
+
+  /** SIGKILL to the keeper, and waits until a supervisor of another one answers. Returns its view. */
+  async killKeeper() {
+    const before = this.keeperPid;
+    this.remember();
+    process.kill(before, "SIGKILL");
+    return this.succeeded(before);
+  }
+
+  /** Waits until a supervisor answers whose keeper is another one than that, which was killed. Returns its view. */
+  async succeeded(before) {
+    const look = async () => {
+      const view = await this.#look();
+      return view === undefined || view.keeperPid === before ? undefined : view;
+    };
+    const view = await until("a keeper in the place of the killed one", look, { timeoutMs: 20_000 });
+    this.#successor = view.keeperPid;
+    return view;
   }
 
   /** The last that was printed on stdout and stderr. */
@@ -106,15 +127,20 @@ export class RunningHoldfast {
   /** Resolves once the supervisor answers; used again after it was killed. Returns its view of itself. */
   answers(timeoutMs = 20_000) {
     const look = () => {
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+      if (this.#successor === undefined && (this.#child.exitCode !== null || this.#child.signalCode !== null)) {
         throw new Error(`holdfast run ended with ${this.#child.exitCode ?? this.#child.signalCode}:\n${this.#output}`);
       }
-      return this.get("/v1/supervisor").catch((error) => {
-        if (["ENOENT", "ECONNREFUSED", "ECONNRESET"].includes(error.code)) return undefined;
-        throw error;
-      });
+      return this.#look();
     };
     return until(`an answer on ${this.control}`, look, { timeoutMs });
+  }
+
+  /** The supervisor's view of itself; undefined while nobody answers. */
+  #look() {
+    return this.get("/v1/supervisor").catch((error) => {
+      if (["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"].includes(error.code)) return undefined;
+      throw error;
+    });
   }
 
   /**
@@ -215,14 +241,32 @@ export class RunningHoldfast {
     return [...new Map([...remembered, ...here].map((entry) => [entry.pid, entry])).values()];
   }
 
-  /** SIGTERM to the keeper, as an operator would; resolves with {code, signal} once it is gone. */
+  /**
+   * SIGTERM to the keeper, as an operator would; resolves with {code, signal} once it is gone. Of one that is not our child the code cannot be seen: 0 if it
+   * has ended in time.
+   */
   async stop(timeoutMs = 30_000) {
     this.remember();
+    if (this.#successor !== undefined) return this.#stopSuccessor(timeoutMs);
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), timeoutMs);
     const [code, signal] = await this.#exited;
     clearTimeout(timer);
     return { code, signal };
+  }
+
+  async #stopSuccessor(timeoutMs) {
+    const keeper = readProcess(this.#successor);
+    const gone = () => keeper === undefined || !isAlive(keeper);
+    if (gone()) return { code: 0, signal: null };
+    process.kill(keeper.pid, "SIGTERM");
+    try {
+      await until("the end of the keeper", gone, { timeoutMs });
+      return { code: 0, signal: null };
+    } catch {
+      if (!gone()) process.kill(keeper.pid, "SIGKILL");
+      return { code: null, signal: "SIGKILL" };
+    }
   }
 
   /** Stops it, kills what is left of it, removes the folder. */

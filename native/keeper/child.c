@@ -205,7 +205,7 @@ void child_reaped(struct keeper *k, struct child *child, int wait_status, const 
 struct child *child_by_pid(struct keeper *k, pid_t pid)
 {
 	for (size_t i = 0; i < k->tables[TABLE_CHILDREN].count; i++)
-		if (child_at(k, i)->pid == pid && child_is_alive(child_at(k, i)))
+		if (child_at(k, i)->pid == pid && child_is_alive(child_at(k, i)) && (child_at(k, i)->by & CHILD_ADOPTED) == 0)
 			return child_at(k, i);
 	return NULL;
 }

@@ -6,6 +6,7 @@
  *   running   the status pipe ended without a word: execve(2) succeeded
  *   exited    reaped after that
  *   failed    reaped after a word on the status pipe, or never forked
+ *   lost      ended, and nobody could tell how: it was another keeper's child (adopt.h)
  *
  * A word on the status pipe wins over the exit status that follows it, whichever of the two the keeper meets first.
  * A process has ended when it was reaped, not before.
@@ -23,9 +24,17 @@
 #include "request.h"
 #include "table.h"
 
-enum child_state { CHILD_ARMED = 0, CHILD_STARTING = 1, CHILD_RUNNING = 2, CHILD_EXITED = 3, CHILD_FAILED = 4 };
+enum child_state {
+	CHILD_ARMED = 0,
+	CHILD_STARTING = 1,
+	CHILD_RUNNING = 2,
+	CHILD_EXITED = 3,
+	CHILD_FAILED = 4,
+	CHILD_LOST = 5,
+};
 
-enum child_origin { BY_SPAWN = 0, BY_ARM = 1 };
+/* Bits. */
+enum child_origin { BY_SPAWN = 0, BY_ARM = 1, CHILD_ADOPTED = 2, CHILD_ORIGINS = 3 };
 
 struct armed;
 struct drains;
@@ -33,11 +42,11 @@ struct drains;
 struct child {
 	struct entry entry;
 	enum child_state state;
-	enum child_origin by;
+	unsigned by;                /* enum child_origin */
 	pid_t pid;
 	int pidfd;                  /* -1 unless starting or running */
 	int status_fd;              /* -1 once it has spoken or ended */
-	struct watcher status;
+	struct watcher status;      /* of one that was adopted: its pidfd */
 	uint64_t started, ended;
 	int wait_status;
 	uint8_t stage;              /* 0 = no failure was told */

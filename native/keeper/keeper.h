@@ -34,6 +34,7 @@ struct keeper {
 	struct signals signals;
 	struct reaper reaper;
 	struct ending ending;
+	uint64_t adopted_until; /* when one that was adopted, has ended and was not reaped is given up; 0 = there is none */
 	struct reexec reexec;
 	struct message message; /* the frame that is being handled */
 	struct start start;     /* the start that is being handled */

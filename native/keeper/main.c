@@ -1,5 +1,5 @@
 /*
- * holdfast-keeper [--grace MS] [--attach MS] [--] PROGRAM ARGS...
+ * holdfast-keeper [--grace MS] [--attach MS] [--supervised-by FD] [--] PROGRAM ARGS...
  *
  * A keeper that becomes another one, or tries it, puts an option of its own in front (takeover.h).
  */
@@ -13,9 +13,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "clock.h"
 #include "close_others.h"
 #include "complain.h"
+#include "hand_over.h"
 #include "keeper.h"
 #include "takeover.h"
 #include "tell.h"
@@ -35,7 +37,7 @@ static struct keeper keeper;
 
 static _Noreturn void usage(const char *why)
 {
-	complain("%s; usage: holdfast-keeper [--grace MS] [--attach MS] [--] PROGRAM ARGS...", why);
+	complain("%s; usage: holdfast-keeper [--grace MS] [--attach MS] [--supervised-by FD] [--] PROGRAM ARGS...", why);
 	exit(EXIT_USAGE);
 }
 
@@ -45,18 +47,26 @@ static _Noreturn void die(const char *what, int error)
 	exit(EXIT_SYSTEM);
 }
 
-static uint64_t parse_ms(const char *text)
+static long parse_number(const char *text, long highest, const char *why)
 {
 	char *end;
 	errno = 0;
-	long ms = text == NULL ? -1 : strtol(text, &end, 10);
-	if (ms < 0 || end == text || *end != '\0' || errno != 0 || ms > MS_MAX)
-		usage("--grace and --attach take a number of milliseconds, at most a day");
-	return (uint64_t)ms * NS_PER_MS;
+	long number = text == NULL ? -1 : strtol(text, &end, 10);
+	if (number < 0 || end == text || *end != '\0' || errno != 0 || number > highest)
+		usage(why);
+	return number;
 }
 
-static void parse_arguments(struct keeper *k, char **argv)
+static uint64_t parse_ms(const char *text)
 {
+	return NS_PER_MS * (uint64_t)parse_number(
+		text, MS_MAX, "--grace and --attach take a number of milliseconds, at most a day");
+}
+
+/* The descriptor of the channel to whoever hands over to us; -1 if nobody does. */
+static int parse_arguments(struct keeper *k, char **argv)
+{
+	int channel = -1;
 	char **argument = argv[0] == NULL ? argv : argv + 1;
 	k->ending.grace = GRACE_MS_DEFAULT * NS_PER_MS;
 	k->supervisor.attach_within = ATTACH_MS_DEFAULT * NS_PER_MS;
@@ -69,6 +79,8 @@ static void parse_arguments(struct keeper *k, char **argv)
 			k->ending.grace = parse_ms(argument[1]);
 		else if (strcmp(*argument, "--attach") == 0)
 			k->supervisor.attach_within = parse_ms(argument[1]);
+		else if (strcmp(*argument, "--supervised-by") == 0)
+			channel = (int)parse_number(argument[1], INT_MAX, "--supervised-by takes a descriptor");
 		else
 			usage("unknown option");
 		argument += 2;
@@ -76,17 +88,18 @@ static void parse_arguments(struct keeper *k, char **argv)
 	if (*argument == NULL)
 		usage("no program");
 	k->supervisor.arguments = argument;
+	return channel;
 }
 
 /* 0 to 2 are there, so that nothing that is held can be taken for them; what else was inherited is nobody's. */
-static void tidy_descriptors(void)
+static void tidy_descriptors(int channel)
 {
 	int fd;
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
-	int keep[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
-	close_others(keep, 3);
+	int keep[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, channel};
+	close_others(keep, channel < 0 ? 3 : 4);
 }
 
 static void raise_descriptor_limit(struct keeper *k)
@@ -103,10 +116,10 @@ static void raise_descriptor_limit(struct keeper *k)
 	k->reserved_from = limit > 2 * RESERVED_FDS ? (int)limit - RESERVED_FDS : (int)limit / 2;
 }
 
-static void open_keeper(struct keeper *k)
+static void open_keeper(struct keeper *k, int channel)
 {
 	k->started = clock_now();
-	tidy_descriptors();
+	tidy_descriptors(channel);
 	raise_descriptor_limit(k);
 	if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
 		die("prctl(PR_SET_CHILD_SUBREAPER)", errno);
@@ -116,7 +129,13 @@ static void open_keeper(struct keeper *k)
 	error = signals_open(k);
 	if (error != 0)
 		die("signalfd", error);
-	supervisor_start(k);
+	if (channel < 0) {
+		supervisor_start(k);
+		return;
+	}
+	error = hand_over_begin(k, channel);
+	if (error != 0)
+		die("--supervised-by", error);
 }
 
 /* Everything is as the keeper before us had it, whose pid, children and descriptors we have. */
@@ -141,7 +160,8 @@ static uint64_t next_deadline(const struct keeper *k)
 	if (k->reaper.wanted)
 		return 1; /* long past: look what is ready, and come back */
 	return clock_earlier(clock_earlier(supervisor_deadline(&k->supervisor), k->ending.deadline),
-			     clock_earlier(channel_deadline(&k->channel), reexec_deadline(&k->reexec)));
+			     clock_earlier(clock_earlier(channel_deadline(&k->channel), k->adopted_until),
+					   reexec_deadline(&k->reexec)));
 }
 
 int main(int argc, char **argv)
@@ -150,22 +170,23 @@ int main(int argc, char **argv)
 	struct takeover takeover;
 	(void)argc;
 	argv = takeover_parse(argv, &takeover);
-	parse_arguments(k, argv);
+	int channel = parse_arguments(k, argv);
 	reexec_init(&k->reexec, argv);
 	k->channel.fd = -1;
 	k->supervisor.status_fd = -1;
 	if (takeover.mode == MODE_TRIAL)
 		return trial_run(k, takeover.state, takeover.other);
 	if (takeover.mode == MODE_TAKEOVER)
-		take_over(k, &takeover);
+		take_over(k, &takeover); /* --supervised-by was for the program of before, which was handed everything */
 	else
-		open_keeper(k);
+		open_keeper(k, channel);
 	k->reaper.wanted = true; /* execve keeps children: some may have ended before we could be told */
 	for (;;) {
 		if (k->reaper.wanted)
 			reaper_run(k);
 		uint64_t now = clock_now();
 		supervisor_tick(k, now);
+		adopt_tick(k, now);
 		ending_tick(k, now);
 		channel_resume(k, now);
 		reexec_tick(k, now);

@@ -83,7 +83,7 @@ int reexec_request(struct keeper *k, const struct request *request, uint32_t id)
 	struct reexec *r = &k->reexec;
 	if (k->ending.phase != ENDING_NOT)
 		return ESHUTDOWN;
-	if (r->phase != REEXEC_IDLE)
+	if (r->phase != REEXEC_IDLE || k->supervisor.handing_over)
 		return EBUSY;
 	int error = open_program(r, request->path);
 	if (error != 0)

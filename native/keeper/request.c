@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "adopted.h"
 #include "shut.h"
 
 #include "registration.h"
@@ -156,6 +157,13 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 		break;
 	case REQUEST_REEXEC:
 		decode_path(r, request);
+		break;
+	case REQUEST_ADOPT:
+		adopted_decode(r, frame_fds, request, start);
+		break;
+	case REQUEST_HANDED_OVER:
+		request->supervisors = reader_u32(r);
+		request->nofile = reader_u64(r);
 		break;
 	default:
 		return EPROTO;

@@ -29,15 +29,29 @@ enum request_type {
 	REQUEST_TAKE = 17,
 	REQUEST_SETTLE = 18,
 	REQUEST_REEXEC = 19,
+	REQUEST_ADOPT = 20,
+	REQUEST_HANDED_OVER = 21,
 };
 
 enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUNT = 3 };
 
 enum attach_mode { ATTACH_LEASE = 0, ATTACH_SHADOW = 1 };
 
-enum feature { FEATURE_REEXEC = 1 };
+enum feature { FEATURE_REEXEC = 1, FEATURE_HAND_OVER = 2, FEATURES = 3 };
 
 enum trigger { TRIGGER_READABLE = 1 };
+
+/* What `adopt` says of a process, in place of what we would have seen ourselves. Fields as in struct child. */
+struct adopted {
+	uint8_t state;
+	uint8_t by;
+	int32_t pid;
+	uint64_t started, ended;
+	int32_t wait_status;
+	uint8_t stage;
+	int32_t error;
+	uint64_t signals, user_us, system_us, max_rss;
+};
 
 /* Fields that a type does not have are zero. */
 struct request {
@@ -54,6 +68,9 @@ struct request {
 	const char *path;              /* absolute, or empty */
 	uint8_t exit_code;
 	uint16_t index;                /* of a kept descriptor */
+	struct adopted adopted;
+	uint32_t supervisors;          /* how many there were before */
+	uint64_t nofile;               /* soft limit of descriptors for what is started; 0 = our own */
 	struct bytes start;            /* the bytes of `start` that follow its key and tag; decoded in the caller's struct start */
 	enum trigger trigger;
 	struct bytes watched;          /* encoded keys, one after the other; checked, at least one */

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 
+#include "adopt.h"
 #include "arm.h"
 #include "drain.h"
+#include "hand_over.h"
 #include "held.h"
 #include "page.h"
 #include "spawn.h"
@@ -64,6 +66,10 @@ static int perform(struct keeper *k, const struct request *request, struct reply
 	case REQUEST_REEXEC:
 		reply->later = true;
 		return reexec_request(k, request, reply->id);
+	case REQUEST_ADOPT:
+		return adopt_request(k, request, &k->start, descriptors);
+	case REQUEST_HANDED_OVER:
+		return hand_over_complete(k, request);
 	}
 	return EPROTO;
 }

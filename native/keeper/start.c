@@ -72,7 +72,7 @@ static void decode_placements(struct reader *r, size_t frame_fds, struct start *
 	}
 }
 
-static void decode_keep(struct reader *r, size_t frame_fds, struct start *start)
+void start_decode_keep(struct reader *r, size_t frame_fds, struct start *start)
 {
 	bool seen[FRAME_FDS_MAX] = {false};
 	start->keep_count = count_up_to(r, 0, START_KEEP_MAX);
@@ -98,5 +98,5 @@ void start_decode(struct reader *r, size_t frame_fds, struct start *start)
 	start->environment_count = count_up_to(r, 0, START_ENVIRONMENT_MAX);
 	decode_strings(r, start->environment, start->environment_count);
 	decode_placements(r, frame_fds, start);
-	decode_keep(r, frame_fds, start);
+	start_decode_keep(r, frame_fds, start);
 }

@@ -78,4 +78,7 @@ struct start {
 /* Decodes from `r` on; refuses what is malformed, out of its bounds, or names a descriptor the frame does not have. */
 void start_decode(struct reader *r, size_t frame_fds, struct start *start);
 
+/* The part of it that names what stays with the child. */
+void start_decode_keep(struct reader *r, size_t frame_fds, struct start *start);
+
 #endif

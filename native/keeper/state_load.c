@@ -39,7 +39,7 @@ static struct timeval time_of(uint64_t microseconds)
 static int fill_child(struct child *child, const struct child_record *r)
 {
 	child->state = (enum child_state)r->state;
-	child->by = r->by == BY_ARM ? BY_ARM : BY_SPAWN;
+	child->by = r->by;
 	child->pid = r->pid;
 	child->pidfd = r->pidfd;
 	child->status_fd = r->status_fd;
@@ -60,7 +60,10 @@ static int fill_child(struct child *child, const struct child_record *r)
 	for (size_t i = 0; i < r->drain_count; i++)
 		if (r->drains[i] >= r->kept_count || (i > 0 && r->drains[i] <= r->drains[i - 1]))
 			return EBADMSG;
-	return !child_is_alive(child) && (r->pidfd >= 0 || r->status_fd >= 0) ? EBADMSG : 0;
+	if ((r->by & ~(unsigned)CHILD_ORIGINS) != 0 || (!child_is_alive(child) && (r->pidfd >= 0 || r->status_fd >= 0)))
+		return EBADMSG;
+	bool is_adopted = (r->by & CHILD_ADOPTED) != 0;
+	return is_adopted && (r->state < CHILD_RUNNING || r->status_fd >= 0 || (child_is_alive(child) && r->pidfd < 0)) ? EBADMSG : 0;
 }
 
 static struct armed *armed_of(struct keeper *k, const struct child_record *r)
@@ -94,7 +97,7 @@ static int load_child(struct keeper *k, struct fields *f, bool is_arm)
 	const struct table *children = &k->tables[TABLE_CHILDREN], *arms = &k->tables[TABLE_ARMS];
 	r = (struct child_record){0};
 	record_child(f, &r, is_arm);
-	if (f->from->failed || r.state > CHILD_FAILED || (r.state == CHILD_ARMED) != is_arm ||
+	if (f->from->failed || r.state > CHILD_LOST || (r.state == CHILD_ARMED) != is_arm ||
 	    table_find(children, r.key) != NULL || table_find(arms, r.key) != NULL)
 		return EBADMSG;
 	int error = is_arm ? check_arm(k, &r) : 0;

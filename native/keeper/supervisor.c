@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "complain.h"
+#include "hand_over.h"
 #include "keeper.h"
 #include "supervisor_process.h"
 
@@ -63,6 +64,10 @@ void supervisor_start(struct keeper *k)
 void supervisor_hung_up(struct keeper *k)
 {
 	struct supervisor *s = &k->supervisor;
+	if (s->pid == 0) {
+		hand_over_ended(k);
+		return;
+	}
 	if (channel_is_attached(&k->channel))
 		s->attached_for = clock_now() - k->channel.attached_at;
 	channel_close(k);
@@ -211,7 +216,7 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 	children_tell_all(k);
 	signals_tell_again(&k->signals);
 	writer_u16(hello, PROTOCOL_VERSION);
-	writer_u32(hello, request->features & FEATURE_REEXEC);
+	writer_u32(hello, request->features & FEATURES);
 	writer_i32(hello, getpid());
 	writer_u64(hello, k->started);
 	writer_u32(hello, s->starts);
@@ -223,6 +228,8 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 		writer_u32(hello, k->reexec.count);
 		writer_u64(hello, k->reexec.last_at);
 	}
+	if ((request->features & FEATURE_HAND_OVER) != 0)
+		writer_u64(hello, k->nofile_before.rlim_cur);
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct supervisor {
 	uint32_t starts;
 	bool attached;               /* the one that runs or ended last has, once */
 	bool ever_attached;
+	bool handing_over;           /* the one of the keeper before, which is not our child (hand_over.h) */
 	unsigned ends_in_a_row;      /* while none has ever attached */
 	uint64_t attached_for;       /* ns, of the one that ended last */
 	uint64_t backoff;            /* ns, the delay before the last restart */

@@ -3,6 +3,8 @@
 #define HOLDFAST_SYSTEM_CALLS_H
 
 #include <fcntl.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -46,6 +48,23 @@ static inline int sys_pidfd_send_signal(int pidfd, int signal_number)
 static inline ssize_t sys_sendmsg(int fd, const struct msghdr *header, int flags)
 {
 	return (ssize_t)syscall(SYS_sendmsg, fd, header, flags);
+}
+
+/* struct pidfd_info of linux/pidfd.h as it was first (Linux 6.13); the exit code has a meaning since Linux 6.15. */
+struct sys_pidfd_info {
+	uint64_t mask;
+	uint64_t cgroup_id;
+	uint32_t pid, tgid, ppid;
+	uint32_t ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+	int32_t exit_code;
+};
+
+#define SYS_PIDFD_INFO_EXIT (UINT64_C(1) << 3)
+#define SYS_PIDFD_GET_INFO _IOWR(0xff, 11, struct sys_pidfd_info)
+
+static inline int sys_pidfd_get_info(int pidfd, struct sys_pidfd_info *info)
+{
+	return ioctl(pidfd, SYS_PIDFD_GET_INFO, info);
 }
 
 /* Becomes the program that is open as `fd`, which may be O_PATH. Returns only if it fails. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "arm.h"
 #include "inheritance.h"
 #include "keeper.h"
@@ -95,6 +96,8 @@ static int watch_all(struct keeper *k)
 	for (size_t i = 0; error == 0 && i < k->tables[TABLE_CHILDREN].count; i++) {
 		struct child *child = (struct child *)k->tables[TABLE_CHILDREN].entries[i];
 		error = child_watch(k, child);
+		if (error == 0)
+			error = adopt_watch(k, child);
 		drains_started(k, child);
 	}
 	return error;

@@ -35,6 +35,7 @@ export class SeqpacketChannel {
   readonly #queue: QueuedRecord[] = [];
   #queuedBytes = 0;
   #state: "open" | "ended" | "closed" = "open";
+  #reset: Error | undefined;
   #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(fd: OwnedFd, options: SeqpacketChannelOptions) {
@@ -95,11 +96,9 @@ export class SeqpacketChannel {
 
   #read(): void {
     for (let count = 0; count < recordsPerTurn && this.#state === "open"; count++) {
-      const message = this.#attempt(() =>
-        receive(this.#fd, { maxBytes: this.#options.maxBytes, allowTruncated: true }),
-      );
+      const message = this.#attempt(() => this.#receive());
       if (message === undefined || message === "would-block") return;
-      if (message === "end") return this.#end("end");
+      if (message === "end") return this.#end(this.#reset ?? "end");
       const { truncated, dataTruncated, ...received } = message;
       if (truncated || dataTruncated) {
         closeAll(received);
@@ -107,6 +106,18 @@ export class SeqpacketChannel {
       } else {
         this.#options.onMessage(received);
       }
+    }
+  }
+
+  /** A peer that closed with records unread is told of by ECONNRESET, once and first; what it has sent is there all the same. */
+  #receive(): ReturnType<typeof receive> {
+    const options = { maxBytes: this.#options.maxBytes, allowTruncated: true };
+    try {
+      return receive(this.#fd, options);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ECONNRESET" || this.#reset !== undefined) throw error;
+      this.#reset = error as Error;
+      return receive(this.#fd, options);
     }
   }
 

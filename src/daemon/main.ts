@@ -2,6 +2,7 @@
 import { fstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { OwnedFd, setCloseOnExec } from "../ancillary/index.js";
+import { Succession } from "./runtime/succession/succession.js";
 import { packageVersion, Supervisor } from "./runtime/supervisor.js";
 
 const EXIT_USAGE = 2;
@@ -27,8 +28,27 @@ function takeChannel(): OwnedFd | undefined {
   return channel;
 }
 
+/** What an earlier run has left is ended only if somebody has said so: it serves, and nobody else does. */
+async function clearAway(control: string, orphans: string): Promise<string | undefined> {
+  const { LeftOvers } = await import("./runtime/left-overs.js");
+  const left = new LeftOvers(control);
+  const words = left.inWords();
+  if (words.length === 0) return undefined;
+  const keeper = left.keeper();
+  if (keeper !== undefined)
+    return `another keeper (pid ${keeper}) runs this configuration, although nobody listens on ${control}; end it first`;
+  const all = words.join(", ");
+  if (orphans !== "stop")
+    return `an earlier run was killed together with its supervisor and has left processes, which would run beside new ones: ${all}; \`holdfast run --orphans stop\` ends them first`;
+  process.stderr.write(`holdfast: ending what an earlier run has left: ${all}\n`);
+  await left.end();
+  return undefined;
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { config: { type: "string", short: "c" } } });
+  const { values } = parseArgs({
+    options: { config: { type: "string", short: "c" }, orphans: { type: "string", default: "refuse" } },
+  });
   const channel = takeChannel();
   const path = values.config;
   if (channel === undefined || path === undefined) {
@@ -45,9 +65,11 @@ async function main(): Promise<void> {
   const supervisor = new Supervisor({
     channel,
     keeperPid: process.ppid,
+    succession: new Succession(process.ppid),
     environment: process.env,
     version: packageVersion(),
     exit,
+    clearAway: (control) => clearAway(control, values.orphans),
     loadConfig: async (refuse) => {
       const { result, renderProblem } = await load();
       if (result.ok) return result.config;

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { OwnedFd, SeqpacketChannel } from "../../dist/ancillary/index.js";
 import { ByteReader, ByteWriter } from "../../dist/daemon/runtime/keeper/bytes.js";
 import { decodeFrame, encodeFrame, MAX_FRAME_BYTES, RequestType } from "../../dist/daemon/runtime/keeper/frame.js";
-import { decodeHello, encodeStart } from "../../dist/daemon/runtime/keeper/records.js";
+import { decodeHello, encodeAdopted, encodeStart } from "../../dist/daemon/runtime/keeper/records.js";
 
 const HEADER = 12;
 /** States of a child from which on it has ended. */
@@ -78,6 +78,21 @@ const start = encodeStart({
   map: [{ target: 0, from: { frame: 0 } }],
   keep: [{ frame: 1, drained: true }],
 });
+const record = {
+  key: "garbage",
+  state: "running",
+  pid: 1,
+  by: "spawn",
+  startedAt: 1,
+  endedAt: 0,
+  status: 0,
+  stage: 0,
+  errno: 0,
+  signals: 0n,
+  userMicros: 0,
+  systemMicros: 0,
+  maxRssKib: 0,
+};
 const key = () => new ByteWriter().key("garbage");
 /** One right frame of each type but attach, heartbeat and shut down: those would be obeyed, damaged or not. */
 const right = Object.entries({
@@ -93,6 +108,8 @@ const right = Object.entries({
   acknowledge: key().bytes(),
   take: key().u16(0).bytes(),
   settle: key().u16(0).bytes(),
+  adopt: encodeAdopted({ record, tag: Buffer.from("tag"), keep: [{ frame: 1, drained: true }] }),
+  handedOver: new ByteWriter().u32(1).u64(1024n).bytes(),
 }).map(([type, payload]) => encodeFrame({ type: RequestType[type], request: 7, payload }));
 
 function isObeyed(frame) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../native/keeper/child.h"
 #include "../../native/keeper/registration.h"
 #include "../../native/keeper/shut.h"
 #include "../../native/keeper/request.h"
@@ -107,12 +108,27 @@ static void check_connections(const struct request *request, size_t frame_fds, s
 	check(reader_done(&r));
 }
 
+static void check_adopted(const struct request *request, size_t frame_fds)
+{
+	bool runs = request->adopted.state == CHILD_RUNNING;
+	check(request->adopted.state >= CHILD_RUNNING && request->adopted.state <= CHILD_LOST);
+	check(request->adopted.pid >= 0 && (request->adopted.by & ~CHILD_ORIGINS) == 0);
+	check(!runs || (frame_fds >= 1 && request->adopted.pid > 0));
+	check(start.placement_count == 0 && start.keep_count <= START_KEEP_MAX);
+	for (size_t i = 0; i < start.keep_count; i++) {
+		check(start.keep[i].index < frame_fds && (!runs || start.keep[i].index > 0));
+		for (size_t j = 0; j < i; j++)
+			check(start.keep[j].index != start.keep[i].index);
+	}
+}
+
 static void check_request(const struct request *request, size_t frame_fds, struct bytes payload)
 {
 	check_key(request->key, payload);
 	check(request->key.length > 0 || request->type == REQUEST_LIST || request->type == REQUEST_ATTACH ||
 	      request->type == REQUEST_HEARTBEAT || request->type == REQUEST_SHUT_DOWN || request->type == REQUEST_QUIESCE ||
-	      request->type == REQUEST_RESUME || request->type == REQUEST_SHUT || request->type == REQUEST_REEXEC);
+	      request->type == REQUEST_RESUME || request->type == REQUEST_SHUT || request->type == REQUEST_REEXEC ||
+	      request->type == REQUEST_HANDED_OVER);
 	if (request->type == REQUEST_REEXEC) {
 		check_within(request->path, strlen(request->path) + 1, payload);
 		check(request->path[0] == '/' || request->path[0] == '\0');
@@ -127,6 +143,8 @@ static void check_request(const struct request *request, size_t frame_fds, struc
 	}
 	if (request->type == REQUEST_QUIESCE || request->type == REQUEST_RESUME)
 		check_registrations(request, frame_fds, payload);
+	if (request->type == REQUEST_ADOPT)
+		check_adopted(request, frame_fds);
 	if (request->type == REQUEST_SHUT)
 		check_connections(request, frame_fds, payload);
 	if (request->type == REQUEST_ARM) {

@@ -72,7 +72,7 @@ describe("a worker", () => {
   });
 
   test("gets a clean environment, and says what is its own", async () => {
-    const { self } = await worker("", { env: { SECRET: "of holdfast", TZ: "Asia/Tokyo", LISTEN_FDS: "7" } });
+    const { self, scene } = await worker("", { env: { SECRET: "of holdfast", TZ: "Asia/Tokyo", LISTEN_FDS: "7" } });
     const { TEST_MARK, INVOCATION_ID, NOTIFY_SOCKET, ...environment } = self.environment;
     expect(INVOCATION_ID).toMatch(/^[0-9a-f]{32}$/);
     expect(NOTIFY_SOCKET).toMatch(/^[@/]/);
@@ -80,7 +80,12 @@ describe("a worker", () => {
     const own = Object.fromEntries(Object.entries(environment).filter(([name]) => !inherited.includes(name)));
     // Python itself adds LC_CTYPE where no locale is set (PEP 538).
     delete own.LC_CTYPE;
-    expect(own).toEqual({ HOLDFAST_SERVICE: "worker", HOLDFAST_WORKER: "worker/1", HOLDFAST_GENERATION: "1" });
+    expect(own).toEqual({
+      HOLDFAST_SERVICE: "worker",
+      HOLDFAST_WORKER: "worker/1",
+      HOLDFAST_GENERATION: "1",
+      HOLDFAST_SUPERVISOR: scene.holdfast.control,
+    });
     expect(environment).toMatchObject({ TZ: "Asia/Tokyo", PATH: process.env.PATH });
   });
 

@@ -25,14 +25,15 @@ export interface SceneOptions {
 /** One run of Holdfast on a configuration of its own; all its processes carry a mark that the census looks for. */
 export class Scene {
   readonly holdfast: RunningHoldfast;
-  readonly #mark: string;
+  /** The entry of the environment that all processes of this run have. */
+  readonly mark: string;
   readonly #events: Feed<EventView>;
   readonly #logs = new Map<string, Feed<LogLine>>();
-  #expectedExit = 0;
+  #expectedExit: { code: number | null; signal: string | null } = { code: 0, signal: null };
 
   private constructor(holdfast: RunningHoldfast, mark: string) {
     this.holdfast = holdfast;
-    this.#mark = mark;
+    this.mark = mark;
     this.#events = new Feed(holdfast.control, "/v1/events");
   }
 
@@ -107,7 +108,12 @@ export class Scene {
 
   /** What the census at the end takes for the right exit code; 0 unless told. */
   expectExit(code: number): void {
-    this.#expectedExit = code;
+    this.#expectedExit = { code, signal: null };
+  }
+
+  /** The keeper that `holdfast run` became was killed, and none took its place that the test knows of. */
+  expectKilled(): void {
+    this.#expectedExit = { code: null, signal: "SIGKILL" };
   }
 
   /** Resolves when the keeper has ended by itself, or of a signal that the test sent; the census at the end looks at the exit code. */
@@ -120,10 +126,10 @@ export class Scene {
     try {
       for (const feed of [this.#events, ...this.#logs.values()]) feed.close();
       const exit = await this.holdfast.stop();
-      expect(exit, this.holdfast.output).toEqual({ code: this.#expectedExit, signal: null });
-      expect(processesMarked(this.#mark)).toEqual([]);
+      expect(exit, this.holdfast.output).toEqual(this.#expectedExit);
+      expect(processesMarked(this.mark)).toEqual([]);
       expect(this.holdfast.left()).toEqual([]);
-      expect(existsSync(this.holdfast.control)).toBe(false);
+      if (exit.code !== null) expect(existsSync(this.holdfast.control)).toBe(false);
     } finally {
       await this.holdfast.dispose();
     }

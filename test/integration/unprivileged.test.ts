@@ -4,6 +4,7 @@ import { chmodSync, chownSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { freePort, command as holdfastCommand } from "../../bench/lib/holdfast.mjs";
+import { startLoad } from "../../bench/load.mjs";
 import { ask } from "./ask.js";
 import { descriptorCount, isRunning, noMoreThan } from "./census.js";
 import { command } from "./fixture.js";
@@ -36,6 +37,32 @@ async function run(args: string[]): Promise<{ code: number; stderr: string }> {
 }
 
 describe.runIf(process.getuid?.() === 0)("holdfast as an unprivileged user", () => {
+  test("loses nothing with its keeper, also where each worker has a socket of its own", async () => {
+    const port = await freePort();
+    const scene = await unprivileged({
+      config: `
+        [socket.s]
+        listen = ["tcp://127.0.0.1:${port}"]
+        distribution = "steered"
+        [service.web]
+        ${command("answers-pid")}
+        sockets = ["s"]
+        workers = 3
+        ready = "notify"`,
+    });
+    await scene.ready("web");
+    const pids = await scene.holdfast.workerPids("web");
+    const load = startLoad({ target: { host: "127.0.0.1", port }, protocol: "line", rate: 100 });
+    expect((await scene.holdfast.killKeeper()).keeperDeath).toMatch(/took over 3 workers and 3 sockets/);
+    expect(statSync(`/proc/${scene.holdfast.keeperPid}`).uid).toBe(uid);
+    expect(await scene.holdfast.workerPids("web")).toEqual(pids);
+    expect(await scene.restart("web")).toMatchObject({ result: "done" });
+    expect(await load.stop()).toMatchObject({ failed: 0 });
+    expect(pids.filter(isRunning)).toEqual([]);
+    // How they ended was seen all the same.
+    expect(scene.holdfast.output).not.toContain("nobody saw how it ended");
+  });
+
   test("activates, restarts, kills trees and stops as it does for root", async () => {
     const port = await freePort();
     const scene = await unprivileged({

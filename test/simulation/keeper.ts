@@ -363,5 +363,5 @@ export class SimulatedKeeper {
 export function recordOf(child: Child): ChildRecord {
   const { key, state, pid, by, startedAt, status, stage, errno, signals } = child;
   const times = { endedAt: 0, userMicros: 0, systemMicros: 0, maxRssKib: 0 };
-  return { key, state, pid, by, startedAt, status, stage, errno, signals, ...times };
+  return { key, state, pid, by, adopted: false, startedAt, status, stage, errno, signals, ...times };
 }

@@ -61,6 +61,7 @@ struct frame {
 
 struct client {
 	int fd;
+	pid_t keeper;
 	uint32_t next_id;
 	size_t event_count;
 	struct frame events[EVENTS_MAX];
@@ -71,7 +72,7 @@ struct hello {
 	int32_t keeper;
 	uint8_t why;
 	uint32_t detail;
-	uint64_t when, dropped, started;
+	uint64_t when, dropped, started, nofile;
 };
 
 struct record {
@@ -89,6 +90,7 @@ static inline void client_open(struct client *c)
 	memset(c, 0, sizeof *c);
 	CHECK(number != NULL);
 	c->fd = check_channel = atoi(number);
+	c->keeper = getppid();
 	c->next_id = 1;
 	CHECK(fcntl(c->fd, F_SETFD, FD_CLOEXEC) == 0);
 }
@@ -162,7 +164,7 @@ static inline struct frame receive(struct client *c)
 		} else if (m->cmsg_type == SCM_CREDENTIALS) {
 			struct ucred sender;
 			memcpy(&sender, CMSG_DATA(m), sizeof sender);
-			CHECK_EQUAL(sender.pid, getppid());
+			CHECK_EQUAL(sender.pid, c->keeper);
 		}
 	}
 	frame.header = header_decode(bytes);
@@ -265,14 +267,14 @@ static inline int try_attach(struct client *c, uint16_t lowest, uint16_t highest
 	struct writer w = payload();
 	writer_u16(&w, lowest);
 	writer_u16(&w, highest);
-	writer_u32(&w, 0);
+	writer_u32(&w, FEATURE_HAND_OVER);
 	writer_u8(&w, mode);
 	struct frame reply = call(c, REQUEST_ATTACH, w, NULL, 0);
 	int error = frame_error(&reply);
 	if (error == 0) {
 		struct reader r = frame_reader(&reply);
 		CHECK_EQUAL(reader_u16(&r), 1);
-		CHECK_EQUAL(reader_u32(&r), 0);
+		CHECK_EQUAL(reader_u32(&r), FEATURE_HAND_OVER);
 		hello->keeper = reader_i32(&r);
 		hello->started = reader_u64(&r);
 		hello->starts = reader_u32(&r);
@@ -280,6 +282,7 @@ static inline int try_attach(struct client *c, uint16_t lowest, uint16_t highest
 		hello->detail = reader_u32(&r);
 		hello->when = reader_u64(&r);
 		hello->dropped = reader_u64(&r);
+		hello->nofile = reader_u64(&r);
 		CHECK(reader_done(&r));
 	}
 	frame_free(&reply);
@@ -290,8 +293,27 @@ static inline struct hello attach(struct client *c)
 {
 	struct hello hello = {0};
 	CHECK_EQUAL(try_attach(c, 1, 1, 0, &hello), 0);
-	CHECK_EQUAL(hello.keeper, getppid());
+	CHECK_EQUAL(hello.keeper, c->keeper);
 	return hello;
+}
+
+/* The record, then its tag: an event, and the beginning of `adopt`. */
+static inline void write_child(struct writer *w, const struct record *record)
+{
+	writer_key(w, text(record->key));
+	writer_u8(w, record->state);
+	writer_i32(w, record->pid);
+	writer_u8(w, record->by);
+	writer_u64(w, record->started);
+	writer_u64(w, record->ended);
+	writer_i32(w, record->status);
+	writer_u8(w, record->stage);
+	writer_i32(w, record->error);
+	writer_u64(w, record->signals);
+	writer_u64(w, record->utime);
+	writer_u64(w, record->stime);
+	writer_u64(w, record->max_rss);
+	writer_tag(w, record->tag);
 }
 
 static inline int hold(struct client *c, const char *key, struct bytes tag, bool replace, const int *fds, size_t count)
@@ -301,6 +323,28 @@ static inline int hold(struct client *c, const char *key, struct bytes tag, bool
 	writer_tag(&w, tag);
 	writer_u8(&w, replace);
 	return call_error(c, REQUEST_HOLD, w, fds, count);
+}
+
+/* Says of a process what a keeper would; `fds` begin with its pidfd where it runs, and the rest is kept, drained where the flag says so. */
+static inline int adopt(struct client *c, const struct record *record, const int *fds, size_t count, uint8_t keep_flags)
+{
+	struct writer w = payload();
+	size_t first = record->state == 2;
+	write_child(&w, record);
+	writer_u16(&w, (uint16_t)(count < first ? 0 : count - first));
+	for (size_t i = first; i < count; i++) {
+		writer_u16(&w, (uint16_t)i);
+		writer_u8(&w, keep_flags);
+	}
+	return call_error(c, REQUEST_ADOPT, w, fds, count);
+}
+
+static inline int handed_over(struct client *c, uint32_t supervisors, uint64_t nofile)
+{
+	struct writer w = payload();
+	writer_u32(&w, supervisors);
+	writer_u64(&w, nofile);
+	return call_error(c, REQUEST_HANDED_OVER, w, NULL, 0);
 }
 
 /* release, disarm and acknowledge take a key alone. */

@@ -58,7 +58,7 @@ static int decode(uint16_t type, const uint8_t *bytes, size_t length, struct req
 	return error;
 }
 
-enum { LAST_TYPE = REQUEST_REEXEC };
+enum { LAST_TYPE = REQUEST_HANDED_OVER };
 
 static struct writer sample(uint16_t type)
 {
@@ -129,6 +129,16 @@ static struct writer sample(uint16_t type)
 		break;
 	case REQUEST_REEXEC:
 		write_string(&w, "/usr/lib/holdfast-keeper");
+		break;
+	case REQUEST_ADOPT:
+		write_child(&w, &(struct record){.key = "web/0/1", .state = 2, .by = 3, .pid = 7, .started = 1, .signals = 1, .tag = text("t")});
+		writer_u16(&w, 1);
+		writer_u16(&w, 1);
+		writer_u8(&w, 1);
+		break;
+	case REQUEST_HANDED_OVER:
+		writer_u32(&w, 3);
+		writer_u64(&w, 1024);
 		break;
 	default:
 		writer_key(&w, text("key"));

@@ -2,41 +2,9 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include "../reexec.h"
+#include "reexec_request.h"
 
 enum { TIMES = 10, RING = 64 * 1024, LOUD = 300 * 1024, MANY = 100 };
-
-struct answer {
-	uint8_t result;
-	int32_t detail;
-	uint32_t count;
-};
-
-static uint32_t post_reexec(struct client *c, const char *path)
-{
-	struct writer w = payload();
-	write_string(&w, path);
-	return post(c, REQUEST_REEXEC, w, NULL, 0, 0);
-}
-
-static struct answer read_answer(struct frame *reply)
-{
-	struct answer answer;
-	CHECK_EQUAL(frame_error(reply), 0);
-	struct reader r = frame_reader(reply);
-	answer.result = reader_u8(&r);
-	answer.detail = reader_i32(&r);
-	answer.count = reader_u32(&r);
-	CHECK(reader_done(&r));
-	frame_free(reply);
-	return answer;
-}
-
-static struct answer wait_answer(struct client *c, uint32_t id)
-{
-	struct frame reply = receive_reply(c, id);
-	return read_answer(&reply);
-}
 
 /* The answer, and an empty reply to another request: either may come first. */
 static struct answer wait_both(struct client *c, uint32_t id, uint32_t other)
@@ -59,19 +27,6 @@ static struct answer wait_both(struct client *c, uint32_t id, uint32_t other)
 		frame_free(&frame);
 	}
 	return answer;
-}
-
-static struct answer reexec(struct client *c, const char *path)
-{
-	return wait_answer(c, post_reexec(c, path));
-}
-
-static void reexec_done(struct client *c, const char *path, uint32_t count)
-{
-	struct answer answer = reexec(c, path);
-	CHECK_EQUAL(answer.result, REEXEC_DONE);
-	CHECK_EQUAL(answer.detail, 0);
-	CHECK_EQUAL(answer.count, count);
 }
 
 static const char *keeper_path(void)
@@ -461,13 +416,14 @@ static void it_is_told_how_often(struct client *c)
 	CHECK_EQUAL(frame_error(&reply), 0);
 	struct reader r = frame_reader(&reply);
 	CHECK_EQUAL(reader_u16(&r), 1);
-	CHECK_EQUAL(reader_u32(&r), FEATURE_REEXEC);
+	CHECK_EQUAL(reader_u32(&r), FEATURES);
 	r.at += 4;
 	CHECK_EQUAL(reader_u64(&r), hello.started);
 	CHECK_EQUAL(reader_u32(&r), 2);
 	r.at += 1 + 4 + 8 + 8;
 	CHECK_EQUAL(reader_u32(&r), 2);
 	CHECK(reader_u64(&r) > hello.started);
+	CHECK_EQUAL(reader_u64(&r), hello.nofile);
 	CHECK(reader_done(&r));
 	frame_free(&reply);
 	end_scenario(c);

@@ -12,7 +12,7 @@
 #include "../keeper.h"
 #include "../state.h"
 
-static struct keeper before, after;
+static struct keeper before, after, odd;
 
 static void check_at(int line, int holds, const char *what)
 {
@@ -96,6 +96,23 @@ static void add_child(struct keeper *k, const char *key, enum child_state state)
 	child_tell(k, child);
 }
 
+/* A process of the keeper before. */
+static void add_adopted(struct keeper *k, const char *key, enum child_state state)
+{
+	struct child *child = child_make(k, text(key), text(""), 0);
+	CHECK(child != NULL);
+	child->state = state;
+	child->by = BY_ARM | CHILD_ADOPTED;
+	child->pid = 4712;
+	child->pidfd = state == CHILD_RUNNING ? 50 : -1;
+	table_insert(&k->tables[TABLE_CHILDREN], &child->entry);
+}
+
+static const struct child *loaded(const char *key)
+{
+	return (struct child *)table_find(&after.tables[TABLE_CHILDREN], text(key));
+}
+
 static void add_arm(struct keeper *k)
 {
 	uint8_t keys[64];
@@ -130,6 +147,8 @@ static void fill(struct keeper *k)
 	add_held(k);
 	add_child(k, "b", CHILD_EXITED);
 	add_child(k, "a", CHILD_FAILED);
+	add_adopted(k, "adopted", CHILD_RUNNING);
+	add_adopted(k, "lost", CHILD_LOST);
 	add_arm(k);
 }
 
@@ -171,6 +190,9 @@ static void what_was_saved_is_loaded(struct bytes state)
 	CHECK(held != NULL && held->count == 2 && held->fds[1].fd == 21 && held->fds[1].held == held && held->arms == 0);
 	check_child("a");
 	check_child("b");
+	const struct child *adopted = loaded("adopted"), *lost = loaded("lost");
+	CHECK(adopted != NULL && adopted->by == (BY_ARM | CHILD_ADOPTED) && adopted->state == CHILD_RUNNING && adopted->pidfd == 50);
+	CHECK(lost != NULL && lost->by == (BY_ARM | CHILD_ADOPTED) && lost->state == CHILD_LOST && lost->pidfd == -1);
 	CHECK(bytes_compare(after.news.first->entry.key, text("b")) == 0 && after.news.first->next == after.news.last);
 	const struct child *arm = (struct child *)table_find(&after.tables[TABLE_ARMS], text("arm"));
 	CHECK(arm != NULL && arm->armed->fds[0] == 40 && arm->armed->fds[1] == -1 && arm->kept[0] == 41);
@@ -241,6 +263,24 @@ static void what_is_not_known_is_refused(struct bytes state)
 	free(copy);
 }
 
+/* What nobody could tell the end of, or what would be waited for like a child. */
+static void an_adopted_process_without_its_pidfd_is_refused(void)
+{
+	struct keeper *k = &odd;
+	struct child *child;
+	fill(k);
+	child = (struct child *)table_find(&k->tables[TABLE_CHILDREN], text("adopted"));
+	child->pidfd = -1;
+	CHECK(load(save(k)) == EBADMSG);
+	child->pidfd = 50;
+	CHECK(load(save(k)) == 0);
+	child->by |= 4;
+	CHECK(load(save(k)) == EBADMSG);
+	child->by = CHILD_ADOPTED;
+	child->state = CHILD_STARTING;
+	CHECK(load(save(k)) == EBADMSG);
+}
+
 static void what_is_no_state_is_not_mapped(void)
 {
 	struct bytes state;
@@ -259,6 +299,7 @@ int main(void)
 	what_is_cut_is_refused(state);
 	fields_at_the_end_are_passed_over(state);
 	what_is_not_known_is_refused(state);
+	an_adopted_process_without_its_pidfd_is_refused();
 	what_is_no_state_is_not_mapped();
 	printf("ok\n");
 	_exit(0); /* what the loads have made is lost on purpose */

@@ -16,10 +16,19 @@ const lookMs = 2_000;
 export const run: CommandSpec = {
   details:
     "Checks the configuration, then becomes the keeper: the process id stays, the keeper starts the supervisor, and the supervisor the services. Ends with SIGTERM or SIGINT, after every service has stopped.",
-  examples: ["holdfast run", "holdfast run -c /etc/holdfast/holdfast.toml"],
+  options: [
+    {
+      flags: "--orphans <what>",
+      description:
+        "workers that an earlier run has left, because it was killed with its supervisor: refuse to start beside them, or stop them first",
+      choices: ["refuse", "stop"],
+      default: "refuse",
+    },
+  ],
+  examples: ["holdfast run", "holdfast run -c /etc/holdfast/holdfast.toml", "holdfast run --orphans stop"],
   exitCodes: {
     0: "stopped in order",
-    1: "not started: another supervisor runs, or the keeper is missing",
+    1: "not started: another supervisor runs, workers of an earlier run are left, or the keeper is missing",
     2: "the command line is wrong",
     6: "the configuration is wrong or cannot be read",
   },
@@ -34,6 +43,7 @@ export const run: CommandSpec = {
     const keeper = keeperPath(context.env);
     const supervisor = resolve(packageRoot, "dist/daemon/main.js");
     const argv = ["holdfast-keeper", "--", process.execPath, ...process.execArgv, supervisor, "-c", file];
+    if (context.options.orphans === "stop") argv.push("--orphans", "stop");
     const env = Object.entries(context.env).map(([name, value]) => `${name}=${value}`);
     const { replaceProcess } = await import("../../ancillary/index.js");
     return replaceProcess(keeper, argv, env, passedDescriptors(context.env));

@@ -70,6 +70,7 @@ async function status(context: CommandContext): Promise<number> {
     ["supervisor", `pid ${view.pid}, started ${since(view.startedAt)}`],
     ["keeper", `pid ${view.keeperPid}, started ${since(startedAt)}`],
     ["re-execs", reExecutedAt === undefined ? "" : `${reExecs}, the last one ${since(reExecutedAt)}`],
+    ["keeper killed", view.keeperDeaths === undefined ? "" : `${view.keeperDeaths}×, last: ${view.keeperDeath}`],
     ["starts", `${view.starts}${view.previousEnd === undefined ? "" : ` (the one before: ${view.previousEnd})`}`],
     ["adopted in", view.adoptedInMs === undefined ? "" : `${Math.round(view.adoptedInMs)} ms`],
     ["configuration", view.configFiles.join(", ")],

@@ -14,6 +14,10 @@ export interface SupervisorView {
   readonly starts: number;
   /** Why the one before ended, in words; undefined for the first. */
   readonly previousEnd?: string;
+  /** How often the keeper was killed and another one took its place; undefined: never. */
+  readonly keeperDeaths?: number;
+  /** The last time, in words. */
+  readonly keeperDeath?: string;
   /** From the start of this process until everything was adopted. */
   readonly adoptedInMs?: number;
   readonly configFiles: readonly string[];

@@ -57,6 +57,8 @@ export const supervisorView = view<SupervisorView>("Supervisor")({
   startedAt: at,
   starts: count,
   previousEnd: z.string().exactOptional(),
+  keeperDeaths: count.exactOptional(),
+  keeperDeath: z.string().exactOptional(),
   adoptedInMs: z.number().nonnegative().exactOptional(),
   configFiles: z.array(z.string()),
   control: z.string(),

@@ -12,6 +12,8 @@ export function eventsOf(record: ChildRecord): WorkerEvent[] {
       return [started];
     case "exited":
       return [started, { type: "exited", end: endOf(record.status) }];
+    case "lost":
+      return [started, { type: "exited", end: { kind: "unknown" } }];
     case "failed":
       return [{ type: "start-failed", stage: record.stage, errno: record.errno }];
   }

@@ -7,6 +7,9 @@ export { ExecutableError, findExecutable } from "./executable.js";
 
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** In the environment of all that a supervisor has started: its control socket, of which there is one for each run. */
+export const SUPERVISOR_VARIABLE = "HOLDFAST_SUPERVISOR";
+
 /** What belongs to the supervisor itself, or is made anew for each worker: inherited, it would name somebody else's descriptors or socket. */
 const NEVER_INHERITED =
   /^(HOLDFAST_.*|LISTEN_.*|NOTIFY_SOCKET|WATCHDOG_(USEC|PID)|FDSTORE|INVOCATION_ID|MAINPID|READY_FD|REMOTE_(ADDR|PORT)|NODE_(CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID|EXTRA_CA_CERTS))$/;
@@ -33,6 +36,7 @@ export function buildEnvironment(sources: EnvironmentSources): Record<string, st
   return {
     ...(service.inheritEnv ? inherited(own) : { ...pick(own, ["LANG", "TZ"]), PATH: own.PATH || DEFAULT_PATH }),
     ...account(own, identity),
+    ...pick(own, [SUPERVISOR_VARIABLE]),
     ...Object.assign({}, ...service.envFiles.map((file) => readEnvFile(file, readFile))),
     ...service.env,
   };

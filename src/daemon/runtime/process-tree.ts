@@ -25,6 +25,8 @@ export interface TreeQuery {
   /** `INVOCATION_ID=…`: an entry of its environment that no other worker has. */
   readonly mark: string;
   readonly keeperPid: number;
+  /** Of a worker that the keeper has from one that was killed: it, and its orphans, were given to whoever is the keeper's parent. */
+  readonly adopted?: boolean;
   /** The other workers and the supervisor. They and what they started are never looked at. */
   readonly except: ReadonlySet<number>;
 }
@@ -50,7 +52,8 @@ const MAX_LOOKS = 64;
  *
  * Usual cost with nothing left: two reads of one file.
  */
-export function findTree(query: TreeQuery): TreeMember[] {
+export function findTree(asked: TreeQuery): TreeMember[] {
+  const query = asked.adopted ? amongOrphans(asked) : asked;
   const { mainPid, keeperPid, except } = query;
   assert(mainPid === undefined || !except.has(mainPid), "the worker is not one of the others");
   for (let look = 0; look < MAX_LOOKS; look++) {
@@ -64,6 +67,12 @@ export function findTree(query: TreeQuery): TreeMember[] {
     allPids().filter((pid) => readStat(pid)?.parent === keeperPid),
     query,
   );
+}
+
+/** The keeper and what was its children have the same parent: the nearest subreaper above, or PID 1. */
+function amongOrphans(query: TreeQuery): TreeQuery {
+  const parent = readStat(query.keeperPid)?.parent ?? 1;
+  return { ...query, keeperPid: parent, except: new Set([...query.except, query.keeperPid]) };
 }
 
 /** No live process of the tree is left. */

@@ -216,7 +216,8 @@ export class ServiceWorkers {
     if (fds.length > tag.keep.length) fds.shift()?.close();
     const { notify, pipes } = sortKept(tag, fds);
     const drained = await this.#takeLogs(record.key, tag);
-    this.#open(worker, record.key, tag, { notify, pipes, drained });
+    const adopted = "state" in record && record.adopted;
+    this.#open(worker, record.key, tag, { notify, pipes, drained, adopted });
   }
 
   /** Of a worker whose lines go nowhere we know of, the keeper goes on to read what it writes. */
@@ -433,7 +434,8 @@ export class ServiceWorkers {
     return new WorkerTree(() => {
       const except = knownPids();
       except.delete(pid);
-      return { ...(withMain ? { mainPid: pid } : {}), session: pid, mark: resources.mark, keeperPid, except };
+      const { adopted, mark } = resources;
+      return { ...(withMain ? { mainPid: pid } : {}), session: pid, mark, keeperPid, adopted, except };
     });
   }
 
@@ -549,10 +551,12 @@ export class ServiceWorkers {
       readonly pipes: StartPlan["pipes"];
       /** Of one that an earlier supervisor started. */
       readonly drained?: DrainedLogs;
+      /** Of one that another keeper started. */
+      readonly adopted?: boolean;
     },
   ): void {
     const { ring, world } = this.#o;
-    const { notify, pipes, drained } = o;
+    const { notify, pipes, drained, adopted = false } = o;
     const sink = this.#o.sink();
     const resources = new WorkerResources({
       key,
@@ -562,6 +566,7 @@ export class ServiceWorkers {
       ring,
       sink,
       drained: drained ?? {},
+      adopted,
       listener: {
         notified: (message) => this.#notices.hear(worker, message),
         announced: () => this.#emit(worker, { type: "announced", by: "newline" }),

@@ -8,8 +8,9 @@ import { Applier, type ReadConfig } from "./applier.js";
 import { systemClock } from "./clock.js";
 import { CommandRuns } from "./commands/command-runs.js";
 import { ControlSocket } from "./control-socket.js";
+import { SUPERVISOR_VARIABLE } from "./environment.js";
 import { EventLog } from "./event-log.js";
-import { KeeperClient } from "./keeper/keeper-client.js";
+import { KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
 import { KeeperProgram } from "./keeper-program.js";
 import { createLogger, type Logger } from "./logger.js";
@@ -26,6 +27,14 @@ import { settlesWithin } from "./settles-within.js";
 import { SocketPauses } from "./socket-pauses.js";
 import { SocketTable } from "./socket-table.js";
 import { endStray } from "./stray.js";
+import {
+  describeKeeperDeath,
+  encodeKeeperDeath,
+  KEEPER_DEATH_KEY,
+  type KeeperDeath,
+  keeperDeathIn,
+} from "./succession/keeper-death.js";
+import type { Succession } from "./succession/succession.js";
 import { signalName } from "./words.js";
 
 const SIGHUP = 1;
@@ -41,6 +50,7 @@ const LAST_DRAIN_MS = 3_000;
 /** Between tries to bring a service back to the configuration in force. */
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 30_000;
+const EXIT_NO_KEEPER = 111;
 /** More heartbeats than one fit the watchdog, so that one late timer is no death sentence. */
 const HEARTBEATS_PER_WATCHDOG = 3;
 
@@ -48,11 +58,15 @@ export interface SupervisorInput {
   /** Our end of the keeper's channel. */
   readonly channel: OwnedFd;
   readonly keeperPid: number;
+  /** What follows when the keeper is killed; undefined: the supervisor ends with it. */
+  readonly succession?: Succession;
   /** Reads the configuration when no earlier supervisor has left one; it ends the process itself if that fails. */
   readonly loadConfig: (refuse: (exitCode: number) => Promise<never>) => Promise<Config>;
   /** Reads the same files again, for `plan` and `apply`. */
   readonly readConfig: () => Promise<ReadConfig>;
   readonly environment: NodeJS.ProcessEnv;
+  /** Ends what an earlier run with this control socket has left, or resolves with the reason why this one must not begin. */
+  readonly clearAway?: (control: string) => Promise<string | undefined>;
   readonly version: string;
   readonly exit: (code: number) => never;
 }
@@ -88,12 +102,17 @@ export class Supervisor {
   #lastAsker = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #adoptedInMs: number | undefined;
+  #keeperDeath: KeeperDeath | undefined;
+  /** Nothing is left that another keeper could be given. */
+  #left = false;
+  /** Those that the keeper has told. */
+  #stopSignals: readonly number[] = [];
   /** What holdfast exits with once it has stopped; undefined: nobody has asked for the end. */
   #endCode: number | undefined;
 
   constructor(input: SupervisorInput) {
     this.#input = input;
-    this.#keeper = new KeeperClient(input.channel, input.keeperPid, {
+    const events: KeeperEvents = {
       child: (record, tag, pidfd) => {
         pidfd?.close(); // Signals go through the keeper, which is the parent and cannot hit a stranger.
         this.#whenAdopted(() => this.#child(record, tag));
@@ -103,15 +122,18 @@ export class Supervisor {
         this.#count("keeper-frames-dropped");
         this.#log?.warn(`a frame on the keeper's channel was dropped: ${reason}`);
       },
-      ended: () => input.exit(0), // Without its keeper it can do nothing; whatever ended the keeper ends it too.
-    });
+      ended: () => void this.#keeperEnded(),
+    };
+    this.#keeper = new KeeperClient(input.channel, input.keeperPid, events, input.succession?.mirror);
   }
 
   async run(): Promise<void> {
     const keeper = this.#keeper;
     this.#hello = await keeper.attach();
     this.#keeperProgram = new KeeperProgram(keeper, systemClock, this.#hello);
+    const filled = this.#input.succession?.mirror.fill(keeper);
     const held = await keeper.listHeld();
+    this.#keeperDeath = keeperDeathIn(held);
     const applied = await readAppliedConfig(keeper, held);
     this.#config = applied?.config ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
     const leaving = applied?.leaving ?? nothingLeaves;
@@ -119,6 +141,7 @@ export class Supervisor {
     this.#openLog();
     this.#beat();
     this.#commands = this.#makeCommands();
+    if (applied === undefined) await this.#clearAway();
     if (applied === undefined) await writeAppliedConfig(keeper, { config: this.#config, leaving });
 
     this.#controlSocket = new ControlSocket(this.#config.supervisor);
@@ -149,6 +172,7 @@ export class Supervisor {
     this.#adoptedInMs = Math.round(performance.now());
     await this.#serve(control);
     this.#announce(applied !== undefined);
+    await filled;
   }
 
   async #adoptServices(held: readonly HeldRecord[], leaving: Leaving): Promise<void> {
@@ -312,6 +336,7 @@ export class Supervisor {
   async #reExec(path: string | undefined): Promise<ReExecView> {
     const view = await this.#keeperProgram.reExec(path);
     const done = view.result === "done";
+    if (done) this.#input.succession?.keeperReExecuted();
     this.#log[done ? "info" : "warn"](view.message);
     this.#events.add({ type: done ? "keeper-re-executed" : "keeper-re-exec-refused", message: view.message });
     return view;
@@ -329,10 +354,15 @@ export class Supervisor {
       commands: this.#commands,
       isPaused: (socket) => this.#pauses.until(socket) !== undefined,
       configFile: this.#mainFile,
-      environment: this.#input.environment,
+      environment: this.#environment,
       knownPids: () => new Set([...this.#workerPids(), ...this.#commands.pids]),
       count: (counter) => this.#count(counter),
     };
+  }
+
+  /** What workers may inherit, and whose they are. */
+  get #environment(): NodeJS.ProcessEnv {
+    return { ...this.#input.environment, [SUPERVISOR_VARIABLE]: this.#config.supervisor.control };
   }
 
   #makeCommands(): CommandRuns {
@@ -342,7 +372,7 @@ export class Supervisor {
       supervisors: this.#hello.supervisors,
       log: this.#log,
       configFile: this.#mainFile,
-      environment: this.#input.environment,
+      environment: this.#environment,
       workers: () => this.#workerPids(),
     });
   }
@@ -371,6 +401,7 @@ export class Supervisor {
   }
 
   #signalled(signals: readonly number[]): void {
+    this.#stopSignals = [...this.#stopSignals, ...signals];
     for (const signal of signals) {
       if (signal === SIGTERM || signal === SIGINT || signal === SIGQUIT) void this.#end(signal);
       else if (signal === SIGHUP && process.stdout.isTTY)
@@ -411,16 +442,46 @@ export class Supervisor {
       this.#log.warn(
         "a log file takes no writes and gives no error (a file system that hangs?); what waits for it is lost",
       );
+    this.#left = this.#workerPids().size === 1;
     this.#log.info("everything is stopped");
     await this.#output.close(LAST_WORDS_MS);
     await this.#keeper.shutDown(exitCode);
     this.#input.exit(exitCode);
   }
 
+  /** No worker of ours runs yet: whatever does is somebody's who is gone. */
+  async #clearAway(): Promise<void> {
+    const problem = await this.#input.clearAway?.(this.#config.supervisor.control);
+    if (problem === undefined) return;
+    process.stderr.write(`holdfast: ${problem}\n`);
+    await this.#refuse(1);
+  }
+
   /** The configuration is not usable: the keeper ends with the same exit code instead of trying again. */
   async #refuse(exitCode: number): Promise<never> {
+    this.#left = true;
     await this.#keeper.shutDown(exitCode);
     return this.#input.exit(exitCode);
+  }
+
+  /** Another keeper gets what this one had. Without one nothing can be done: whatever ended the keeper ends us too. */
+  async #keeperEnded(): Promise<void> {
+    const { exit, succession } = this.#input;
+    if (succession === undefined || this.#left || this.#hello === undefined) return exit(this.#endCode ?? 0);
+    clearInterval(this.#heartbeat);
+    // Deaf from now on: what would be decided could not be written down.
+    void this.#control?.close();
+    const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
+    const problem = await succession.handOver({
+      supervisors: this.#hello.supervisors,
+      nofile: this.#hello.nofile,
+      signals: this.#stopSignals,
+      written: settlesWithin(closed, LOGS_CLOSE_MS),
+    });
+    if (problem !== undefined)
+      process.stderr.write(`holdfast: the keeper ended, and nobody has taken its place: ${problem}\n`);
+    await this.#output?.close(LAST_WORDS_MS);
+    exit(problem === undefined ? 0 : EXIT_NO_KEEPER);
   }
 
   #openLog(): void {
@@ -447,6 +508,7 @@ export class Supervisor {
   }
 
   #announce(adopted: boolean): void {
+    if (this.#keeperDeath?.told === false) this.#tellKeeperDeath(this.#keeperDeath);
     if (adopted) {
       const workers = [...this.#services.values()].flatMap((service) => service.pids()).length;
       const message = `a new supervisor (pid ${process.pid}) took over ${workers} ${workers === 1 ? "worker" : "workers"} in ${this.#adoptedInMs} ms; the one before ${previousEnd(this.#hello) ?? "ended"}`;
@@ -465,6 +527,15 @@ export class Supervisor {
     this.#events.add({ type: "supervisor-started", message: `holdfast ${this.#input.version} started` });
   }
 
+  #tellKeeperDeath(death: KeeperDeath): void {
+    const message = describeKeeperDeath(death);
+    const { v: _, told: __, ...data } = death;
+    this.#log.warn(message, { event: "keeper-replaced" });
+    this.#events.add({ type: "keeper-replaced", message, data });
+    const told = encodeKeeperDeath({ ...death, told: true });
+    this.#keeper.tag("held", KEEPER_DEATH_KEY, told).catch((error: Error) => this.#log.error(error.message, { error }));
+  }
+
   #view(): SupervisorView {
     const end = previousEnd(this.#hello);
     return {
@@ -478,6 +549,9 @@ export class Supervisor {
       control: this.#config.supervisor.control,
       counters: { "keeper-frames-refused": this.#hello.dropped, ...this.#counters },
       ...(end === undefined ? {} : { previousEnd: end }),
+      ...(this.#keeperDeath === undefined
+        ? {}
+        : { keeperDeaths: this.#keeperDeath.count, keeperDeath: describeKeeperDeath(this.#keeperDeath) }),
       ...(this.#adoptedInMs === undefined ? {} : { adoptedInMs: this.#adoptedInMs }),
     };
   }

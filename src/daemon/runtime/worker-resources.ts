@@ -24,6 +24,8 @@ export interface WorkerListener {
 export class WorkerResources {
   readonly key: string;
   readonly tag: WorkerTag;
+  /** Another keeper has started it. */
+  readonly adopted: boolean;
   readonly #notify: NotifySocket;
   readonly #output?: WorkerOutput;
   readonly #ready?: Socket;
@@ -38,10 +40,12 @@ export class WorkerResources {
     readonly sink: LogSink | undefined;
     /** Of one that an earlier supervisor started. */
     readonly drained: DrainedLogs;
+    readonly adopted: boolean;
     readonly listener: WorkerListener;
   }) {
     this.key = o.key;
     this.tag = o.tag;
+    this.adopted = o.adopted;
     this.#notify = o.notify;
     this.#notify.start(
       (message) => o.listener.notified(message),

@@ -12,7 +12,7 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     listen = "unix://x"
     ${saying("READY=1", `sockets = ["x"]\nfd_store = 4\n${more}`)}`;
 
-  test("come to the next worker after its sockets, in order and by name: after a crash, a restart, and another supervisor", async () => {
+  test("come to the next worker after its sockets, in order and by name: after a crash, a restart, another supervisor, and another keeper", async () => {
     const scene = await start({ config: storing() });
     expect(await shown(scene)).toMatchObject({ fds: ["x socket"], env: { FDSTORE: "4" } });
     await scene.ready("s");
@@ -26,6 +26,7 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     await replaceSupervisor(scene);
     await hear(scene, "store FDNAME=third three");
     expect((await next(scene, () => scene.restart("s"))).fds).toEqual([...kept, "third three"]);
+    await scene.holdfast.killKeeper();
     expect((await next(scene, () => scene.restart("s", true))).fds).toEqual([...kept, "third three"]);
   });
 
@@ -58,7 +59,7 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     const before = descriptorCount(supervisor);
     await hear(scene, "store FDNAME=d d", "store FDNAME=bad:name e");
     expect(await counters(scene)).toMatchObject({ "fdstore-full": 2, "notify-malformed-values": 1 });
-    // Also what the answer was sent on is closed then.
+    // Also what the answer was sent on is closed then, and the connection of that question.
     await expect.poll(() => descriptorCount(supervisor)).toBeLessThanOrEqual(before);
     const pid = await scene.pid("s");
     const { fds } = await next(scene, () => process.kill(pid, "SIGKILL"));

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { freePort } from "../../../bench/lib/holdfast.mjs";
+import { until } from "../../../bench/lib/until.mjs";
 import type { SupervisorView } from "../../../src/daemon/control/api.js";
 import { ask } from "../ask.js";
 import { command } from "../fixture.js";
@@ -70,7 +71,12 @@ export async function view(scene: Scene): Promise<SupervisorView> {
 /** A connection that nobody waits for yet starts its worker: the armed start is still there, and works. */
 export async function startsLater(scene: Scene): Promise<void> {
   const answer = await ask({ path: join(scene.directory, "later.sock") });
-  expect(answer).toBe(`${await scene.pid("later")}\n`);
+  // It may have answered before the supervisor has heard of it.
+  const pids = await until("the news of its worker", async () => {
+    const known = await scene.holdfast.workerPids("later");
+    return known.length > 0 && known;
+  });
+  expect(answer).toBe(`${pids}\n`);
 }
 
 /** A keeper that, while it is tried, waits for a file `gate` where it runs. */

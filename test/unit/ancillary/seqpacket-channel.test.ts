@@ -132,6 +132,17 @@ describe("a channel", () => {
     expect(() => a.channel.send(Buffer.from("x"))).toThrow(expect.objectContaining({ code: "ERR_CHANNEL_CLOSED" }));
   });
 
+  test("gives what the other side had sent before it is told that it was reset", async () => {
+    const [one, two] = socketPair("unix-seqpacket");
+    const a = new Listening(one);
+    a.channel.send(Buffer.from("never read"));
+    send(two, { data: Buffer.from("last words") });
+    two.close();
+    await a.until(() => a.ends.length > 0);
+    expect(a.messages.map(({ data }) => data.toString())).toEqual(["last words"]);
+    expect(a.ends).toEqual([expect.objectContaining({ code: "ECONNRESET" })]);
+  });
+
   test("may be closed by its own message", async () => {
     const [one, two] = socketPair("unix-seqpacket");
     let seen = 0;

@@ -15,6 +15,7 @@ const hello: Hello = {
   supervisors: 1,
   previousEnd: { how: "none", detail: 0 },
   dropped: 0,
+  nofile: 1024n,
   reExecs: { count: 2, lastAt: 2000 },
 };
 const clock = { monotonic: () => 3000, wall: () => new Date(3000), wallAt: (at: number) => new Date(at) };

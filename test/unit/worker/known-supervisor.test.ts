@@ -33,4 +33,31 @@ describe("a worker", () => {
     expect(supervisor.accepts({ pid: 501, uid: 1000, gid: 1000 }, false)).toBe(true);
     expect(supervisor.accepts({ pid: 500, uid: 1000, gid: 1000 }, false)).toBe(false);
   });
+
+  test.each([
+    ["whose keeper was put where the killed one was", 503, true],
+    ["whose keeper is somewhere else", 505, false],
+  ])("that was left to an ancestor of its keeper believes a supervisor or not: one %s", (_, pid, answer) => {
+    // 90 was killed, 91 is in its place.
+    const after = new Map([
+      [500, 90],
+      [503, 91],
+      [91, process.ppid],
+      [505, 92],
+      [92, 77],
+      [77, 0],
+    ]);
+    const supervisor = new KnownSupervisor(maker, (of) => after.get(of) ?? parentOf(of));
+    expect(supervisor.accepts({ pid, uid: 1000, gid: 1000 }, true)).toBe(answer);
+  });
+
+  test("whose keeper lives does not believe who is started beside it", () => {
+    const beside = new Map([
+      [500, keeper],
+      [503, 91],
+      [91, keeper],
+    ]);
+    const supervisor = new KnownSupervisor(maker, (of) => beside.get(of) ?? parentOf(of));
+    expect(supervisor.accepts({ pid: 503, uid: 1000, gid: 1000 }, true)).toBe(false);
+  });
 });

@@ -59,6 +59,8 @@ interface Run {
   readonly key: string;
   readonly mark: string;
   pid?: number;
+  /** Another keeper has started it. */
+  readonly adopted?: boolean;
   /** Why it is being killed. */
   killed?: string;
   readonly ended: (problem: string | undefined) => void;
@@ -195,11 +197,12 @@ export class CommandRuns {
   }
 
   /** One that an earlier supervisor had started: nobody waits for its end. */
-  #inherited({ key }: ChildRecord, tag: Buffer): Run {
+  #inherited({ key, adopted }: ChildRecord, tag: Buffer): Run {
     const { invocation } = JSON.parse(tag.toString()) as CommandTag;
     const run: Run = {
       key,
       mark: markOf(invocation),
+      adopted,
       killed: "was of an earlier supervisor",
       ended: () => this.#runs.delete(key),
     };
@@ -231,12 +234,12 @@ export class CommandRuns {
     run.ended(problem);
   }
 
-  #tree({ pid, mark }: Run, withMain: boolean): WorkerTree {
+  #tree({ pid, mark, adopted = false }: Run, withMain: boolean): WorkerTree {
     const { keeperPid, workers } = this.#o;
     return new WorkerTree(() => {
       const except = new Set([...workers(), ...this.pids]);
       except.delete(pid!);
-      return { ...(withMain ? { mainPid: pid! } : {}), session: pid!, mark, keeperPid, except };
+      return { ...(withMain ? { mainPid: pid! } : {}), session: pid!, mark, keeperPid, adopted, except };
     });
   }
 

@@ -27,10 +27,12 @@ export const RequestType = {
   take: 17,
   settle: 18,
   reExec: 19,
+  adopt: 20,
+  handedOver: 21,
 } as const;
 
 /** Bits of `attach` and `hello`. */
-export const Feature = { reExec: 1 } as const;
+export const Feature = { reExec: 1, handOver: 2 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;
 export const EventType = { child: 192, signalled: 193 } as const;

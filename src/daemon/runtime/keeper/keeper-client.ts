@@ -19,6 +19,7 @@ import {
   Table,
   type TableName,
 } from "./frame.js";
+import type { Change, KeeperMirror } from "./keeper-mirror.js";
 import { decodeReExec, type ReExecOutcome } from "./re-exec.js";
 import {
   type ArmRecord,
@@ -32,11 +33,13 @@ import {
   decodeHello,
   decodeListedChild,
   decodeResults,
+  encodeAdopted,
   encodeConnections,
   encodeRegistrations,
   encodeStart,
   type HeldRecord,
   type Hello,
+  type KeptDescriptor,
   type ListedChild,
   type RegistrationRecord,
   type StartRequest,
@@ -71,8 +74,12 @@ export interface KeeperEvents {
   ended(reason: "end" | Error): void;
 }
 
+/** Of a send whose other end is closed. */
+const GONE: ReadonlySet<string> = new Set(["EPIPE", "ECONNRESET", "ERR_CHANNEL_CLOSED"]);
+
 interface Waiter {
   readonly name: string;
+  readonly change: Change | undefined;
   resolve(reply: { readonly payload: Buffer; readonly fds: OwnedFd[] }): void;
   reject(error: Error): void;
 }
@@ -82,6 +89,9 @@ interface Waiter {
  *
  * A request is on its way when its method returns, and the keeper handles requests in that order; the promise tells the
  * reply. Descriptors that are passed stay the caller's.
+ *
+ * With a mirror, a request that the keeper has not answered before its end is never settled, and neither is any after that: whoever goes on has to
+ * do so with what the mirror says, and must not take the end for a refusal. Without one they are rejected with KeeperGoneError.
  */
 export class KeeperClient {
   readonly #channel: SeqpacketChannel;
@@ -89,9 +99,12 @@ export class KeeperClient {
   readonly #events: KeeperEvents;
   readonly #waiting = new Map<number, Waiter>();
   #lastRequest = 0;
+  readonly #mirror: KeeperMirror | undefined;
+  #ended = false;
 
   /** @param fd the supervisor's end; owned by the client from now on */
-  constructor(fd: OwnedFd, keeperPid: number, events: KeeperEvents) {
+  constructor(fd: OwnedFd, keeperPid: number, events: KeeperEvents, mirror?: KeeperMirror) {
+    this.#mirror = mirror;
     this.#keeperPid = keeperPid;
     this.#events = events;
     this.#channel = new SeqpacketChannel(fd, {
@@ -103,7 +116,12 @@ export class KeeperClient {
   }
 
   async attach(): Promise<Hello> {
-    const payload = new ByteWriter().u16(PROTOCOL_VERSION).u16(PROTOCOL_VERSION).u32(Feature.reExec).u8(0).bytes();
+    const payload = new ByteWriter()
+      .u16(PROTOCOL_VERSION)
+      .u16(PROTOCOL_VERSION)
+      .u32(Feature.reExec | Feature.handOver)
+      .u8(0)
+      .bytes();
     const reply = await this.#ask("attach", payload);
     return decodeHello(new ByteReader(reply.payload));
   }
@@ -118,11 +136,12 @@ export class KeeperClient {
         .u8(replace ? 1 : 0)
         .bytes(),
       fds,
+      this.#mirror?.hold(key, tag, fds),
     );
   }
 
   async release(key: string): Promise<void> {
-    await this.#ask("release", new ByteWriter().key(key).bytes());
+    await this.#ask("release", new ByteWriter().key(key).bytes(), [], this.#mirror?.release(key));
   }
 
   listHeld(): Promise<HeldRecord[]> {
@@ -143,30 +162,33 @@ export class KeeperClient {
   }
 
   async tag(table: TableName, key: string, tag: Uint8Array): Promise<void> {
-    await this.#ask("tag", new ByteWriter().u8(Table[table]).key(key).tag(tag).bytes());
+    const change = this.#mirror?.tag(table, key, tag);
+    await this.#ask("tag", new ByteWriter().u8(Table[table]).key(key).tag(tag).bytes(), [], change);
   }
 
   async spawn(start: StartRequest, fds: readonly Fd[]): Promise<void> {
-    await this.#ask("spawn", encodeStart(start), fds);
+    await this.#ask("spawn", encodeStart(start), fds, this.#starts(start, fds));
   }
 
   /** The keeper starts it once one of the held entries is readable. */
   async arm(start: StartRequest, fds: readonly Fd[], readable: readonly string[]): Promise<void> {
     const trigger = new ByteWriter().u8(1).u16(readable.length);
     for (const key of readable) trigger.key(key);
-    await this.#ask("arm", Buffer.concat([encodeStart(start), trigger.bytes()]), fds);
+    const payload = Buffer.concat([encodeStart(start), trigger.bytes()]);
+    await this.#ask("arm", payload, fds, this.#starts(start, fds));
   }
 
   async disarm(key: string): Promise<void> {
-    await this.#ask("disarm", new ByteWriter().key(key).bytes());
+    await this.#ask("disarm", new ByteWriter().key(key).bytes(), [], this.#mirror?.disarm(key));
   }
 
   async signal(key: string, signal: number): Promise<void> {
-    await this.#ask("signal", new ByteWriter().key(key).i32(signal).bytes());
+    const change = this.#mirror?.signal(key, signal);
+    await this.#ask("signal", new ByteWriter().key(key).i32(signal).bytes(), [], change);
   }
 
   async acknowledge(key: string): Promise<void> {
-    await this.#ask("acknowledge", new ByteWriter().key(key).bytes());
+    await this.#ask("acknowledge", new ByteWriter().key(key).bytes(), [], this.#mirror?.acknowledge(key));
   }
 
   /**
@@ -190,6 +212,21 @@ export class KeeperClient {
 
   async shutDown(exitCode: number): Promise<void> {
     await this.#ask("shutDown", new ByteWriter().u8(exitCode).bytes());
+  }
+
+  /** A process that another keeper started: `fds` are its pidfd, if it runs, and what `keep` names. */
+  async adopt(
+    record: ChildRecord,
+    tag: Uint8Array,
+    keep: readonly KeptDescriptor[],
+    fds: readonly Fd[],
+  ): Promise<void> {
+    await this.#ask("adopt", encodeAdopted({ record, tag, keep }), fds);
+  }
+
+  /** The keeper was told all that the one before held, and starts a supervisor once this channel ends. */
+  async handedOver(supervisors: number, nofile: bigint): Promise<void> {
+    await this.#ask("handedOver", new ByteWriter().u32(supervisors).u64(nofile).bytes());
   }
 
   /**
@@ -252,20 +289,31 @@ export class KeeperClient {
     }
   }
 
+  #starts({ key, tag, keep }: StartRequest, fds: readonly Fd[]): Change | undefined {
+    const kept = keep.flatMap(({ frame }) => fds[frame] ?? []);
+    return this.#mirror?.start(key, tag, kept);
+  }
+
   #ask(
     name: keyof typeof RequestType,
     payload: Buffer,
     fds: readonly Fd[] = [],
+    change?: Change,
   ): Promise<{ payload: Buffer; fds: OwnedFd[] }> {
     this.#lastRequest = (this.#lastRequest % 0xffffffff) + 1;
     const request = this.#lastRequest;
     return new Promise((resolve, reject) => {
+      if (this.#ended && this.#mirror !== undefined) return change?.discard();
       try {
         this.#channel.send(encodeFrame({ type: RequestType[name], request, payload }), fds);
-        this.#waiting.set(request, { name, resolve, reject });
       } catch (error) {
-        reject(error as Error);
+        // A keeper that is gone is no refusal: the end of the channel tells.
+        if (this.#mirror === undefined || !GONE.has((error as NodeJS.ErrnoException).code ?? "")) {
+          change?.discard();
+          return reject(error as Error);
+        }
       }
+      this.#waiting.set(request, { name, change, resolve, reject });
     });
   }
 
@@ -296,7 +344,11 @@ export class KeeperClient {
         const error = type === ReplyType.ok ? undefined : new KeeperError(waiter.name, reader.i32(), reader.u32());
         return () => {
           this.#waiting.delete(request);
-          if (error === undefined) return waiter.resolve({ payload: Buffer.from(payload), fds });
+          if (error === undefined) {
+            waiter.change?.commit();
+            return waiter.resolve({ payload: Buffer.from(payload), fds });
+          }
+          waiter.change?.discard();
           for (const fd of fds) fd.close();
           waiter.reject(error);
         };
@@ -304,7 +356,10 @@ export class KeeperClient {
       case EventType.child: {
         const record = decodeChild(reader);
         const tag = Buffer.from(reader.tag());
-        return () => this.#events.child(record, tag, fds[0]);
+        return () => {
+          this.#mirror?.child(record, tag, fds[0]);
+          this.#events.child(record, tag, fds[0]);
+        };
       }
       case EventType.signalled: {
         const bits = reader.u64();
@@ -334,7 +389,11 @@ export class KeeperClient {
   #end(reason: "end" | Error): void {
     const cause = reason === "end" ? undefined : { cause: reason };
     const error = new KeeperGoneError("the keeper's channel is closed", cause);
-    for (const waiter of this.#waiting.values()) waiter.reject(error);
+    this.#ended = true;
+    for (const { change, reject } of this.#waiting.values()) {
+      if (this.#mirror === undefined) reject(error);
+      else change?.[change.unanswered]();
+    }
     this.#waiting.clear();
     this.#events.ended(reason);
   }

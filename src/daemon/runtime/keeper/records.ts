@@ -4,9 +4,12 @@ import { Feature } from "./frame.js";
 /** What the keeper knows of a process that it started; docs/protocol.md, `child`. */
 export interface ChildRecord {
   readonly key: string;
-  readonly state: "starting" | "running" | "exited" | "failed";
+  /** `lost`: it ended, and nobody could tell how. */
+  readonly state: "starting" | "running" | "exited" | "failed" | "lost";
   readonly pid: number;
   readonly by: "spawn" | "arm";
+  /** Started by a keeper that was killed: neither it nor the orphans that it leaves are children of this one. */
+  readonly adopted: boolean;
   /** CLOCK_MONOTONIC, milliseconds. */
   readonly startedAt: number;
   readonly endedAt: number;
@@ -61,6 +64,8 @@ export interface Hello {
   readonly dropped: number;
   /** How often this keeper was re-executed, and when last (CLOCK_MONOTONIC, milliseconds). undefined: it cannot be. */
   readonly reExecs?: { readonly count: number; readonly lastAt?: number };
+  /** The soft limit of descriptors that the keeper was started with, and that what it starts has; 0: it does not tell. */
+  readonly nofile: bigint;
 }
 
 export interface StartRequest {
@@ -196,17 +201,22 @@ export function decodeDrained(reader: ByteReader): Drained {
   return { dropped, bytes };
 }
 
-const STATES = ["", "starting", "running", "exited", "failed"] as const;
+const STATES = ["", "starting", "running", "exited", "failed", "lost"] as const;
+const BY_ARM = 1;
+const ADOPTED = 2;
 const ENDS = ["none", "exited", "signal", "hung", "protocol"] as const;
 
 export function decodeChild(reader: ByteReader): ChildRecord {
   const key = reader.key();
   const state = STATES[reader.u8()] || "failed";
+  const pid = reader.i32();
+  const origins = reader.u8();
   return {
     key,
     state,
-    pid: reader.i32(),
-    by: reader.u8() === 1 ? "arm" : "spawn",
+    pid,
+    by: (origins & BY_ARM) === 0 ? "spawn" : "arm",
+    adopted: (origins & ADOPTED) !== 0,
     startedAt: Number(reader.u64()) / 1e6,
     endedAt: Number(reader.u64()) / 1e6,
     status: reader.i32(),
@@ -217,6 +227,34 @@ export function decodeChild(reader: ByteReader): ChildRecord {
     systemMicros: Number(reader.u64()),
     maxRssKib: Number(reader.u64()),
   };
+}
+
+/** The same bytes, for a keeper that is to know it. */
+export function encodeAdopted(o: {
+  readonly record: ChildRecord;
+  readonly tag: Uint8Array;
+  readonly keep: readonly KeptDescriptor[];
+}): Buffer {
+  const { record } = o;
+  const nanoseconds = (ms: number): bigint => BigInt(Math.round(ms * 1e6));
+  const writer = new ByteWriter()
+    .key(record.key)
+    .u8(STATES.indexOf(record.state))
+    .i32(record.pid)
+    .u8((record.by === "arm" ? BY_ARM : 0) | ADOPTED)
+    .u64(nanoseconds(record.startedAt))
+    .u64(nanoseconds(record.endedAt))
+    .i32(record.status)
+    .u8(record.stage)
+    .i32(record.errno)
+    .u64(record.signals)
+    .u64(BigInt(record.userMicros))
+    .u64(BigInt(record.systemMicros))
+    .u64(BigInt(record.maxRssKib))
+    .tag(o.tag)
+    .u16(o.keep.length);
+  for (const { frame, drained } of o.keep) writer.u16(frame).u8(drained ? 1 : 0);
+  return writer.bytes();
 }
 
 export function decodeListedChild(reader: ByteReader): ListedChild {
@@ -243,9 +281,11 @@ export function decodeHello(reader: ByteReader): Hello {
   const detail = reader.u32();
   reader.u64();
   const dropped = Number(reader.u64());
-  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd: { how, detail }, dropped } as const;
-  if ((features & Feature.reExec) === 0) return hello;
-  const count = reader.u32();
-  const lastAt = Number(reader.u64()) / 1e6;
-  return { ...hello, reExecs: { count, ...(lastAt === 0 ? {} : { lastAt }) } };
+  const reExecs =
+    (features & Feature.reExec) === 0 ? undefined : { count: reader.u32(), at: Number(reader.u64()) / 1e6 };
+  const nofile = (features & Feature.handOver) === 0 ? 0n : reader.u64();
+  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd: { how, detail }, dropped, nofile };
+  if (reExecs === undefined) return hello;
+  const { count, at } = reExecs;
+  return { ...hello, reExecs: { count, ...(at === 0 ? {} : { lastAt: at }) } };
 }

@@ -1,0 +1,208 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { systemClock } from "../clock.js";
+import { KeeperClient, KeeperError } from "../keeper/keeper-client.js";
+import { KeeperMirror, type MirroredChild } from "../keeper/keeper-mirror.js";
+import type { ChildRecord, KeptDescriptor } from "../keeper/records.js";
+import { livingPidfd } from "../living-pidfd.js";
+import { isDrained } from "../logs/drained-logs.js";
+import { readProc } from "../process-stat.js";
+import { decodeKeeperDeath, encodeKeeperDeath, KEEPER_DEATH_KEY, type KeeperDeath } from "./keeper-death.js";
+import { hasEnded, type KeeperProcess, lookAtKeeper, type StartedKeeper, startKeeper } from "./start-keeper.js";
+import { findStarted, type Started } from "./started-unheard.js";
+
+const ENDED_WITHIN_MS = 800;
+/** New keepers that are tried: somebody may kill one after the other. */
+const TRIES = 5;
+const RETRY_MS = 50;
+/** Of the descriptors that we may have, duplicates take no more than this part. */
+const ROOM = 0.75;
+const SIGNALS = { 2: "SIGINT", 3: "SIGQUIT", 15: "SIGTERM" } as const;
+
+export interface Inheritance {
+  /** How many supervisors there have been. */
+  readonly supervisors: number;
+  readonly nofile: bigint;
+  /** Numbers of signals to the old keeper: a stop that was asked for stays asked for. */
+  readonly signals: readonly number[];
+  /** The new supervisor must not start before: what this one still writes is written. */
+  readonly written: Promise<unknown>;
+}
+
+/**
+ * What happens when the keeper is killed: this process, which has a duplicate of all that it held, starts another one and gives it everything;
+ * then it ends, and the new keeper starts a new supervisor (docs/adr/0013-keeper-death.md).
+ */
+export class Succession {
+  readonly mirror = new KeeperMirror(roomForDuplicates());
+  #keeper: KeeperProcess | undefined;
+
+  constructor(keeperPid: number) {
+    this.#keeper = lookAtKeeper(keeperPid);
+  }
+
+  /** It is the same process, with another program. */
+  keeperReExecuted(): void {
+    const now = this.#keeper && lookAtKeeper(this.#keeper.pid);
+    if (now === undefined) return; // What is known still holds, as far as it does.
+    this.#keeper?.pidfd.close();
+    this.#keeper = now;
+  }
+
+  /** Resolves once another keeper has everything, or with the reason why none has, in words. */
+  async handOver(inheritance: Inheritance): Promise<string | undefined> {
+    const since = performance.now();
+    const keeper = this.#keeper;
+    if (keeper === undefined) return "nothing is known of its program";
+    if (!this.mirror.isFilled) return "not all that it held had been taken over yet";
+    if (!(await hasEnded(keeper, ENDED_WITHIN_MS))) return "it has closed its channel and lives";
+    await this.#findUnheard(keeper);
+    let problem = "";
+    for (let tried = 0; tried < TRIES; tried += 1) {
+      if (tried > 0) await wait(RETRY_MS);
+      try {
+        await this.#giveAll(await startKeeper(keeper), { ...inheritance, oldPid: keeper.pid, since });
+        return undefined;
+      } catch (error) {
+        problem = (error as Error).message;
+      }
+    }
+    return problem;
+  }
+
+  /** Children and arms of which the keeper had not said that they were started: they may run all the same. */
+  async #findUnheard(keeper: KeeperProcess): Promise<void> {
+    const unheard = [...this.mirror.children]
+      .filter(([, { record }]) => record === undefined || record.state === "starting")
+      .map(([key, child]) => ({ key, child, invocation: tagOf(child).invocation ?? "" }));
+    const started = await findStarted(new Set(unheard.map(({ invocation }) => invocation)), keeper);
+    for (const { key, child, invocation } of unheard) {
+      const found = started.get(invocation);
+      const pidfd = found && livingPidfd(found.pid);
+      // Without a process it is started again by whoever reads the state.
+      child.record = found && pidfd && recordOf(key, found);
+      child.pidfd = pidfd;
+    }
+  }
+
+  async #giveAll(
+    { pid, channel }: StartedKeeper,
+    o: Inheritance & { readonly oldPid: number; readonly since: number },
+  ): Promise<void> {
+    const keeper = new KeeperClient(channel, pid, {
+      child: (_record, _tag, pidfd) => pidfd?.close(),
+      signalled: () => {}, // It tells each supervisor again.
+      dropped: () => {},
+      ended: () => {}, // What waits for a reply is told.
+    });
+    try {
+      await keeper.attach();
+      const lost: string[] = [];
+      const give = (key: string, given: Promise<void>): Promise<void> =>
+        given.catch((error: Error) => {
+          if (!(error instanceof KeeperError)) throw error;
+          lost.push(key);
+        });
+      const all: Promise<void>[] = [];
+      const known = [...this.mirror.children].filter(([, { record }]) => record !== undefined);
+      for (const [key, { tag, fds }] of this.mirror.held) {
+        if (key === KEEPER_DEATH_KEY) continue;
+        if (fds === undefined) lost.push(key);
+        else all.push(give(key, keeper.hold(key, tag, fds)));
+      }
+      for (const [key, child] of known) all.push(give(key, adopt(keeper, child)));
+      await Promise.all(all);
+      await o.written;
+      const death = this.#death({ ...o, newPid: pid, workers: known.filter(isWorker).length, lost });
+      await keeper.hold(KEEPER_DEATH_KEY, encodeKeeperDeath(death), []);
+      for (const signal of o.signals) {
+        const name = SIGNALS[signal as keyof typeof SIGNALS];
+        if (name !== undefined) process.kill(pid, name);
+      }
+      await keeper.handedOver(o.supervisors, o.nofile);
+    } finally {
+      keeper.close();
+    }
+  }
+
+  #death(o: {
+    readonly oldPid: number;
+    readonly newPid: number;
+    readonly since: number;
+    readonly workers: number;
+    readonly lost: readonly string[];
+  }): KeeperDeath {
+    const { oldPid, newPid, workers, lost, since } = o;
+    const before = decodeKeeperDeath(this.mirror.held.get(KEEPER_DEATH_KEY)?.tag);
+    return {
+      v: 1,
+      oldPid,
+      newPid,
+      workers,
+      lost,
+      count: (before?.count ?? 0) + 1,
+      at: new Date().toISOString(),
+      sockets: [...this.mirror.held.keys()].filter((key) => key.startsWith("socket/")).length,
+      tookMs: Math.round(performance.now() - since),
+      told: false,
+    };
+  }
+}
+
+/** What the keeper would have said of it. */
+function recordOf(key: string, { pid, startTicks }: Started): ChildRecord {
+  return {
+    key,
+    state: "running",
+    pid,
+    by: "spawn",
+    adopted: true,
+    startedAt: startedAt(startTicks),
+    endedAt: 0,
+    status: 0,
+    stage: 0,
+    errno: 0,
+    signals: 0n,
+    userMicros: 0,
+    systemMicros: 0,
+    maxRssKib: 0,
+  };
+}
+
+function adopt(keeper: KeeperClient, child: MirroredChild): Promise<void> {
+  const { tag, pidfd } = child;
+  const record = child.record as ChildRecord;
+  const kept = child.fds ?? [];
+  const runs = record.state === "running" && pidfd !== undefined;
+  const names = tagOf(child).keep ?? [];
+  const keep: KeptDescriptor[] = kept.map((_, index) => ({
+    frame: index + (runs ? 1 : 0),
+    drained: isDrained(names[index] ?? ""),
+  }));
+  // Without its pidfd nobody can say what became of it.
+  const told: ChildRecord = record.state === "running" && !runs ? { ...record, state: "lost" } : record;
+  return keeper.adopt(told, tag, keep, runs ? [pidfd, ...kept] : kept);
+}
+
+/** Workers and commands: what both write into their tags. */
+function tagOf({ tag }: MirroredChild): { readonly invocation?: string; readonly keep?: readonly string[] } {
+  try {
+    return JSON.parse(Buffer.from(tag).toString());
+  } catch {
+    return {}; // Of a later version.
+  }
+}
+
+function isWorker([key, { record }]: readonly [string, MirroredChild]): boolean {
+  return record?.state === "running" && !key.startsWith("command:");
+}
+
+/** Clock ticks since boot, of which there are 100 a second, on the clock of the keeper's records. */
+function startedAt(startTicks: bigint): number {
+  const uptimeMs = Number(readProc("/proc/uptime")?.split(" ")[0] ?? 0) * 1_000;
+  return Math.max(1, systemClock.monotonic() - (uptimeMs - Number(startTicks) * 10));
+}
+
+function roomForDuplicates(): number {
+  const soft = /^Max open files\s+(\d+)/m.exec(readProc("/proc/self/limits") ?? "")?.[1];
+  return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft) * ROOM;
+}
