@@ -434,6 +434,7 @@ export class Supervisor {
 
   async #leave(exitCode: number): Promise<void> {
     await this.#control?.close();
+    this.#commands.close();
     this.#controlSocket.remove();
     this.#pauses.close();
     this.#sockets.close(true);
@@ -472,12 +473,14 @@ export class Supervisor {
     // Deaf from now on: what would be decided could not be written down.
     void this.#control?.close();
     const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
-    const problem = await succession.handOver({
-      supervisors: this.#hello.supervisors,
-      nofile: this.#hello.nofile,
-      signals: this.#stopSignals,
-      written: settlesWithin(closed, LOGS_CLOSE_MS),
-    });
+    const problem = await succession
+      .handOver({
+        supervisors: this.#hello.supervisors,
+        nofile: this.#hello.nofile,
+        signals: this.#stopSignals,
+        written: settlesWithin(closed, LOGS_CLOSE_MS),
+      })
+      .catch((error: Error) => error.message);
     if (problem !== undefined)
       process.stderr.write(`holdfast: the keeper ended, and nobody has taken its place: ${problem}\n`);
     await this.#output?.close(LAST_WORDS_MS);

@@ -94,7 +94,13 @@ export class CommandRuns {
     this.#last += 1;
     const { service, purpose } = command;
     const key = `${PREFIX}${service.name}/${purpose}/${this.#o.supervisors}.${this.#last}`;
-    const [output, input] = pipe();
+    let ends: [OwnedFd, OwnedFd];
+    try {
+      ends = pipe();
+    } catch (error) {
+      return { problem: notStarted(error), said: "" }; // We have no descriptors left.
+    }
+    const [output, input] = ends;
     let said = "";
     const reader = new PipeReader(
       output,
@@ -108,6 +114,11 @@ export class CommandRuns {
     reader.takeRest(TAIL_CHARACTERS);
     reader.close();
     return { problem, said: said.trim() };
+  }
+
+  /** Nobody waits for any of them any more: the keeper is to end. */
+  close(): void {
+    for (const run of this.#runs.values()) this.#kill(run, "was cut short: everything is stopped");
   }
 
   /** The same for a command that is about one worker, which its environment names. Resolves with what is wrong, in words for people; undefined: nothing. */
@@ -143,8 +154,9 @@ export class CommandRuns {
       this.#runs.set(key, run);
       try {
         this.#start(run, command, { invocation, output });
+        if (signal.aborted) abort();
       } catch (error) {
-        run.ended(`could not be started: ${(error as Error).message}`);
+        run.ended(notStarted(error));
       }
     });
   }
@@ -193,7 +205,7 @@ export class CommandRuns {
       ],
       keep: [],
     };
-    keeper.spawn(request, [stdin, output]).catch((error: Error) => run.ended(`could not be started: ${error.message}`));
+    keeper.spawn(request, [stdin, output]).catch((error: Error) => run.ended(notStarted(error)));
   }
 
   /** One that an earlier supervisor had started: nobody waits for its end. */
@@ -253,6 +265,10 @@ export class CommandRuns {
   #complain({ key }: Run, error: Error): void {
     this.#o.log.error(`${key}: ${error.message}`, { error });
   }
+}
+
+function notStarted(error: unknown): string {
+  return `could not be started: ${(error as Error).message}`;
 }
 
 function markOf(invocation: string): string {
