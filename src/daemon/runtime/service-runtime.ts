@@ -310,7 +310,7 @@ export class ServiceRuntime {
   /** News of a child whose key is one of ours. */
   child(tag: WorkerTag, record: ChildRecord): void {
     const { worker } = tag;
-    if (this.#find(worker) === undefined) return this.#workers.hearForgotten(worker, record, tag);
+    if (this.#find(worker) === undefined) return this.#workers.ended.hear(worker, record, tag);
     this.#workers.hear(worker, record);
   }
 
@@ -348,7 +348,7 @@ export class ServiceRuntime {
     this.#watch?.end();
     this.#idle.stop();
     this.#workers.close();
-    await this.#workers.forgotten();
+    await this.#workers.ended.told();
     await Promise.all(this.#sinks.map((sink) => sink?.close()));
   }
 

@@ -8,6 +8,7 @@ import { socketUseInWords } from "./connections/socket-use-words.js";
 import { kernelTellsConnections } from "./connections/sockets-look.js";
 import { wordsOf } from "./drain/valve-finder.js";
 import { WorkerDrains } from "./drain/worker-drains.js";
+import { EndedWorkers } from "./ended-workers.js";
 import { WorkerHandoffs } from "./handoff/worker-handoffs.js";
 import { KeeperError } from "./keeper/keeper-client.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
@@ -24,9 +25,7 @@ import { closeMembers } from "./process-tree.js";
 import type { ServiceSetup } from "./service-setup.js";
 import { decodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
-import { settlesWithin } from "./settles-within.js";
 import { planStart, type StartPlan, StartPlanError } from "./start-plan.js";
-import { endStray } from "./stray.js";
 import { signalNumber } from "./words.js";
 import { sortKept, WorkerResources } from "./worker-resources.js";
 import { WorkerTree } from "./worker-tree.js";
@@ -44,8 +43,6 @@ const FIRST_LOOK_MS = 4;
 const LONGEST_LOOK_MS = 64;
 /** A worker that has never said RELOADING=1 is not waited for any longer. */
 const RELOADING_WITHIN_MS = 2_000;
-/** A file system that hangs must not keep the keeper from forgetting workers. */
-const WRITTEN_WITHIN_MS = 10_000;
 /** What a failure keeps of the worker's last words: it must fit the state that the keeper holds. */
 const FAILURE_LINES = 10;
 const FAILURE_LINE_CHARACTERS = 400;
@@ -76,8 +73,7 @@ export class ServiceWorkers {
   readonly #remarks = new Map<number, string>();
   readonly #handoffs: WorkerHandoffs;
   #logBytesDropped = 0;
-  /** Ended, forgotten by the machine, and not acknowledged to the keeper yet. */
-  readonly #forgetting = new Map<number, Promise<void>>();
+  readonly #ended: EndedWorkers;
   readonly #notices: WorkerNotices;
   readonly #reloads: WorkerReloads;
   readonly #store: FdStore;
@@ -91,6 +87,13 @@ export class ServiceWorkers {
       // READY=1 by another way.
       ready: (worker) => this.#emit(worker, { type: "announced", by: "notify" }),
       status: (worker, text) => this.#notices.setStatus(worker, text),
+    });
+    this.#ended = new EndedWorkers({
+      world: input.world,
+      written: () => input.sink()?.written() ?? Promise.resolve(),
+      dropped: (bytes) => {
+        this.#logBytesDropped += bytes;
+      },
     });
     this.#store = new FdStore({
       service: input.setup().config.name,
@@ -274,6 +277,11 @@ export class ServiceWorkers {
   /** Why a worker counts as unhealthy; undefined: it does not. */
   unhealthy(worker: number): string | undefined {
     return this.#health.reason(worker);
+  }
+
+  /** Those that the machine has forgotten, or an earlier one had. */
+  get ended(): EndedWorkers {
+    return this.#ended;
   }
 
   /** What workers have left for their successors. */
@@ -497,49 +505,7 @@ export class ServiceWorkers {
     resources.close();
     this.#resources.delete(worker);
     this.#notices.forget(worker);
-    // Before that the keeper counts what it has read and nobody has written; afterwards nobody does.
-    const told = this.#written().then(() => {
-      this.#forgetting.delete(worker);
-      this.#send("forget a worker", this.#o.world.keeper.acknowledge(resources.key), [ENOENT]);
-    });
-    this.#forgetting.set(worker, told);
-  }
-
-  /** Resolves once the keeper is told of all whose end is known. */
-  async forgotten(): Promise<void> {
-    await Promise.all(this.#forgetting.values());
-  }
-
-  /** News of one that the machine does not know any more: an earlier supervisor had forgotten it, and the keeper was not told so. */
-  hearForgotten(worker: number, record: ChildRecord, tag: WorkerTag): void {
-    if (this.#forgetting.has(worker)) return; // It is told soon.
-    const { keeper, log } = this.#o.world;
-    const isOver = record.state === "exited" || record.state === "failed";
-    void (isOver ? this.#countUnwritten(record.key, tag) : Promise.resolve()).then(() => endStray(keeper, log, record));
-  }
-
-  /** What the keeper has read from it, and what an earlier supervisor had taken and perhaps not written: nobody writes it now. */
-  async #countUnwritten(key: string, tag: WorkerTag): Promise<void> {
-    const { keeper, log } = this.#o.world;
-    try {
-      const drained = Object.values(await takeDrained(keeper, key, tag.keep));
-      const bytes = drained.reduce((sum, { dropped, bytes }) => sum + dropped + bytes.length, 0);
-      if (bytes === 0) return;
-      this.#logBytesDropped += bytes;
-      log.warn(
-        `${key}: up to ${bytes} bytes that it had logged before its end were dropped, because a supervisor ended`,
-      );
-    } catch (error) {
-      // It was never started, so it has no pipes; or it was forgotten meanwhile.
-      if (!(error instanceof KeeperError))
-        this.#complain(`take the last lines: ${(error as Error).message}`, error as Error);
-    }
-  }
-
-  /** Resolves once the lines of its workers stand where they belong, or when that takes too long. */
-  async #written(): Promise<void> {
-    const sink = this.#o.sink();
-    if (sink !== undefined) await settlesWithin(sink.written(), WRITTEN_WITHIN_MS);
+    this.#ended.forget(worker, resources.key);
   }
 
   #open(

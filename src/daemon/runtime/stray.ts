@@ -6,9 +6,13 @@ const ENOENT = 2;
 const ESRCH = 3;
 const SIGKILL = 9;
 
+export function isOver({ state }: ChildRecord): boolean {
+  return state !== "starting" && state !== "running";
+}
+
 /** A process that no state knows, because its state could not be read: it is ended, so that it never runs beside a known one. */
 export function endStray(keeper: Keeper, log: Logger, record: ChildRecord): void {
-  const over = record.state !== "starting" && record.state !== "running";
+  const over = isOver(record);
   if (!over) log.error(`${record.key} (pid ${record.pid}) belongs to no instance that is known: SIGKILL`);
   const asked = over ? keeper.acknowledge(record.key) : keeper.signal(record.key, SIGKILL);
   asked.catch((error: Error) => {
