@@ -84,6 +84,8 @@ describe.runIf(process.getuid?.() === 0)("holdfast as an unprivileged user", () 
 
     const first = await ask({ path: join(scene.directory, "s.sock") });
     expect(statSync(`/proc/${Number(first)}`).uid).toBe(uid);
+    // Once all is there: news that come later bring descriptors.
+    for (const service of ["web", "forks"]) await scene.event("worker-ready", service);
     const before = census();
     process.kill(Number(first), "SIGKILL");
     const second = await ask({ host: "127.0.0.1", port });
