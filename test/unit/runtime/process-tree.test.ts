@@ -54,13 +54,17 @@ function pidsOf(wanted: TreeQuery): number[] {
   return members.map((member) => member.pid).sort((a, b) => a - b);
 }
 
+/** A daemon says that it is ready once the process between the two forks is reaped: until then that one is of the tree too. */
 const DAEMON = `
+between_reaped, worker_holds = os.pipe()
 pid = os.fork()
 if pid == 0:
     os.setsid()
     if os.fork() > 0: os._exit(0)
+    os.close(worker_holds); os.read(between_reaped, 1)
     ready(); signal.pause()
 os.waitpid(pid, 0)
+os.close(worker_holds); os.close(between_reaped)
 `;
 
 describe("the tree of a running worker", () => {
