@@ -9,8 +9,8 @@ export interface ProcessStat {
   readonly startTicks: bigint;
   /** Exited and not reaped yet, or being removed: no thread of it runs. */
   readonly dead: boolean;
-  /** It runs or could run at any moment; not so in a stop (T, t) or an uninterruptible wait (D). */
-  readonly runnable: boolean;
+  /** By a signal or a tracer (T, t): it does nothing until somebody continues it. */
+  readonly stopped: boolean;
 }
 
 /** undefined: there is no such process. */
@@ -26,7 +26,7 @@ export function readStat(pid: number): ProcessStat | undefined {
     session: Number(fields[3]),
     startTicks: BigInt(fields[19] ?? "0"),
     // A first thread that has ended shows as Z while other threads go on; their number is field 20.
-    runnable: state === "R" || state === "S",
+    stopped: state === "T" || state === "t",
     dead: state === "X" || state === "x" || (state === "Z" && Number(fields[17]) <= 1),
   };
 }

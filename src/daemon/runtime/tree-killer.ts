@@ -7,7 +7,8 @@ import { closeMembers, type TreeMember } from "./process-tree.js";
 const MAX_FREEZE_LOOKS = 16;
 /**
  * SIGSTOP does not interrupt a fork that has passed its first check for signals (copy_process in kernel/fork.c), so "stopped" is only true once
- * the kernel shows it. That takes microseconds; on a machine under load, as long as the process waits for a processor.
+ * the kernel shows it. That takes microseconds; on a machine under load, as long as the process waits for a processor. One in an uninterruptible
+ * wait (D) is waited for too, because a fork waits for locks in it; so is a vfork(2) whose child is stopped, for the whole of this time.
  */
 const FREEZE_TIMEOUT_MS = 100;
 
@@ -99,13 +100,13 @@ export class TreeKiller {
 /** True if somebody had not stopped yet and has now: then another look is due. False also when the time is over: one that may not be signalled never stops. */
 function awaitStop(members: readonly TreeMember[]): boolean {
   const deadline = performance.now() + FREEZE_TIMEOUT_MS;
-  const runs = ({ pid, startTicks }: TreeMember): boolean => {
+  const goesOn = ({ pid, startTicks }: TreeMember): boolean => {
     const stat = readStat(pid);
-    return stat !== undefined && stat.startTicks === startTicks && stat.runnable && !stat.dead;
+    return stat !== undefined && stat.startTicks === startTicks && !stat.stopped && !stat.dead;
   };
   let waited = false;
   for (const member of members) {
-    while (runs(member) && performance.now() < deadline) waited = true;
+    while (goesOn(member) && performance.now() < deadline) waited = true;
   }
   return waited && performance.now() < deadline;
 }
