@@ -1,0 +1,15 @@
+import { freePort } from "../../../bench/lib/holdfast.mjs";
+import { describeNotifyingProgram } from "./notifying-program.js";
+import { askHttp } from "./real-program.js";
+
+describeNotifyingProgram({
+  name: "caddy",
+  debianPackage: "caddy",
+  executable: "/usr/bin/caddy",
+  service: "caddy",
+  replacements: async () => ({ 2019: String(await freePort()) }), // its own control interface
+  ask: askHttp,
+  answer: /^caddy$/,
+  rate: 100,
+  reloads: true,
+});

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RunningHoldfast } from "../../../bench/lib/holdfast.mjs";
+import { isInstalled, type Place, startExample } from "./example.js";
+import { failsNoRequestWhileReloaded, isReady, type RealProgram, stopsWithoutTrace } from "./real-program.js";
+
+export interface NotifyingProgram extends RealProgram {
+  /** Nobody else can bind its address while it runs, so a restart beside it has to be rolled back. */
+  readonly alone?: boolean;
+  /** What it says of itself, with STATUS=, once it is ready. */
+  readonly status?: RegExp;
+}
+
+/** The life of a program that binds its address itself and takes no socket from anybody: what it shows is sd_notify(3). */
+export function describeNotifyingProgram(program: NotifyingProgram): void {
+  const { name, service, ask, answer, status } = program;
+  describe.skipIf(!isInstalled(program))(`${name}, which only notifies`, () => {
+    let place: Place;
+    let holdfast: RunningHoldfast;
+
+    beforeAll(async () => {
+      ({ place, holdfast } = await startExample(program));
+    });
+
+    afterAll(() => holdfast?.dispose());
+
+    test("is ready when it said so, and answers", async () => {
+      await isReady(holdfast, service);
+      expect(await ask(place)).toMatch(answer);
+      const view = await holdfast.get(`/v1/services/${service}`);
+      if (status !== undefined) expect(view.workers[0].statusText).toMatch(status);
+    });
+
+    if (program.alone === true)
+      test("goes on when its successor cannot bind the same address", async () => {
+        const before = await holdfast.workerPids(service);
+        holdfast.remember();
+        expect(await holdfast.act(service, { action: "restart", hard: false })).toMatchObject({
+          result: "rolled-back",
+        });
+        expect(await holdfast.workerPids(service)).toEqual(before);
+        expect(await ask(place)).toMatch(answer);
+      });
+
+    if (program.reloads === true) failsNoRequestWhileReloaded(program, () => ({ place, holdfast }));
+
+    test("is another process after restart --hard", async () => {
+      const before = await holdfast.workerPids(service);
+      holdfast.remember();
+      expect(await holdfast.act(service, { action: "restart", hard: true })).toMatchObject({ result: "done" });
+      expect(await holdfast.workerPids(service)).not.toEqual(before);
+      expect(await ask(place)).toMatch(answer);
+    });
+
+    test("leaves nothing when it is stopped", () => stopsWithoutTrace(holdfast, place));
+  });
+}
