@@ -11,5 +11,6 @@ describeNotifyingProgram({
   ask: askHttp,
   answer: /^caddy$/,
   rate: 100,
+  alone: false,
   reloads: true,
 });

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RunningHoldfast } from "../../../bench/lib/holdfast.mjs";
+import type { Outcome } from "../../../src/daemon/control/api.js";
 import { isInstalled, type Place, startExample } from "./example.js";
 import { failsNoRequestWhileReloaded, isReady, type RealProgram, stopsWithoutTrace } from "./real-program.js";
 
 export interface NotifyingProgram extends RealProgram {
-  /** Nobody else can bind its address while it runs, so a restart beside it has to be rolled back. */
-  readonly alone?: boolean;
+  /** Nobody else can bind its address while it runs, so a restart beside it has to be rolled back; others bind with SO_REUSEPORT. */
+  readonly alone: boolean;
   /** What it says of itself, with STATUS=, once it is ready. */
   readonly status?: RegExp;
 }
@@ -23,6 +24,11 @@ export function describeNotifyingProgram(program: NotifyingProgram): void {
 
     afterAll(() => holdfast?.dispose());
 
+    function restart(hard: boolean): Promise<Outcome> {
+      holdfast.remember();
+      return holdfast.act(service, { action: "restart", hard });
+    }
+
     test("is ready when it said so, and answers", async () => {
       await isReady(holdfast, service);
       expect(await ask(place)).toMatch(answer);
@@ -30,26 +36,26 @@ export function describeNotifyingProgram(program: NotifyingProgram): void {
       if (status !== undefined) expect(view.workers[0].statusText).toMatch(status);
     });
 
-    if (program.alone === true)
+    if (program.alone) {
       test("goes on when its successor cannot bind the same address", async () => {
         const before = await holdfast.workerPids(service);
-        holdfast.remember();
-        expect(await holdfast.act(service, { action: "restart", hard: false })).toMatchObject({
-          result: "rolled-back",
-        });
+        expect(await restart(false)).toMatchObject({ result: "rolled-back" });
         expect(await holdfast.workerPids(service)).toEqual(before);
         expect(await ask(place)).toMatch(answer);
       });
+    }
 
     if (program.reloads === true) failsNoRequestWhileReloaded(program, () => ({ place, holdfast }));
 
-    test("is another process after restart --hard", async () => {
-      const before = await holdfast.workerPids(service);
-      holdfast.remember();
-      expect(await holdfast.act(service, { action: "restart", hard: true })).toMatchObject({ result: "done" });
-      expect(await holdfast.workerPids(service)).not.toEqual(before);
-      expect(await ask(place)).toMatch(answer);
-    });
+    test(
+      program.alone ? "is another process after restart --hard" : "is replaced by one that binds beside it",
+      async () => {
+        const before = await holdfast.workerPids(service);
+        expect(await restart(program.alone)).toMatchObject({ result: "done" });
+        expect(await holdfast.workerPids(service)).not.toEqual(before);
+        expect(await ask(place)).toMatch(answer);
+      },
+    );
 
     test("leaves nothing when it is stopped", () => stopsWithoutTrace(holdfast, place));
   });

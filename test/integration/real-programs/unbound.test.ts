@@ -17,5 +17,6 @@ describeNotifyingProgram({
   ask: resolve,
   answer: /^192\.0\.2\.1$/,
   rate: 100,
+  alone: false,
   reloads: true,
 });

@@ -7,7 +7,9 @@ import { readDocument } from "./fences.js";
 
 const named = [
   ...new Set(
-    [...readDocument("docs/from-systemd.md").matchAll(/`((?:socket|service)\.[a-z0-9_.]+)[^`]*`/g)].map(([, key]) => key!),
+    [...readDocument("docs/from-systemd.md").matchAll(/`((?:socket|service)\.[a-z0-9_.]+)[^`]*`/g)].map(
+      ([, key]) => key!,
+    ),
   ),
 ];
 const known = new Set(
