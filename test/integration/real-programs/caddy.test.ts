@@ -1,8 +1,8 @@
 import { freePort } from "../../../bench/lib/holdfast.mjs";
-import { describeNotifyingProgram } from "./notifying-program.js";
+import { describeBindingProgram } from "./binding-program.js";
 import { askHttp } from "./real-program.js";
 
-describeNotifyingProgram({
+describeBindingProgram({
   name: "caddy",
   debianPackage: "caddy",
   executable: "/usr/bin/caddy",

@@ -16,6 +16,8 @@ export interface Example {
   readonly port?: number;
   /** What else stands in its files for one machine alone, and what it is to be on this one. Called once for each run. */
   readonly replacements?: () => Promise<Readonly<Record<string, string>>>;
+  /** Makes what the program serves, in the folder of the run. */
+  readonly prepare?: (directory: string) => void;
 }
 
 /** Where it listens under test: the port of its TCP socket, the folder of its files and unix sockets. */
@@ -25,24 +27,28 @@ export interface Place {
 }
 
 /**
- * Runs an example as it is, but for its addresses: somebody may be running it beside the tests. Its port is another one, and what it has below /tmp and /run is in
- * the folder of the run.
+ * Runs an example as it is, but for its addresses: somebody may be running it beside the tests. Its port is another one, and what it has below /etc, /run, /srv and
+ * /tmp is in the folder of the run.
  */
 export async function startExample({
   name,
   port: own = 8080,
   replacements,
+  prepare,
 }: Example): Promise<{ readonly place: Place; readonly holdfast: RunningHoldfast }> {
   const port = await freePort();
   const replaced: Readonly<Record<string, string>> = { [own]: String(port), ...(await replacements?.()) };
   // In one pass: a port that was put in may contain the digits of another one.
   const written = new RegExp(Object.keys(replaced).join("|"), "g");
   const moved = (text: string, directory: string): string =>
-    text.replaceAll(written, (found) => replaced[found]!).replaceAll(/(?<![\w.-])\/(tmp|run)\//g, `${directory}/`);
+    text
+      .replaceAll(written, (found) => replaced[found]!)
+      .replaceAll(/(?<![\w.-])\/(etc|run|srv|tmp)\//g, `${directory}/`);
   const holdfast = await startHoldfast({
     config: (directory: string) =>
       moved(readFileSync(join(examples, `${name}.toml`), "utf8").replace(/^version = 1$/m, ""), directory),
     prepare(directory: string) {
+      prepare?.(directory);
       const files = join(directory, name);
       if (!existsSync(join(examples, name))) return;
       cpSync(join(examples, name), files, { recursive: true });

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
+import { describeBindingProgram } from "./binding-program.js";
 import type { Place } from "./example.js";
-import { describeNotifyingProgram } from "./notifying-program.js";
 
 /** CONNECT of MQTT 3.1.1: the name of the protocol, its version 4, a clean session, 10 s, the client "t". */
 const CONNECT = Buffer.from([0x10, 13, 0, 4, ...Buffer.from("MQTT"), 4, 2, 0, 10, 0, 1, ...Buffer.from("t")]);
@@ -15,7 +15,7 @@ async function connect({ port }: Place): Promise<string> {
   return (chunk as Buffer).toString("hex");
 }
 
-describeNotifyingProgram({
+describeBindingProgram({
   name: "mosquitto",
   debianPackage: "mosquitto",
   executable: "/usr/sbin/mosquitto",

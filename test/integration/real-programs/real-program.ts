@@ -107,7 +107,7 @@ export async function stopsWithoutTrace(holdfast: RunningHoldfast, { port }: Pla
 }
 
 /** Requests at a fixed rate, whatever becomes of those before, each with an answer that is looked at. */
-function keepAsking({ ask, answer, rate }: RealProgram, place: Place) {
+export function keepAsking({ ask, answer, rate }: RealProgram, place: Place) {
   const failures: string[] = [];
   const open = new Set<Promise<void>>();
   let sent = 0;

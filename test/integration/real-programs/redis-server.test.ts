@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
+import { describeBindingProgram } from "./binding-program.js";
 import type { Place } from "./example.js";
-import { describeNotifyingProgram } from "./notifying-program.js";
 
 /** One inline command of the Redis protocol. */
 async function ping({ port }: Place): Promise<string> {
@@ -12,7 +12,7 @@ async function ping({ port }: Place): Promise<string> {
   return String(chunk);
 }
 
-describeNotifyingProgram({
+describeBindingProgram({
   name: "redis-server",
   debianPackage: "redis-server",
   executable: "/usr/bin/redis-server",

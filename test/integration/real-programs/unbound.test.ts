@@ -1,6 +1,6 @@
 import { promises as dns } from "node:dns";
+import { describeBindingProgram } from "./binding-program.js";
 import type { Place } from "./example.js";
-import { describeNotifyingProgram } from "./notifying-program.js";
 
 async function resolve({ port }: Place): Promise<string> {
   const resolver = new dns.Resolver({ timeout: 20_000, tries: 1 });
@@ -8,7 +8,7 @@ async function resolve({ port }: Place): Promise<string> {
   return (await resolver.resolve4("www.example.test")).join();
 }
 
-describeNotifyingProgram({
+describeBindingProgram({
   name: "unbound",
   debianPackage: "unbound",
   executable: "/usr/sbin/unbound",

@@ -4,17 +4,17 @@ import type { Outcome } from "../../../src/daemon/control/api.js";
 import { isInstalled, type Place, startExample } from "./example.js";
 import { failsNoRequestWhileReloaded, isReady, type RealProgram, stopsWithoutTrace } from "./real-program.js";
 
-export interface NotifyingProgram extends RealProgram {
+export interface BindingProgram extends RealProgram {
   /** Nobody else can bind its address while it runs, so a restart beside it has to be rolled back; others bind with SO_REUSEPORT. */
   readonly alone: boolean;
   /** What it says of itself, with STATUS=, once it is ready. */
   readonly status?: RegExp;
 }
 
-/** The life of a program that binds its address itself and takes no socket from anybody: what it shows is sd_notify(3). */
-export function describeNotifyingProgram(program: NotifyingProgram): void {
+/** The life of a program that takes no socket from anybody: when it is ready has to be said by itself (sd_notify(3)) or to be found out by a probe. */
+export function describeBindingProgram(program: BindingProgram): void {
   const { name, service, ask, answer, status } = program;
-  describe.skipIf(!isInstalled(program))(`${name}, which only notifies`, () => {
+  describe.skipIf(!isInstalled(program))(`${name}, which binds its address itself`, () => {
     let place: Place;
     let holdfast: RunningHoldfast;
 
@@ -29,7 +29,7 @@ export function describeNotifyingProgram(program: NotifyingProgram): void {
       return holdfast.act(service, { action: "restart", hard });
     }
 
-    test("is ready when it said so, and answers", async () => {
+    test("is ready, and answers", async () => {
       await isReady(holdfast, service);
       expect(await ask(place)).toMatch(answer);
       const view = await holdfast.get(`/v1/services/${service}`);
