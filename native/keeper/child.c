@@ -150,6 +150,7 @@ void child_failed_to_fork(struct keeper *k, struct child *child, uint8_t stage, 
 	child->stage = stage;
 	child->error = error;
 	child->ended = clock_now();
+	acceptors_ended(k, child);
 	child_tell(k, child);
 }
 
@@ -199,6 +200,7 @@ void child_reaped(struct keeper *k, struct child *child, int wait_status, const 
 		child->wait_status = wait_status;
 		child->usage = *usage;
 	}
+	acceptors_ended(k, child);
 	child_tell(k, child);
 }
 

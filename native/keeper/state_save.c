@@ -122,6 +122,12 @@ static void save_child(struct saver *s, const struct child *child)
 	end(s, armed != NULL ? RECORD_ARM : RECORD_CHILD);
 	for (size_t i = 0; i < drains; i++)
 		save_drain(s, child, &child->drains->each[i]);
+	if (armed == NULL || armed->trigger != TRIGGER_CONNECTION)
+		return;
+	struct acceptor acceptor = armed->acceptor;
+	struct bytes key = child->entry.key;
+	record_acceptor(begin(s), &key, &acceptor);
+	end(s, RECORD_ACCEPTOR);
 }
 
 static void save_all(struct saver *s, struct keeper *k)

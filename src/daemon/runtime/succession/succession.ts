@@ -90,6 +90,7 @@ export class Succession {
   ): Promise<void> {
     const keeper = new KeeperClient(channel, pid, {
       child: (_record, _tag, pidfd) => pidfd?.close(),
+      acceptor: () => {},
       signalled: () => {}, // It tells each supervisor again.
       dropped: () => {},
       ended: () => {}, // What waits for a reply is told.
