@@ -106,8 +106,12 @@ export async function stopsWithoutTrace(holdfast: RunningHoldfast, { port }: Pla
   expect(await canBind(port)).toBe(true);
 }
 
-/** Requests at a fixed rate, whatever becomes of those before, each with an answer that is looked at. */
-export function keepAsking({ ask, answer, rate }: RealProgram, place: Place) {
+/** Requests at a fixed rate, whatever becomes of those before, each with an answer that is looked at; but no more than `atOnce` at the same time. */
+export function keepAsking(
+  { ask, answer, rate }: Pick<RealProgram, "ask" | "answer" | "rate">,
+  place: Place,
+  atOnce = Number.POSITIVE_INFINITY,
+) {
   const failures: string[] = [];
   const open = new Set<Promise<void>>();
   let sent = 0;
@@ -125,13 +129,16 @@ export function keepAsking({ ask, answer, rate }: RealProgram, place: Place) {
   }
 
   const asking = (async () => {
-    const startedAt = performance.now();
+    let due = performance.now();
     while (!stopping) {
-      const asked = once();
-      open.add(asked);
-      void asked.then(() => open.delete(asked));
-      sent += 1;
-      await pause(Math.max(0, startedAt + (sent * 1000) / rate - performance.now()));
+      if (open.size < atOnce) {
+        const asked = once();
+        open.add(asked);
+        void asked.then(() => open.delete(asked));
+        sent += 1;
+      }
+      due += 1000 / rate;
+      await pause(Math.max(0, due - performance.now()));
     }
   })();
 
