@@ -29,6 +29,8 @@ struct keeper {
 	struct budget budget;
 	struct table tables[TABLE_COUNT];
 	struct news news;
+	struct news gathered;    /* of processes for connections, told together, */
+	uint64_t gathered_until; /* not before then */
 	struct drain_total drained;
 	struct channel channel;
 	struct supervisor supervisor;

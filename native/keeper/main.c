@@ -159,7 +159,8 @@ static uint64_t next_deadline(const struct keeper *k)
 {
 	if (k->reaper.wanted)
 		return 1; /* long past: look what is ready, and come back */
-	return clock_earlier(clock_earlier(clock_earlier(supervisor_deadline(&k->supervisor), k->ending.deadline), k->acceptors.at),
+	return clock_earlier(clock_earlier(clock_earlier(supervisor_deadline(&k->supervisor), k->ending.deadline),
+					   clock_earlier(k->acceptors.at, tell_deadline(k))),
 			     clock_earlier(clock_earlier(channel_deadline(&k->channel), k->adopted_until),
 					   reexec_deadline(&k->reexec)));
 }

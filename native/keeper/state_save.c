@@ -153,6 +153,10 @@ static void save_all(struct saver *s, struct keeper *k)
 		record_key(begin(s), &child->entry.key);
 		end(s, RECORD_NEWS);
 	}
+	for (struct child *child = k->gathered.first; child != NULL; child = child->next) {
+		record_key(begin(s), &child->entry.key);
+		end(s, RECORD_NEWS);
+	}
 	(void)begin(s);
 	end(s, RECORD_END);
 }

@@ -51,6 +51,16 @@ void tell(struct keeper *k)
 		return;
 	if (k->acceptors.untold && !tell_acceptors(k, payload))
 		return;
-	while (k->news.first != NULL && tell_child(k, payload, k->news.first))
+	while (k->news.first != NULL)
+		if (!tell_child(k, payload, k->news.first))
+			return;
+	if (k->gathered.first == NULL || k->gathered_until > clock_now())
+		return;
+	while (k->gathered.first != NULL && tell_child(k, payload, k->gathered.first))
 		continue;
+}
+
+uint64_t tell_deadline(const struct keeper *k)
+{
+	return k->gathered.first != NULL && channel_takes_events(&k->channel) ? k->gathered_until : 0;
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RunningHoldfast } from "../../../bench/lib/holdfast.mjs";
-import type { ServiceView } from "../../../src/daemon/control/api.js";
+import type { AcceptView, ServiceView } from "../../../src/daemon/control/api.js";
 import { isInstalled, type Place, startExample } from "./example.js";
 import { keepAsking, type RealProgram, stopsWithoutTrace } from "./real-program.js";
 
@@ -20,15 +20,15 @@ export function describeConnectionProgram(program: RealProgram): void {
 
     afterAll(() => holdfast?.dispose());
 
-    async function accepted(): Promise<number | undefined> {
-      const { accepts }: ServiceView = await holdfast.get(`/v1/services/${service}`);
-      return accepts?.accepted;
+    async function accepts(): Promise<AcceptView | undefined> {
+      const view: ServiceView = await holdfast.get(`/v1/services/${service}`);
+      return view.accepts;
     }
 
-    test("is started by a connection, and answers it", async () => {
-      expect(await accepted()).toBe(0);
+    test("is started by a connection, answers it, and is gone with it", async () => {
+      expect(await accepts()).toMatchObject({ open: 0, accepted: 0 });
       expect(await ask(place)).toMatch(answer);
-      await expect.poll(accepted).toBe(1);
+      await expect.poll(accepts, { timeout: 20_000 }).toMatchObject({ open: 0, accepted: 1 });
     });
 
     test("fails no request while it is restarted", async () => {

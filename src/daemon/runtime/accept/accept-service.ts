@@ -41,6 +41,8 @@ import { acceptorSentence, factSentence, failureOf, notForConnections } from "./
 const ENOENT = 2;
 const ESRCH = 3;
 const SIGKILL = 9;
+/** Until the keeper is told to forget a process that has ended well. */
+const FORGOTTEN_WITHIN_MS = 200;
 /** What it wrote last, with a failure. */
 const FAILURE_LINES = 5;
 
@@ -69,6 +71,9 @@ export class AcceptService implements Service {
   #output: WorkerOutput | undefined;
   #sink: LogSink | undefined;
   #logBytesDropped = 0;
+  /** Keys that the keeper is to be told to forget. */
+  readonly #forgotten: string[] = [];
+  #forgetting: NodeJS.Timeout | undefined;
   #acceptor: AcceptorRecord | undefined;
   /** While what the keeper has started is asked for: those whose end was heard meanwhile, which may be in the answer all the same. */
   #over: Set<number> | undefined;
@@ -216,7 +221,7 @@ export class AcceptService implements Service {
       else if (event.type === "start-failed")
         this.#ended(number, peer, { kind: "not-started", stage: event.stage, errno: event.errno });
     }
-    if (record.state !== "running") this.#send("acknowledge", this.#world.keeper.acknowledge(record.key));
+    if (record.state !== "running") this.#forget(record);
   }
 
   /** The keeper's news of its arm. */
@@ -247,6 +252,7 @@ export class AcceptService implements Service {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#forgetAll();
     this.#closeLog();
     await this.#sink?.close();
   }
@@ -388,6 +394,19 @@ export class AcceptService implements Service {
       });
       tree.kill().catch((error: Error) => this.#complain("kill", error));
     }
+  }
+
+  /** What has ended well is acknowledged together with others: each answer of the keeper wakes this process. */
+  #forget({ key, state, status }: ChildRecord): void {
+    this.#forgotten.push(key);
+    if (state !== "exited" || status !== 0) return this.#forgetAll();
+    this.#forgetting ??= setTimeout(() => this.#forgetAll(), FORGOTTEN_WITHIN_MS);
+  }
+
+  #forgetAll(): void {
+    clearTimeout(this.#forgetting);
+    this.#forgetting = undefined;
+    for (const key of this.#forgotten.splice(0)) this.#send("acknowledge", this.#world.keeper.acknowledge(key));
   }
 
   #keyOf(number: number): string {

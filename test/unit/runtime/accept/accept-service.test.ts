@@ -93,8 +93,8 @@ test("a process whose end is heard while it is still in the list of those that r
   await expect.poll(() => service.pids()).toEqual([1_000_002]);
   service.child(made.tag(), recordOf(2, "exited"));
   expect(await stopped).toEqual({ answer: "done" });
-  expect(made.done.filter((line) => line.startsWith("acknowledge"))).toHaveLength(2);
   await service.close();
+  expect(made.done.filter((line) => line.startsWith("acknowledge"))).toHaveLength(2);
 });
 
 test("what it writes into the keeper is what the next supervisor goes on with", async () => {
