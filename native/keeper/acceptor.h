@@ -16,23 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "acceptor_limits.h"
 #include "frame.h"
 
 /* A key has to leave room for what is put behind it. */
 enum { ACCEPTOR_KEY_MAX = 160 };
 
 enum acceptor_phase { ACCEPTOR_ACCEPTING = 0, ACCEPTOR_FULL = 1, ACCEPTOR_PAUSED = 2, ACCEPTOR_SHORT = 3 };
-
-/* As it was asked for. */
-struct acceptor_limits {
-	uint32_t most;
-	uint32_t most_per_source; /* 0 = any number */
-	uint8_t prefix4, prefix6; /* bits of an address that make a source */
-	bool refuse;              /* at `most`: accept and close, instead of leaving it in the queue */
-	uint32_t burst;           /* 0 = any number */
-	uint32_t interval_ms;
-	uint64_t after;           /* numbers begin behind this one */
-};
 
 struct acceptor {
 	struct acceptor_limits limits;
@@ -55,8 +45,6 @@ struct acceptors {
 	uint64_t at;  /* the earliest deadline of any; 0 = none */
 	bool untold;  /* one of them has news */
 };
-
-void acceptor_limits_decode(struct reader *r, struct acceptor_limits *limits);
 
 /* Begins, with the counts of the one whose place it takes (NULL: none). The arm is in no table, or watched already. */
 void acceptor_begin(struct keeper *keeper, struct child *arm, const struct acceptor_limits *limits, const struct acceptor *before);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "acceptor.h"
+#include "acceptor_limits.h"
 #include "frame.h"
 #include "start.h"
 

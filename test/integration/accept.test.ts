@@ -273,7 +273,13 @@ print("this is logged")
     await third.end();
     await until(scene, open(2));
 
+    // Nobody can have heard of it when the keeper is killed.
+    const unheard = new Client({ host, port });
+    await unheard.line();
     await scene.holdfast.killKeeper();
+    await until(scene, open(3));
+    expect(await unheard.say("still here")).toBe("still here");
+    await unheard.end();
     await until(scene, open(2));
     const fourth = new Client({ host, port });
     await fourth.line();

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include "../acceptor.h"
 #include "../child.h"
 #include "reexec_request.h"
 

@@ -194,7 +194,7 @@ export class KeeperClient {
     const trigger = new ByteWriter().u8(2).u16(listeners.length);
     for (const key of listeners) trigger.key(key);
     const payload = Buffer.concat([encodeStart(start), trigger.bytes(), encodeAcceptor(acceptor)]);
-    await this.#ask("arm", payload, fds);
+    await this.#ask("arm", payload, fds, this.#mirror?.accept(start.key, start.tag));
   }
 
   async disarm(key: string): Promise<void> {

@@ -40,6 +40,8 @@ export interface ArmRecord {
   readonly key: string;
   readonly tag: Buffer;
   readonly kept: number;
+  /** It starts a process for each connection. */
+  readonly accepts?: true;
 }
 
 /** One registration of a held socket in an epoll set of another process; docs/protocol.md, `registrations`. */
@@ -273,8 +275,7 @@ export function decodeHeld(reader: ByteReader): HeldRecord {
 
 export function decodeArm(reader: ByteReader): ArmRecord {
   const record = { key: reader.key(), tag: Buffer.from(reader.tag()), kept: reader.u16() };
-  reader.u8();
-  return record;
+  return reader.u8() === 2 ? { ...record, accepts: true } : record;
 }
 
 export function decodeHello(reader: ByteReader): Hello {
