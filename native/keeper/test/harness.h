@@ -120,6 +120,7 @@ static inline void worker_report(void)
 	printf("nofile %llu %llu\n", (unsigned long long)nofile.rlim_cur, (unsigned long long)nofile.rlim_max);
 	printf("pid %d\nsession %d\nuid %d\ngid %d\nnice %d\n", (int)getpid(), getsid(0) == getpid(), (int)getuid(), (int)getgid(),
 	       getpriority(PRIO_PROCESS, 0));
+	printf("policy %d\nio %ld\n", sched_getscheduler(0), syscall(SYS_ioprio_get, 1, 0));
 	int count = getgroups(64, groups);
 	for (int i = 0; i < count; i++)
 		printf("group %d\n", (int)groups[i]);
@@ -127,7 +128,8 @@ static inline void worker_report(void)
 		printf("cwd %s\n", directory);
 	FILE *status = fopen("/proc/self/status", "re");
 	while (status != NULL && fgets(line, sizeof line, status) != NULL)
-		if (strncmp(line, "Sig", 3) == 0 || strncmp(line, "Umask", 5) == 0 || strncmp(line, "NoNewPrivs", 10) == 0)
+		if (strncmp(line, "Sig", 3) == 0 || strncmp(line, "Umask", 5) == 0 || strncmp(line, "NoNewPrivs", 10) == 0 ||
+		    strncmp(line, "Cap", 3) == 0 || strncmp(line, "Cpus_allowed_list", 17) == 0)
 			fputs(line, stdout);
 	FILE *score = fopen("/proc/self/oom_score_adj", "re");
 	if (score != NULL && fgets(line, sizeof line, score) != NULL)
