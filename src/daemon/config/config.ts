@@ -119,12 +119,19 @@ export interface ServiceConfig {
   readonly watchdogMs?: number;
   /** How many descriptors each instance may leave for its next worker (FDSTORE=1); undefined: none. 1 to 240. */
   readonly fdStore?: number;
+  /** Whose messages on NOTIFY_SOCKET count, until a worker says otherwise; undefined: `all`. */
+  readonly notifyAccess?: Exclude<NotifyAccess, "all">;
+  /** The folder that sd_booted(3) looks for is there before a worker starts. */
+  readonly pretendBooted?: true;
   /** SIGPIPE is ignored in its workers until they say otherwise. */
   readonly ignoreSigpipe: boolean;
   /** Each worker gets a channel, HOLDFAST_CHANNEL; docs/handoff.md. */
   readonly handoff: boolean;
   readonly log: LogConfig;
 }
+
+/** Of a worker: everybody of its tree, its main process (`exec` is the same: nothing else of a service is told where to speak), or nobody. */
+export type NotifyAccess = "all" | "exec" | "main" | "none";
 
 export interface ReadyPolicy {
   /**

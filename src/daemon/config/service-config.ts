@@ -41,6 +41,8 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
     ...present({ reload: reloadPolicy(input, o.site) }),
     ...present({ watchdogMs: input.watchdog, fdStore: input.fd_store }),
+    ...(input.pretend_booted ? { pretendBooted: true as const } : {}),
+    ...(input.notify_access === "all" ? {} : { notifyAccess: input.notify_access }),
     ignoreSigpipe: input.ignore_sigpipe,
     handoff: input.handoff,
     log: logConfig(input, o.base),

@@ -17,13 +17,14 @@ import { type DrainedLogs, settleDrained, takeDrained } from "./logs/drained-log
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { FdStore } from "./notify/fd-store.js";
+import { MainMoves } from "./notify/main-moves.js";
 import { type Said, WorkerNotices } from "./notify/worker-notices.js";
 import { type Reloaded, WorkerReloads } from "./notify/worker-reloads.js";
 import { WorkerHealth } from "./probe/worker-health.js";
 import { WorkerProbes } from "./probe/worker-probes.js";
-import { closeMembers } from "./process-tree.js";
+import { closeMembers, type TreeQuery } from "./process-tree.js";
 import type { ServiceSetup } from "./service-setup.js";
-import { decodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
+import { decodeWorkerTag, type MovedMain, type WorkerTag, workerKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
 import { planStart, type StartPlan, StartPlanError } from "./start-plan.js";
 import { signalNumber } from "./words.js";
@@ -76,6 +77,7 @@ export class ServiceWorkers {
   readonly #ended: EndedWorkers;
   readonly #notices: WorkerNotices;
   readonly #reloads: WorkerReloads;
+  readonly #moves: MainMoves;
   readonly #store: FdStore;
 
   constructor(input: WorkersInput) {
@@ -84,6 +86,7 @@ export class ServiceWorkers {
       setup: input.setup,
       world: input.world,
       find: input.find,
+      receiver: (worker) => this.#notices.receiver(worker),
       // READY=1 by another way.
       ready: (worker) => this.#emit(worker, { type: "announced", by: "notify" }),
       status: (worker, text) => this.#notices.setStatus(worker, text),
@@ -102,6 +105,10 @@ export class ServiceWorkers {
       isAwaited: input.isAwaited,
     });
     this.#reloads = new WorkerReloads(input.world.clock);
+    this.#moves = new MainMoves({
+      keeper: input.world.keeper,
+      ended: (worker, record) => this.#tell(worker, record),
+    });
     this.#notices = new WorkerNotices({
       setup: input.setup,
       world: input.world,
@@ -109,6 +116,7 @@ export class ServiceWorkers {
       emit: (worker, event) => this.#emit(worker, event),
       store: this.#store,
       reloads: this.#reloads,
+      moves: this.#moves,
     });
     const asking = {
       setup: input.setup,
@@ -255,6 +263,10 @@ export class ServiceWorkers {
   /** The keeper's news of a worker. What the worker itself said before is heard first. */
   hear(worker: number, record: ChildRecord): void {
     this.#resources.get(worker)?.drainNotify();
+    if (!this.#moves.isPast(worker, record)) this.#tell(worker, record);
+  }
+
+  #tell(worker: number, record: ChildRecord): void {
     for (const event of eventsOf(record)) this.#emit(worker, event);
   }
 
@@ -267,6 +279,11 @@ export class ServiceWorkers {
   /** What a worker has said of itself. */
   saidBy(worker: number): Said {
     return this.#notices.of(worker);
+  }
+
+  /** The pid that it was started with, if its main process is another one by now. */
+  startedAs(worker: number): number | undefined {
+    return this.#notices.moved(worker)?.leader;
   }
 
   /** These are ready now. */
@@ -439,11 +456,13 @@ export class ServiceWorkers {
     const resources = this.#resources.get(worker);
     if (pid === undefined || resources === undefined) return undefined;
     const { keeperPid, knownPids } = this.#o.world;
+    const moved = this.#notices.moved(worker);
     return new WorkerTree(() => {
       const except = knownPids();
       except.delete(pid);
       const { adopted, mark } = resources;
-      return { ...(withMain ? { mainPid: pid } : {}), session: pid, mark, keeperPid, adopted, except };
+      const main = withMain ? { mainPid: pid } : {};
+      return { ...main, session: moved?.leader ?? pid, own: ownOf(moved), mark, keeperPid, adopted, except };
     });
   }
 
@@ -471,6 +490,7 @@ export class ServiceWorkers {
     );
     if (event.type !== "started") return;
     this.#notices.started(worker, event.pid);
+    this.#handoffs.started(worker);
     resources?.drainNotify(); // What it has said before waits there.
   }
 
@@ -541,8 +561,7 @@ export class ServiceWorkers {
     });
     this.#resources.set(worker, resources);
     this.#notices.open(worker, key, tag);
-    if (pipes.channel !== undefined)
-      this.#handoffs.join(worker, pipes.channel, { mark: resources.mark, reopened: drained !== undefined });
+    if (pipes.channel !== undefined) this.#handoffs.join(worker, pipes.channel, drained !== undefined);
   }
 
   #send(what: string, asked: Promise<void>, expected: readonly number[]): void {
@@ -559,4 +578,13 @@ export class ServiceWorkers {
   #key(worker: number): string {
     return workerKey(this.#config.name, this.#o.find(worker)?.slot ?? 0, worker);
   }
+}
+
+function ownOf(moved: MovedMain | undefined): NonNullable<TreeQuery["own"]> {
+  if (moved === undefined) return [];
+  const { leader, leaderTicks, main, mainTicks } = moved;
+  return [
+    { pid: leader, startTicks: BigInt(leaderTicks) },
+    { pid: main, startTicks: BigInt(mainTicks) },
+  ];
 }
