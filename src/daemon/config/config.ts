@@ -106,6 +106,8 @@ export interface ServiceConfig {
     Record<string, { readonly soft: number | "unlimited"; readonly hard: number | "unlimited" }>
   >;
   readonly noNewPrivileges: boolean;
+  /** Absolute. Its program goes into the background, and names there the process that it goes on as. */
+  readonly pidFile?: string;
   readonly ready: ReadyPolicy;
   readonly health?: HealthPolicy;
   readonly restart: RestartPolicy;
@@ -138,9 +140,9 @@ export interface ReadyPolicy {
    * `notify`: READY=1. `newline`: a line on the descriptor in READY_FD. `spawned`: exec succeeded and it lived for `settleMs`.
    * `listening`: the kernel shows it waiting for one of its sockets. `auto`: `notify` or `listening`, whichever comes first; a service without
    * sockets never has it, because there it means `spawned` with a `settleMs` of its own. Where the kernel does not let us look, both settle instead.
-   * `probe`: it answered `probe`, which is there then and only then.
+   * `probe`: it answered `probe`, which is there then and only then. `pid-file`: its first process has ended with 0, and `pidFile` names the one it goes on as.
    */
-  readonly when: "auto" | "notify" | "listening" | "newline" | "spawned" | "probe";
+  readonly when: "auto" | "notify" | "listening" | "newline" | "spawned" | "probe" | "pid-file";
   readonly timeoutMs: number;
   readonly settleMs: number;
   readonly probe?: ProbePolicy;

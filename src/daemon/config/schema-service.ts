@@ -145,6 +145,11 @@ export const serviceSchema = z.strictObject({
     is: "No set-user-ID program gives a worker more rights.",
     example: "false",
   }),
+  pid_file: optional(path("the path of a file"), {
+    is: "For a program that goes into the background: the file in which it names the process that it goes on as. That one must be of the worker's tree. The worker is ready once its first process has ended with 0 and the file names another one, unless `ready.when` says something else; a ready worker whose main process ends goes on with the one that the file names then.",
+    otherwise: "the end of the process that was started is the worker's",
+    example: '"/run/web.pid"',
+  }),
   ready: withDefault(
     readySchema,
     {},

@@ -32,6 +32,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     inheritEnv: input.inherit_env,
     limits: { ...input.limits },
     noNewPrivileges: input.no_new_privileges,
+    ...(input.pid_file === undefined ? {} : { pidFile: resolve(o.base, input.pid_file) }),
     ready: readyPolicy(input, o),
     ...present({ health: healthPolicy(input.health, o) }),
     restart: restartPolicy(input),
@@ -55,7 +56,10 @@ function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], 
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
-function readyPolicy({ ready, sockets }: ServiceInput, o: { site: Site; base: string }): ReadyPolicy {
+function readyPolicy(
+  { ready, sockets, pid_file: pidFile }: ServiceInput,
+  o: { site: Site; base: string },
+): ReadyPolicy {
   if (ready.probe !== undefined && (ready.when === "probe" || ready.when === "auto")) {
     const probe = probePolicy(ready.probe, o);
     return { when: "probe", timeoutMs: ready.timeout, settleMs: 0, ...(probe === undefined ? {} : { probe }) };
@@ -71,6 +75,8 @@ function readyPolicy({ ready, sockets }: ServiceInput, o: { site: Site; base: st
       wrong(`a probe has no effect with when = "${ready.when}"`, { code: "conflict", hint: 'write when = "probe"' }),
     );
   }
+  if (pidFile !== undefined && ready.when === "auto")
+    return { when: "pid-file", timeoutMs: ready.timeout, settleMs: 0 };
   const when = ready.when === "auto" && sockets.length === 0 ? "spawned" : ready.when;
   // By the word that was written: `spawned` asks for no more than a start; with `auto` a new version that ends at once must not replace a good one.
   const settleMs = ready.settle ?? (ready.when === "auto" || ready.when === "listening" ? SETTLE_MS : 0);

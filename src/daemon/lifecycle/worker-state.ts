@@ -104,7 +104,7 @@ export type WorkerEvent =
   | { readonly type: "gone" }
   | { readonly type: "deadline" };
 
-export type Announcer = "notify" | "newline" | "listening" | "probe";
+export type Announcer = "notify" | "newline" | "listening" | "probe" | "pid-file";
 
 export type WorkerEffect =
   | { readonly type: "spawn"; readonly worker: number }

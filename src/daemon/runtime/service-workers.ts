@@ -18,6 +18,7 @@ import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { FdStore } from "./notify/fd-store.js";
 import { MainMoves } from "./notify/main-moves.js";
+import { PidFiles } from "./notify/pid-files.js";
 import { type Said, WorkerNotices } from "./notify/worker-notices.js";
 import { type Reloaded, WorkerReloads } from "./notify/worker-reloads.js";
 import { WorkerHealth } from "./probe/worker-health.js";
@@ -78,6 +79,7 @@ export class ServiceWorkers {
   readonly #notices: WorkerNotices;
   readonly #reloads: WorkerReloads;
   readonly #moves: MainMoves;
+  readonly #pidFiles: PidFiles;
   readonly #store: FdStore;
 
   constructor(input: WorkersInput) {
@@ -117,6 +119,13 @@ export class ServiceWorkers {
       store: this.#store,
       reloads: this.#reloads,
       moves: this.#moves,
+    });
+    this.#pidFiles = new PidFiles({
+      path: () => this.#config.pidFile,
+      phase: (worker) => input.find(worker)?.state.phase,
+      treeIsEmpty: (worker) => this.#tree(worker, false)?.isEmpty() ?? true,
+      follow: (worker, pid) => this.#notices.follow(worker, pid),
+      ended: (worker, record) => this.#emitEnd(worker, record),
     });
     const asking = {
       setup: input.setup,
@@ -268,7 +277,15 @@ export class ServiceWorkers {
   }
 
   #tell(worker: number, record: ChildRecord): void {
-    for (const event of eventsOf(record)) this.#emit(worker, event);
+    for (const event of eventsOf(record)) {
+      if (event.type === "exited" && this.#pidFiles.holds(worker, record)) return;
+      this.#emit(worker, event);
+    }
+  }
+
+  #emitEnd(worker: number, record: ChildRecord): void {
+    const end = eventsOf(record).find(({ type }) => type === "exited");
+    if (end !== undefined) this.#emit(worker, end);
   }
 
   /** Hears what all workers have said by now. */
@@ -345,6 +362,7 @@ export class ServiceWorkers {
   close(): void {
     this.#drains.closeAll();
     this.#reloads.closeAll();
+    this.#pidFiles.close();
     this.#store.close();
     this.#handoffs.close();
     this.#probes.closeAll();
@@ -493,6 +511,7 @@ export class ServiceWorkers {
     if (event.type !== "started") return;
     this.#notices.started(worker, event.pid);
     this.#handoffs.started(worker);
+    if (this.#notices.moved(worker)?.main === event.pid) this.#emit(worker, { type: "announced", by: "pid-file" });
     resources?.drainNotify(); // What it has said before waits there.
   }
 

@@ -1,7 +1,7 @@
 import type { OwnedFd } from "../../../ancillary/index.js";
 import { livingPidfd, wasReaped } from "../living-pidfd.js";
 import { isOfTree, type NotifyReceiver } from "../notify-sender.js";
-import { readProc, readStat } from "../process-stat.js";
+import { environmentMark, readProc, readStat } from "../process-stat.js";
 
 /** The process that a message of sd_notify(3) names as the main one: by MAINPID and perhaps MAINPIDFDID, or by a pidfd that came with it. */
 export type MainClaim = "descriptor" | { readonly pid: number; readonly inode?: bigint };
@@ -28,6 +28,8 @@ export function claimMain(
     readonly worker: NotifyReceiver;
     readonly byRoot: boolean;
     readonly others: ReadonlySet<number>;
+    /** The keeper, if an orphan is to be believed that shows nothing of whose it is: one that has left the session and written over its environment. */
+    readonly orphansOf?: number;
   },
 ): ClaimedMain | string {
   const found = claim === "descriptor" ? fromDescriptor(o.fds) : fromNumber(claim);
@@ -64,5 +66,6 @@ function look(pid: number, o: Omit<Parameters<typeof claimMain>[1], "fds">): big
   const stat = readStat(pid);
   if (stat === undefined || stat.dead) return GONE;
   if (pid === 1 || o.others.has(pid)) return "is none of its own";
-  return o.byRoot || isOfTree(pid, o.worker) === true ? stat.startTicks : "is not of its tree";
+  const isOrphan = stat.parent === o.orphansOf && environmentMark(pid, o.worker.mark) !== "other";
+  return o.byRoot || isOfTree(pid, o.worker) === true || isOrphan ? stat.startTicks : "is not of its tree";
 }

@@ -8,7 +8,7 @@ import type { ServiceSetup } from "../service-setup.js";
 import { encodeWorkerTag, type MovedMain, type WorkerTag } from "../service-store.js";
 import type { ServiceWorld } from "../service-world.js";
 import { errnoWords } from "../words.js";
-import { claimMain, type MainClaim } from "./claimed-main.js";
+import { type ClaimedMain, claimMain, type MainClaim } from "./claimed-main.js";
 import type { FdStore } from "./fd-store.js";
 import type { MainMoves } from "./main-moves.js";
 import { type Notice, readNotice } from "./notice.js";
@@ -159,17 +159,50 @@ export class WorkerNotices {
     worker: number,
     o: { readonly known: Known; readonly pid: number; readonly message: NotifyMessage; readonly claim: MainClaim },
   ): void {
-    const { world, find } = this.#o;
     const { known, pid, message } = o;
-    const { phase } = find(worker)?.state ?? { phase: "gone" };
-    if (phase === "sweeping" || phase === "gone") return this.#refuseMain(message, "comes too late");
-    const others = world.knownPids().add(world.keeperPid).add(process.pid);
+    const claimed = claimMain(o.claim, {
+      fds: message.fds,
+      worker: this.#receiverOf(known, pid),
+      byRoot: message.uid === 0,
+      others: this.#othersThan(pid),
+    });
+    const { phase } = this.#o.find(worker)?.state ?? { phase: "gone" };
+    const late = phase === "sweeping" || phase === "gone";
+    const moved =
+      typeof claimed === "string" ? Promise.resolve(claimed) : this.#goOn(worker, { known, pid, claimed, late });
+    moved.then(
+      (why) => why === undefined || this.#refuseMain(message, why),
+      (error: Error) => this.#o.world.log.error(`${known.key}: MAINPID: ${error.message}`, { error }),
+    );
+  }
+
+  /** As its pid file says, after the end of the process so far. Resolves with why not, to be put after "it ". */
+  async follow(worker: number, pid: number): Promise<string | undefined> {
+    const known = this.#workers.get(worker);
+    const receiver = this.receiver(worker);
+    if (known === undefined || receiver === undefined) return "is nobody's";
+    const others = this.#othersThan(receiver.pid);
+    const orphansOf = this.#o.world.keeperPid;
+    const claimed = claimMain({ pid }, { fds: [], worker: receiver, byRoot: false, others, orphansOf });
+    if (typeof claimed === "string") return claimed;
+    return this.#goOn(worker, { known, pid: receiver.pid, claimed, late: false });
+  }
+
+  #othersThan(pid: number): ReadonlySet<number> {
+    const { knownPids, keeperPid } = this.#o.world;
+    const others = knownPids().add(keeperPid).add(process.pid);
     others.delete(pid);
-    const receiver = this.#receiverOf(known, pid);
-    const claimed = claimMain(o.claim, { fds: message.fds, worker: receiver, byRoot: message.uid === 0, others });
-    if (typeof claimed === "string") return this.#refuseMain(message, claimed);
+    return others;
+  }
+
+  async #goOn(
+    worker: number,
+    o: { readonly known: Known; readonly pid: number; readonly claimed: ClaimedMain; readonly late: boolean },
+  ): Promise<string | undefined> {
+    const { known, pid, claimed } = o;
     using _pidfd = claimed.pidfd; // The request carries a duplicate.
-    if (claimed.pid === pid) return;
+    if (o.late) return "comes too late";
+    if (claimed.pid === pid) return undefined;
     const { leader, leaderTicks } = known.tag.moved ?? {
       leader: pid,
       leaderTicks: String(readStat(pid)?.startTicks ?? 0n),
@@ -180,19 +213,16 @@ export class WorkerNotices {
     known.tag = { ...known.tag, moved };
     this.#unwritten.add(worker);
     this.#write();
-    this.#o.moves.ask(worker, known.key, claimed).then(
-      (errno) => {
-        if (errno === undefined) return;
-        this.#refuseMain(message, `was refused by the keeper (${errnoInWords(errno)})`);
-        if (known.tag.moved !== moved) return;
-        const { moved: _, ...tag } = known.tag;
-        known.tag = { ...tag, ...(before.moved === undefined ? {} : { moved: before.moved }) };
-        if (before.pid !== undefined) known.pid = before.pid;
-        this.#unwritten.add(worker);
-        this.#write();
-      },
-      (error: Error) => world.log.error(`${known.key}: MAINPID: ${error.message}`, { error }),
-    );
+    const errno = await this.#o.moves.ask(worker, known.key, claimed);
+    if (errno === undefined) return undefined;
+    if (known.tag.moved === moved) {
+      const { moved: _, ...tag } = known.tag;
+      known.tag = { ...tag, ...(before.moved === undefined ? {} : { moved: before.moved }) };
+      if (before.pid !== undefined) known.pid = before.pid;
+      this.#unwritten.add(worker);
+      this.#write();
+    }
+    return `was refused by the keeper (${errnoInWords(errno)})`;
   }
 
   #refuseMain({ pid }: NotifyMessage, why: string): void {
