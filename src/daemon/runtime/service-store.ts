@@ -73,6 +73,16 @@ export interface MovedMain {
   readonly mainTicks: string;
 }
 
+/** Both of them, for whoever looks for the worker's tree; none if it has not moved. */
+export function ownProcesses(moved: MovedMain | undefined): { readonly pid: number; readonly startTicks: bigint }[] {
+  if (moved === undefined) return [];
+  const { leader, leaderTicks, main, mainTicks } = moved;
+  return [
+    { pid: leader, startTicks: BigInt(leaderTicks) },
+    { pid: main, startTicks: BigInt(mainTicks) },
+  ];
+}
+
 export function encodeWorkerTag(tag: WorkerTag): Buffer {
   return Buffer.from(JSON.stringify(tag));
 }

@@ -23,9 +23,9 @@ import { type Said, WorkerNotices } from "./notify/worker-notices.js";
 import { type Reloaded, WorkerReloads } from "./notify/worker-reloads.js";
 import { WorkerHealth } from "./probe/worker-health.js";
 import { WorkerProbes } from "./probe/worker-probes.js";
-import { closeMembers, type TreeQuery } from "./process-tree.js";
+import { closeMembers } from "./process-tree.js";
 import type { ServiceSetup } from "./service-setup.js";
-import { decodeWorkerTag, type MovedMain, type WorkerTag, workerKey } from "./service-store.js";
+import { decodeWorkerTag, ownProcesses, type WorkerTag, workerKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
 import { planStart, type StartPlan, StartPlanError } from "./start-plan.js";
 import { signalNumber } from "./words.js";
@@ -482,7 +482,7 @@ export class ServiceWorkers {
       except.delete(pid);
       const { adopted, mark } = resources;
       const main = withMain ? { mainPid: pid } : {};
-      return { ...main, session: moved?.leader ?? pid, own: ownOf(moved), mark, keeperPid, adopted, except };
+      return { ...main, session: moved?.leader ?? pid, own: ownProcesses(moved), mark, keeperPid, adopted, except };
     });
   }
 
@@ -599,13 +599,4 @@ export class ServiceWorkers {
   #key(worker: number): string {
     return workerKey(this.#config.name, this.#o.find(worker)?.slot ?? 0, worker);
   }
-}
-
-function ownOf(moved: MovedMain | undefined): NonNullable<TreeQuery["own"]> {
-  if (moved === undefined) return [];
-  const { leader, leaderTicks, main, mainTicks } = moved;
-  return [
-    { pid: leader, startTicks: BigInt(leaderTicks) },
-    { pid: main, startTicks: BigInt(mainTicks) },
-  ];
 }
