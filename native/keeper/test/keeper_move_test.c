@@ -49,7 +49,7 @@ static struct record move_to_child(struct client *c, const struct family *f)
 	do
 		r = wait_child(c, "w", 2);
 	while (r.pid != f->child);
-	CHECK(r.by == 4 && r.ended == 0 && r.status == 0 && r.signals == 0 && r.started > 0);
+	CHECK(r.by == 8 && r.ended == 0 && r.status == 0 && r.signals == 0 && r.started > 0);
 	return r;
 }
 

@@ -274,7 +274,7 @@ static void an_adopted_process_without_its_pidfd_is_refused(void)
 	CHECK(load(save(k)) == EBADMSG);
 	child->pidfd = 50;
 	CHECK(load(save(k)) == 0);
-	child->by |= 8;
+	child->by |= 16;
 	CHECK(load(save(k)) == EBADMSG);
 	child->by = CHILD_ADOPTED;
 	child->state = CHILD_STARTING;
