@@ -50,6 +50,8 @@ static void check_start(const struct start *s, size_t frame_fds, struct bytes pa
 {
 	check((s->flags & ~(uint32_t)START_FLAGS) == 0);
 	check(s->group_count <= START_GROUPS_MAX && s->limit_count <= START_LIMITS_MAX);
+	check(s->processors.length <= START_PROCESSORS_MAX);
+	check_within(s->processors.at, s->processors.length, payload);
 	check_within(s->directory, strlen(s->directory) + 1, payload);
 	check_within(s->path, strlen(s->path) + 1, payload);
 	check(s->argument_count >= 1);
@@ -146,6 +148,8 @@ static void check_request(const struct request *request, size_t frame_fds, struc
 	}
 	if (request->type == REQUEST_QUIESCE || request->type == REQUEST_RESUME)
 		check_registrations(request, frame_fds, payload);
+	if (request->type == REQUEST_MOVE)
+		check(request->pid > 0 && frame_fds >= 1);
 	if (request->type == REQUEST_ADOPT)
 		check_adopted(request, frame_fds);
 	if (request->type == REQUEST_SHUT)
