@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { OwnedFd } from "../../ancillary/index.js";
 import type { Config } from "../config/config.js";
-import type { ReExecView, SupervisorView } from "../control/api.js";
+import type { ReExecView, SupervisorView, UpgradeView } from "../control/api.js";
 import type { ControlServer } from "../control/server.js";
 import { type Leaving, nothingLeaves, readAppliedConfig, writeAppliedConfig } from "./applied-config.js";
 import { Applier, type ReadConfig } from "./applier.js";
@@ -35,6 +35,8 @@ import {
   keeperDeathIn,
 } from "./succession/keeper-death.js";
 import type { Succession } from "./succession/succession.js";
+import { SupervisorUpgrade } from "./upgrade/supervisor-upgrade.js";
+import { encodeUpgradeNote, outcomeOf, UPGRADE_KEY, type UpgradeNote, upgradeNoteIn } from "./upgrade/upgrade-note.js";
 import { signalName } from "./words.js";
 
 const SIGHUP = 1;
@@ -58,6 +60,11 @@ export interface SupervisorInput {
   /** Our end of the keeper's channel. */
   readonly channel: OwnedFd;
   readonly keeperPid: number;
+  /** The words that this process was started with, an absolute path first; its entry point stands at the index `program`. */
+  readonly argv: readonly string[];
+  readonly program: number;
+  /** Another supervisor is in charge: resolves once it has ceded, or with the reason why we would not go on as it does. undefined: nobody is. */
+  readonly waitForLease?: (keeper: KeeperClient, leased: Promise<void>) => Promise<string | undefined>;
   /** What follows when the keeper is killed; undefined: the supervisor ends with it. */
   readonly succession?: Succession;
   /** Reads the configuration when no earlier supervisor has left one; it ends the process itself if that fails. */
@@ -103,6 +110,10 @@ export class Supervisor {
   #heartbeat: NodeJS.Timeout | undefined;
   #adoptedInMs: number | undefined;
   #keeperDeath: KeeperDeath | undefined;
+  #upgrade!: SupervisorUpgrade;
+  #upgraded: UpgradeNote | undefined;
+  #isFirstAfterUpgrade = false;
+  readonly #leased: Promise<void>;
   /** Nothing is left that another keeper could be given. */
   #left = false;
   /** Those that the keeper has told. */
@@ -112,12 +123,17 @@ export class Supervisor {
 
   constructor(input: SupervisorInput) {
     this.#input = input;
+    let leased!: () => void;
+    this.#leased = new Promise((resolve) => {
+      leased = resolve;
+    });
     const events: KeeperEvents = {
       child: (record, tag, pidfd) => {
         pidfd?.close(); // Signals go through the keeper, which is the parent and cannot hit a stranger.
         this.#whenAdopted(() => this.#child(record, tag));
       },
       signalled: (signals) => this.#whenAdopted(() => this.#signalled(signals)),
+      leased: () => leased(),
       dropped: (reason) => {
         this.#count("keeper-frames-dropped");
         this.#log?.warn(`a frame on the keeper's channel was dropped: ${reason}`);
@@ -129,11 +145,20 @@ export class Supervisor {
 
   async run(): Promise<void> {
     const keeper = this.#keeper;
+    const { waitForLease } = this.#input;
+    const problem = await waitForLease?.(keeper, this.#leased);
+    if (problem !== undefined) return this.#giveWay(problem);
     this.#hello = await keeper.attach();
     this.#keeperProgram = new KeeperProgram(keeper, systemClock, this.#hello);
     const filled = this.#input.succession?.mirror.fill(keeper);
+    if (waitForLease !== undefined) {
+      // Until then whoever has ceded is the donor of the next keeper, and knows nothing of what we decide.
+      await filled;
+      await keeper.report("hasAll");
+    }
     const held = await keeper.listHeld();
     this.#keeperDeath = keeperDeathIn(held);
+    this.#upgraded = upgradeNoteIn(held);
     const applied = await readAppliedConfig(keeper, held);
     this.#config = applied?.config ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
     const leaving = applied?.leaving ?? nothingLeaves;
@@ -165,12 +190,15 @@ export class Supervisor {
     this.#sockets.openMissing();
     this.#startServices();
     this.#applier = this.#makeApplier();
+    this.#upgrade = this.#makeUpgrade();
     if (leaving.services.length + leaving.sockets.length > 0) this.#finishApply(leaving);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const event of early) event();
     this.#adoptedInMs = Math.round(performance.now());
+    this.#tellUpgrade();
     await this.#serve(control);
+    if (waitForLease !== undefined) await keeper.report("serves");
     this.#announce(applied !== undefined);
     await filled;
   }
@@ -317,10 +345,12 @@ export class Supervisor {
         clock: systemClock,
         supervisor: () => this.#view(),
         isEnding: () => this.#endCode !== undefined,
+        isCeding: () => this.#upgrade.isUnderWay,
         nextAsker: () => this.#nextAsker(),
         applier: this.#applier,
         pauses: this.#pauses,
         reExec: (path) => this.#reExec(path),
+        upgrade: (directory, timeoutMs) => this.#tryUpgrade(directory, timeoutMs),
       }),
       listenFd: control.release(),
       authorize: (peer) => {
@@ -340,6 +370,55 @@ export class Supervisor {
     this.#log[done ? "info" : "warn"](view.message);
     this.#events.add({ type: done ? "keeper-re-executed" : "keeper-re-exec-refused", message: view.message });
     return view;
+  }
+
+  #makeUpgrade(): SupervisorUpgrade {
+    const { argv, program, version } = this.#input;
+    return new SupervisorUpgrade({
+      keeper: this.#keeper,
+      clock: systemClock,
+      isPossible: this.#hello.upgrades,
+      version,
+      argv,
+      program,
+      obstacle: () => {
+        if (this.#endCode !== undefined) return "holdfast is stopping everything";
+        return this.#applier.isBusy ? "an apply is under way; wait until it has ended" : undefined;
+      },
+      refuseCommands: async () => this.#control?.close(),
+      stop: () => this.#stopDeciding(),
+      ceded: (problem) => {
+        if (problem !== undefined)
+          process.stderr.write(`holdfast: the supervisor has ceded, and the new one does not serve: ${problem}\n`);
+        void this.#output.close(LAST_WORDS_MS).then(() => this.#input.exit(0));
+      },
+    });
+  }
+
+  async #tryUpgrade(directory: string | undefined, timeoutMs: number): Promise<UpgradeView> {
+    const view = await this.#upgrade.try(directory, timeoutMs);
+    const willing = view.result === "willing";
+    this.#log[willing ? "info" : "warn"](view.message);
+    this.#events.add({ type: willing ? "supervisor-cedes" : "supervisor-upgrade-refused", message: view.message });
+    // Once the answer is on its way: what is closed first is the control interface.
+    if (willing)
+      setImmediate(() => void this.#upgrade.cede().catch((error: Error) => this.#log.error(error.message, { error })));
+    return view;
+  }
+
+  /** Lets go of everything without ending a worker. */
+  async #stopDeciding(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    this.#pauses.close();
+    const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
+    this.#sockets.close(false);
+    await settlesWithin(closed, LOGS_CLOSE_MS);
+  }
+
+  /** It must not have the lease: another one goes on. */
+  async #giveWay(problem: string): Promise<void> {
+    process.stderr.write(`holdfast: this version of the supervisor does not take over: ${problem}\n`);
+    this.#input.exit(1);
   }
 
   #world(): ServiceWorld {
@@ -512,6 +591,7 @@ export class Supervisor {
 
   #announce(adopted: boolean): void {
     if (this.#keeperDeath?.told === false) this.#tellKeeperDeath(this.#keeperDeath);
+    if (this.#upgraded?.outcome !== undefined && this.#isFirstAfterUpgrade) return;
     if (adopted) {
       const workers = [...this.#services.values()].flatMap((service) => service.pids()).length;
       const message = `a new supervisor (pid ${process.pid}) took over ${workers} ${workers === 1 ? "worker" : "workers"} in ${this.#adoptedInMs} ms; the one before ${previousEnd(this.#hello) ?? "ended"}`;
@@ -528,6 +608,29 @@ export class Supervisor {
     const control = this.#config.supervisor.control;
     this.#log.info(`${where}; \`holdfast ls\` shows more (control socket ${control})`, { event: "supervisor-started" });
     this.#events.add({ type: "supervisor-started", message: `holdfast ${this.#input.version} started` });
+  }
+
+  /** Of an upgrade that nobody has told of yet. */
+  #tellUpgrade(): void {
+    const note = this.#upgraded;
+    if (note === undefined || note.outcome !== undefined) return;
+    const { argv, program } = this.#input;
+    const end = previousEnd(this.#hello) ?? "ended";
+    const now = systemClock.monotonic();
+    const outcome = outcomeOf(note, { program: argv[program] ?? "", pid: process.pid, now, end });
+    this.#upgraded = { ...note, outcome };
+    this.#isFirstAfterUpgrade = true;
+    const done = outcome.result === "done";
+    const type = done ? "supervisor-upgraded" : "supervisor-upgrade-failed";
+    this.#log[done ? "info" : "error"](outcome.message, { event: type });
+    this.#events.add({
+      type,
+      message: outcome.message,
+      data: { from: note.from, to: note.to, pauseMs: outcome.pauseMs },
+    });
+    this.#keeper
+      .hold(UPGRADE_KEY, encodeUpgradeNote(this.#upgraded), [], true)
+      .catch((error: Error) => this.#log.error(error.message, { error }));
   }
 
   #tellKeeperDeath(death: KeeperDeath): void {
@@ -552,6 +655,9 @@ export class Supervisor {
       control: this.#config.supervisor.control,
       counters: { "keeper-frames-refused": this.#hello.dropped, ...this.#counters },
       ...(end === undefined ? {} : { previousEnd: end }),
+      ...(this.#upgraded?.outcome === undefined
+        ? {}
+        : { upgrade: { id: this.#upgraded.id, ...this.#upgraded.outcome } }),
       ...(this.#keeperDeath === undefined
         ? {}
         : { keeperDeaths: this.#keeperDeath.count, keeperDeath: describeKeeperDeath(this.#keeperDeath) }),

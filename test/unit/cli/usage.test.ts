@@ -36,7 +36,7 @@ describe("a wrong command line", () => {
 });
 
 describe("a command of a later version", () => {
-  test.each([...Object.keys(later), "self upgrade", "help top", "-o json top -x", "top --help"])(
+  test.each([...Object.keys(later), "help top", "-o json top -x", "top --help"])(
     '"%s" says so and exits with 2',
     async (line) => {
       const { code, out, err } = await runHere(line.split(" "));
