@@ -254,20 +254,21 @@ int successor_report_lease(struct keeper *k, const struct request *request)
 	return 0;
 }
 
-void successor_lost_supervisor(struct keeper *k)
+bool successor_lost_supervisor(struct keeper *k)
 {
 	struct successor *s = &k->successor;
 	if (only_looks(s) || s->answering) {
 		dismiss(k);
-		return;
+		return false;
 	}
 	if (s->phase == SUCCESSOR_NONE)
-		return;
+		return false;
 	complain("the new program of the supervisor has ended before it served; the one before is started again");
 	relieve(k, ESRCH);
 	s->phase = SUCCESSOR_NONE;
 	s->deadline = 0;
 	forget_program(k);
+	return true;
 }
 
 void successor_kill(struct keeper *k)

@@ -70,8 +70,11 @@ void successor_hung_up(struct keeper *keeper);
 /* True if it was a process of ours. */
 bool successor_reaped(struct keeper *keeper, pid_t pid, int wait_status);
 
-/* The supervisor has ended: nobody is left who could cede, or it is the one that had the lease for a moment. */
-void successor_lost_supervisor(struct keeper *keeper);
+/*
+ * The supervisor has ended: nobody is left who could cede, or it is the one that had the lease for a moment. True in that case: the program of before is to
+ * be started, of which nothing bad is known.
+ */
+bool successor_lost_supervisor(struct keeper *keeper);
 
 /* Everything ends. */
 void successor_kill(struct keeper *keeper);

@@ -184,7 +184,8 @@ void supervisor_reaped(struct keeper *k, int wait_status)
 	drains_begin_all(k);
 	s->kill_at = s->heartbeat_at = 0;
 	remember_end(s, wait_status);
-	successor_lost_supervisor(k);
+	if (successor_lost_supervisor(k))
+		s->attached_for = HEALTHY_AFTER;
 	if (k->ending.phase != ENDING_NOT)
 		return;
 	ending_supervisor_lost(k);

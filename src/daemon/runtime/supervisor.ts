@@ -196,9 +196,10 @@ export class Supervisor {
     this.#early = undefined;
     for (const event of early) event();
     this.#adoptedInMs = Math.round(performance.now());
-    this.#tellUpgrade();
+    const decidesSince = systemClock.monotonic();
     await this.#serve(control);
     if (waitForLease !== undefined) await keeper.report("serves");
+    this.#tellUpgrade(decidesSince);
     this.#announce(applied !== undefined);
     await filled;
   }
@@ -611,12 +612,11 @@ export class Supervisor {
   }
 
   /** Of an upgrade that nobody has told of yet. */
-  #tellUpgrade(): void {
+  #tellUpgrade(now: number): void {
     const note = this.#upgraded;
     if (note === undefined || note.outcome !== undefined) return;
     const { argv, program } = this.#input;
     const end = previousEnd(this.#hello) ?? "ended";
-    const now = systemClock.monotonic();
     const outcome = outcomeOf(note, { program: argv[program] ?? "", pid: process.pid, now, end });
     this.#upgraded = { ...note, outcome };
     this.#isFirstAfterUpgrade = true;

@@ -22,15 +22,25 @@ export function installation(
     recursive: true,
     filter: (path) => !path.endsWith(".map") && !path.endsWith(".d.ts"),
   });
-  for (const [file, changes] of Object.entries(o.changes ?? {})) {
-    const path = join(there, "dist/daemon", file);
-    let text = readFileSync(path, "utf8");
-    for (const [find, replace] of changes) {
-      const changed = text.replace(find, replace);
-      if (changed === text) throw new Error(`${file} has no ${find}`);
-      text = changed;
-    }
-    writeFileSync(path, text);
-  }
+  change(there, o.changes ?? {});
   return there;
+}
+
+/** Changes what stands in dist; the returned function undoes it. */
+export function change(directory: string, all: Changes): () => void {
+  const before = Object.entries(all).map(([file, changes]) => {
+    const path = join(directory, "dist/daemon", file);
+    const text = readFileSync(path, "utf8");
+    let changed = text;
+    for (const [find, replace] of changes) {
+      const next = changed.replace(find, replace);
+      if (next === changed) throw new Error(`${file} has no ${find}`);
+      changed = next;
+    }
+    writeFileSync(path, changed);
+    return { path, text };
+  });
+  return () => {
+    for (const { path, text } of before) writeFileSync(path, text);
+  };
 }

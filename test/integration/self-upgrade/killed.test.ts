@@ -1,0 +1,119 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { until } from "../../../bench/lib/until.mjs";
+import { processesMarked } from "../census.js";
+import { type Scene, scenes } from "../scene.js";
+import { everything, inventory, keeperOf, startsLater, view, words } from "../self-reexec/scene-of-everything.js";
+import { installation } from "./installation.js";
+
+const { start } = scenes();
+const root = join(import.meta.dirname, "../../..");
+const timeoutMs = 60_000;
+
+/** Where a supervisor that is tried can be held: before it looks, with the lease, with all that the one before had, and before it says that it serves. */
+const gates = ["trying", "leading", "settling", "serving"] as const;
+type Gate = (typeof gates)[number];
+
+/** A version that tells where it is, and waits there for as long as a file says so. */
+function gated(scene: Scene): string {
+  const at = (gate: Gate): string => `if (this.#input.waitForLease) await gate("${gate}"); `;
+  return installation(scene, {
+    changes: {
+      "runtime/supervisor.js": [
+        [/const problem = await waitForLease/, `${at("trying")}$&`],
+        [/this\.#hello = await keeper\.attach\(\);/, `${at("leading")}$&`],
+        [/const held = await keeper\.listHeld\(\);/, `${at("settling")}$&`],
+        [/if \(waitForLease !== undefined\)\s+await keeper\.report\("serves"\)/, `${at("serving")}$&`],
+        [
+          /$/,
+          `
+          import * as files from "node:fs";
+          async function gate(name) {
+            files.writeFileSync("at-" + name, String(process.pid));
+            while (files.existsSync("hold-" + name)) await new Promise((resolve) => setTimeout(resolve, 2));
+          }`,
+        ],
+      ],
+    },
+  });
+}
+
+/** Begins an upgrade and holds it there. Returns the pids of both supervisors. */
+async function holdAt(scene: Scene, directory: string, gate: Gate) {
+  const file = (name: string): string => join(scene.directory, `${name}-${gate}`);
+  rmSync(file("at"), { force: true });
+  writeFileSync(file("hold"), "");
+  const old = await scene.supervisorPid();
+  const asked = scene.holdfast.post("/v1/supervisor/upgrade", { directory, timeoutMs }).catch(() => undefined);
+  await until(`a supervisor that is ${gate}`, () => existsSync(file("at")) && readFileSync(file("at"), "utf8") !== "");
+  return { old, young: Number(readFileSync(file("at"), "utf8")), asked, goOn: () => rmSync(file("hold")) };
+}
+
+/** To the version of this tree. */
+async function goBack(scene: Scene, version: string): Promise<void> {
+  await scene.holdfast.post("/v1/supervisor/upgrade", { directory: root, timeoutMs });
+  await until(version, async () => (await scene.holdfast.answers()).version === version, { timeoutMs: 20_000 });
+}
+
+/** One supervisor is there and answers, each worker runs once, and they are those of before. */
+async function oneInCharge(scene: Scene, workers: readonly number[]) {
+  const pid = await until("an answer", async () => (await scene.holdfast.answers()).pid);
+  const ours = processesMarked(scene.mark).map((line) => Number(line.split(" ")[0]));
+  const supervisors = ours.filter(
+    (each) => each !== keeperOf(scene) && words(each).some((word) => word.endsWith("dist/daemon/main.js")),
+  );
+  expect(supervisors).toEqual([pid]);
+  expect((await inventory(scene)).workers).toEqual(workers);
+}
+
+/** What is in charge in the end, and what is said of the upgrade. */
+interface Ending {
+  readonly version: "old" | "new";
+  readonly upgrade?: "done" | "failed";
+}
+
+const kills: readonly [gate: Gate, victim: "old" | "young" | "keeper", ending: Ending][] = [
+  ["trying", "old", { version: "old" }],
+  ["trying", "young", { version: "old" }],
+  ["trying", "keeper", { version: "old" }],
+  ["leading", "young", { version: "old", upgrade: "failed" }],
+  ["leading", "keeper", { version: "old", upgrade: "failed" }],
+  ["settling", "young", { version: "old", upgrade: "failed" }],
+  ["serving", "young", { version: "old", upgrade: "failed" }],
+  ["leading", "old", { version: "new", upgrade: "done" }],
+  ["settling", "keeper", { version: "new", upgrade: "done" }],
+  ["serving", "keeper", { version: "new", upgrade: "done" }],
+];
+
+describe("SIGKILL in an upgrade", () => {
+  test("at any moment, to any process, leaves one supervisor in charge, and every worker as it is", {
+    timeout: 240_000,
+  }, async () => {
+    const { scene } = await everything(start);
+    const { workers } = await inventory(scene);
+    const { version } = await view(scene);
+    const directory = gated(scene);
+    for (const [gate, victim, ending] of kills) {
+      if ((await view(scene)).version !== version) await goBack(scene, version);
+      const { old, young, asked, goOn } = await holdAt(scene, directory, gate);
+      const before = { keeper: keeperOf(scene), told: scene.events.length };
+      process.kill({ old, young, keeper: before.keeper }[victim], "SIGKILL");
+      goOn();
+      await asked;
+      if (victim === "keeper") await scene.holdfast.succeeded(before.keeper);
+      const what = `${victim} killed while ${gate}`;
+      const now = await until(what, async () => {
+        const seen = await scene.holdfast.answers();
+        const isNew = seen.version !== version;
+        return (
+          isNew === (ending.version === "new") && (gate === "trying" || seen.upgrade?.result === ending.upgrade) && seen
+        );
+      });
+      expect(now.upgrade?.result, what).toBe(gate === "trying" ? now.upgrade?.result : ending.upgrade);
+      await oneInCharge(scene, workers);
+    }
+    await startsLater(scene);
+    expect(await scene.restart("web")).toMatchObject({ result: "done" });
+  });
+});
