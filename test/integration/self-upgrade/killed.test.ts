@@ -4,7 +4,15 @@ import { describe, expect, test } from "vitest";
 import { until } from "../../../bench/lib/until.mjs";
 import { processesMarked } from "../census.js";
 import { type Scene, scenes } from "../scene.js";
-import { everything, inventory, keeperOf, startsLater, view, words } from "../self-reexec/scene-of-everything.js";
+import {
+  everything,
+  inventory,
+  keeperOf,
+  logLines,
+  startsLater,
+  view,
+  words,
+} from "../self-reexec/scene-of-everything.js";
 import { installation } from "./installation.js";
 
 const { start } = scenes();
@@ -85,6 +93,30 @@ const kills: readonly [gate: Gate, victim: "old" | "young" | "keeper", ending: E
   ["settling", "keeper", { version: "new", upgrade: "done" }],
   ["serving", "keeper", { version: "new", upgrade: "done" }],
 ];
+
+describe("in the middle of an upgrade", () => {
+  test("commands wait for whoever is in charge after it, and no line of a log is lost", {
+    timeout: 60_000,
+  }, async () => {
+    const { scene } = await everything(start);
+    const loud = await scene.pid("loud");
+    const { goOn, asked, young } = await holdAt(scene, gated(scene), "leading");
+    const list = scene.holdfast.get("/v1/services");
+    const restarted = scene.restart("web");
+    process.kill(loud, "SIGUSR1");
+    // Nobody has its pipes now but the keeper.
+    await until("the burst", () => existsSync(join(scene.directory, "burst-1")));
+    goOn();
+    expect(await asked).toMatchObject({ result: "willing" });
+    expect((await list).services).toHaveLength(3);
+    expect(await restarted).toMatchObject({ result: "done" });
+    expect(await scene.supervisorPid()).toBe(young);
+    const whole = Array.from({ length: logLines }, (_, line) => `${String(line).padStart(63, "0")}\n`).join("");
+    const log = (): string => readFileSync(join(scene.directory, "loud.log"), "latin1");
+    await until("the log", () => log().endsWith(whole.slice(-64)));
+    expect(log()).toBe(`waiting\n${whole}`);
+  });
+});
 
 describe("SIGKILL in an upgrade", () => {
   test("at any moment, to any process, leaves one supervisor in charge, and every worker as it is", {
