@@ -142,6 +142,7 @@ static void proceed(struct keeper *k)
 		finish(r, REEXEC_NOT_PASSED, ESHUTDOWN);
 		return;
 	}
+	successor_forget_before(&k->successor); /* whoever takes over would not know it */
 	int error = takeover_begin(k, r->program);
 	finish(r, REEXEC_NOT_EXECUTED, error);
 }

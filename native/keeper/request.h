@@ -40,7 +40,7 @@ enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUN
 
 enum attach_mode { ATTACH_LEASE = 0, ATTACH_SHADOW = 1 };
 
-enum feature { FEATURE_REEXEC = 1, FEATURE_HAND_OVER = 2, FEATURE_UPGRADE = 4, FEATURES = 7 };
+enum feature { FEATURE_REEXEC = 1, FEATURE_HAND_OVER = 2, FEATURES = 3 };
 
 enum { REPORT_WORDS_MAX = 4096 };
 

@@ -22,7 +22,7 @@ void successor_init(struct successor *s)
 
 bool successor_is_under_way(const struct successor *s)
 {
-	return s->phase != SUCCESSOR_NONE || s->answering || s->pid != 0 || s->before != 0;
+	return s->phase != SUCCESSOR_NONE || s->answering || s->pid != 0;
 }
 
 static bool only_looks(const struct successor *s)
@@ -188,6 +188,7 @@ static void dismiss(struct keeper *k)
 static void give_lease(struct keeper *k)
 {
 	struct successor *s = &k->successor;
+	successor_forget_before(s);
 	drains_begin_all(k);
 	reexec_forget_asker(&k->reexec);
 	s->before_fd = channel_release(k, &k->channel);
@@ -269,6 +270,14 @@ bool successor_lost_supervisor(struct keeper *k)
 	s->deadline = 0;
 	forget_program(k);
 	return true;
+}
+
+void successor_forget_before(struct successor *s)
+{
+	if (s->before != 0)
+		kill(s->before, SIGKILL);
+	s->before = 0;
+	s->before_until = 0;
 }
 
 void successor_kill(struct keeper *k)

@@ -76,6 +76,9 @@ bool successor_reaped(struct keeper *keeper, pid_t pid, int wait_status);
  */
 bool successor_lost_supervisor(struct keeper *keeper);
 
+/* Whoever has ceded, was told that it may end, and has not: it has nothing to do any more but its last words. Not while it still waits to be told. */
+void successor_forget_before(struct successor *successor);
+
 /* Everything ends. */
 void successor_kill(struct keeper *keeper);
 

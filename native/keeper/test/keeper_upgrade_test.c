@@ -144,15 +144,18 @@ static _Noreturn void shadow(const char *role)
 	} else if (strcmp(role, "dies") == 0) {
 		wait_for_lease(c);
 		die();
+	} else if (strcmp(role, "never attaches") == 0) {
+		wait_for_lease(c);
 	} else if (is_shadow) { /* "leads" */
 		wait_for_lease(c);
 		CHECK_EQUAL(attach(c).starts, 2);
 		CHECK_EQUAL(report(c, REPORT_SERVES, ""), EPERM);
 		CHECK_EQUAL(report(c, REPORT_HAS_ALL, ""), 0);
-		wait_alone();
 		CHECK_EQUAL(hold(c, "f", text("by it"), false, NULL, 0), 0);
 		CHECK_EQUAL(report(c, REPORT_SERVES, ""), 0);
 		CHECK_EQUAL(report(c, REPORT_SERVES, ""), EPERM);
+		CHECK_EQUAL(call_text(c, REQUEST_REEXEC, ""), 0);
+		wait_alone();
 		die();
 	} else {
 		struct hello hello = attach(c);
@@ -219,7 +222,8 @@ static void one_that_is_willing_gets_the_lease_and_stays_the_program(struct clie
 	begin(c);
 	CHECK_EQUAL(try_program(c, WITHIN_MS, self_path, "leads").result, 0);
 	CHECK_EQUAL(cede(c, true), 0);
-	_exit(0);
+	for (;;)
+		pause(); /* whoever does not end is ended */
 }
 
 static void one_that_ends_with_the_lease_has_the_program_before_started_again(struct client *c)
@@ -232,6 +236,19 @@ static void one_that_ends_with_the_lease_has_the_program_before_started_again(st
 		_exit(0);
 	}
 	CHECK(hello.starts == 3 && hello.why == 2 && hello.detail == SIGKILL);
+	finish(c);
+}
+
+static void one_that_hangs_with_the_lease_is_killed(struct client *c)
+{
+	struct hello hello = attach(c);
+	if (hello.starts == 1) {
+		CHECK_EQUAL(hold(c, "e", text("x"), false, NULL, 0), 0);
+		CHECK_EQUAL(try_program(c, 1500, self_path, "never attaches").result, 0);
+		CHECK_EQUAL(cede(c, true), ESRCH);
+		_exit(0);
+	}
+	CHECK(hello.starts == 3 && hello.why == 3);
 	finish(c);
 }
 
@@ -265,6 +282,8 @@ static const struct scenario scenarios[] = {
 	{.name = "one that ends with the lease has the program before started again",
 	 .run = one_that_ends_with_the_lease_has_the_program_before_started_again,
 	 .says = "the one before is started again"},
+	{.name = "one that hangs with the lease is killed", .run = one_that_hangs_with_the_lease_is_killed,
+	 .says = "did not attach in time and was killed"},
 	{.name = "the end of the one in charge ends a shadow", .run = the_end_of_the_one_in_charge_ends_a_shadow,
 	 .says = "was killed by SIGKILL"},
 	{.name = "the end of everything ends a shadow", .run = the_end_of_everything_ends_a_shadow, .exit_code = 17},

@@ -378,7 +378,6 @@ export class Supervisor {
     return new SupervisorUpgrade({
       keeper: this.#keeper,
       clock: systemClock,
-      isPossible: this.#hello.upgrades,
       version,
       argv,
       program,
@@ -409,11 +408,11 @@ export class Supervisor {
 
   /** Lets go of everything without ending a worker. */
   async #stopDeciding(): Promise<void> {
-    clearInterval(this.#heartbeat);
     this.#pauses.close();
     const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
     this.#sockets.close(false);
     await settlesWithin(closed, LOGS_CLOSE_MS);
+    clearInterval(this.#heartbeat);
   }
 
   /** It must not have the lease: another one goes on. */

@@ -16,7 +16,6 @@ const hello: Hello = {
   previousEnd: { how: "none", detail: 0 },
   dropped: 0,
   nofile: 1024n,
-  upgrades: true,
   reExecs: { count: 2, lastAt: 2000 },
 };
 const clock = { monotonic: () => 3000, wall: () => new Date(3000), wallAt: (at: number) => new Date(at) };

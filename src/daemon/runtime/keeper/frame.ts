@@ -35,7 +35,7 @@ export const RequestType = {
 } as const;
 
 /** Bits of `attach` and `hello`. */
-export const Feature = { reExec: 1, handOver: 2, upgrade: 4 } as const;
+export const Feature = { reExec: 1, handOver: 2 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;
 export const EventType = { child: 192, signalled: 193, lease: 194 } as const;

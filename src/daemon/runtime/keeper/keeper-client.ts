@@ -124,7 +124,7 @@ export class KeeperClient {
     const payload = new ByteWriter()
       .u16(PROTOCOL_VERSION)
       .u16(PROTOCOL_VERSION)
-      .u32(Feature.reExec | Feature.handOver | Feature.upgrade)
+      .u32(Feature.reExec | Feature.handOver)
       .u8(AttachMode[mode])
       .bytes();
     const reply = await this.#ask("attach", payload);
@@ -266,7 +266,7 @@ export class KeeperClient {
 
   /**
    * The keeper tries this program, which looks as a shadow, beside us. Other requests go on meanwhile. KeeperError EBUSY: an upgrade or a re-exec is
-   * under way; ESHUTDOWN: the keeper ends.
+   * under way; ESHUTDOWN: the keeper ends; EPROTO: it knows nothing of upgrades.
    *
    * @param argv absolute path first
    * @param withinMs for what it looks at, and once more for what it takes over

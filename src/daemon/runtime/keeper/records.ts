@@ -64,8 +64,6 @@ export interface Hello {
   readonly dropped: number;
   /** How often this keeper was re-executed, and when last (CLOCK_MONOTONIC, milliseconds). undefined: it cannot be. */
   readonly reExecs?: { readonly count: number; readonly lastAt?: number };
-  /** Whether it can try another program of the supervisor. */
-  readonly upgrades: boolean;
   /** The soft limit of descriptors that the keeper was started with, and that what it starts has; 0: it does not tell. */
   readonly nofile: bigint;
 }
@@ -286,9 +284,7 @@ export function decodeHello(reader: ByteReader): Hello {
   const reExecs =
     (features & Feature.reExec) === 0 ? undefined : { count: reader.u32(), at: Number(reader.u64()) / 1e6 };
   const nofile = (features & Feature.handOver) === 0 ? 0n : reader.u64();
-  const upgrades = (features & Feature.upgrade) !== 0;
-  const previousEnd = { how, detail };
-  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd, dropped, nofile, upgrades };
+  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd: { how, detail }, dropped, nofile };
   if (reExecs === undefined) return hello;
   const { count, at } = reExecs;
   return { ...hello, reExecs: { count, ...(at === 0 ? {} : { lastAt: at }) } };

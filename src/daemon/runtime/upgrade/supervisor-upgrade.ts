@@ -9,13 +9,12 @@ import { type Installation, installationIn } from "./installation.js";
 import { encodeUpgradeNote, UPGRADE_KEY } from "./upgrade-note.js";
 
 const EBUSY = 16;
+const EPROTO = 71;
 const ESHUTDOWN = 108;
 
 export interface UpgradeInput {
   readonly keeper: Pick<KeeperClient, "upgrade" | "dismiss" | "cede" | "hold">;
   readonly clock: Pick<Clock, "monotonic">;
-  /** Whether the keeper knows of upgrades. */
-  readonly isPossible: boolean;
   /** Of this process: its version, and the words that it was started with, its entry point at the index `program`. */
   readonly version: string;
   readonly argv: readonly string[];
@@ -57,7 +56,6 @@ export class SupervisorUpgrade {
       result: "failed",
       message: `the supervisor was not upgraded, and the one that runs (pid ${process.pid}) stays in charge: ${problem}`,
     });
-    if (!this.#o.isPossible) return failed(tooOld);
     const obstacle = this.#o.obstacle();
     if (obstacle !== undefined) return failed(obstacle);
     let to: Installation;
@@ -119,6 +117,7 @@ export class SupervisorUpgrade {
     } catch (error) {
       if (!(error instanceof KeeperError)) throw error;
       if (error.errno === EBUSY) return "an upgrade or a re-exec is under way; wait until it has ended";
+      if (error.errno === EPROTO) return tooOld;
       if (error.errno === ESHUTDOWN) return "holdfast is stopping everything";
       return `the keeper could not start it: ${words(error.errno)}; try again`;
     }
