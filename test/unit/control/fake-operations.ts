@@ -172,10 +172,11 @@ export class FakeOperations implements Operations {
     return { result: "done", message: "the keeper was re-executed", reExecs: 2, durationMs: 12 };
   }
 
+  upgradeView: UpgradeView = { result: "willing", message: "it gets the lease", id: "17" };
   readonly upgraded: [directory: string | undefined, timeoutMs: number][] = [];
   async upgrade(directory: string | undefined, timeoutMs: number): Promise<UpgradeView> {
     this.upgraded.push([directory, timeoutMs]);
-    return { result: "willing", message: "it gets the lease", id: "17" };
+    return this.upgradeView;
   }
 
   act(service: string, action: Action): Promise<Outcome> | undefined {
