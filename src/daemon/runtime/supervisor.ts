@@ -35,8 +35,8 @@ import {
   keeperDeathIn,
 } from "./succession/keeper-death.js";
 import type { Succession } from "./succession/succession.js";
+import { LastUpgrade } from "./upgrade/last-upgrade.js";
 import { SupervisorUpgrade } from "./upgrade/supervisor-upgrade.js";
-import { encodeUpgradeNote, outcomeOf, UPGRADE_KEY, type UpgradeNote, upgradeNoteIn } from "./upgrade/upgrade-note.js";
 import { signalName } from "./words.js";
 
 const SIGHUP = 1;
@@ -111,8 +111,7 @@ export class Supervisor {
   #adoptedInMs: number | undefined;
   #keeperDeath: KeeperDeath | undefined;
   #upgrade!: SupervisorUpgrade;
-  #upgraded: UpgradeNote | undefined;
-  #isFirstAfterUpgrade = false;
+  #lastUpgrade!: LastUpgrade;
   readonly #leased: Promise<void>;
   /** Nothing is left that another keeper could be given. */
   #left = false;
@@ -158,7 +157,7 @@ export class Supervisor {
     }
     const held = await keeper.listHeld();
     this.#keeperDeath = keeperDeathIn(held);
-    this.#upgraded = upgradeNoteIn(held);
+    this.#lastUpgrade = new LastUpgrade(held);
     const applied = await readAppliedConfig(keeper, held);
     this.#config = applied?.config ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
     const leaving = applied?.leaving ?? nothingLeaves;
@@ -591,7 +590,7 @@ export class Supervisor {
 
   #announce(adopted: boolean): void {
     if (this.#keeperDeath?.told === false) this.#tellKeeperDeath(this.#keeperDeath);
-    if (this.#upgraded?.outcome !== undefined && this.#isFirstAfterUpgrade) return;
+    if (this.#lastUpgrade.isNews) return;
     if (adopted) {
       const workers = [...this.#services.values()].flatMap((service) => service.pids()).length;
       const message = `a new supervisor (pid ${process.pid}) took over ${workers} ${workers === 1 ? "worker" : "workers"} in ${this.#adoptedInMs} ms; the one before ${previousEnd(this.#hello) ?? "ended"}`;
@@ -610,26 +609,16 @@ export class Supervisor {
     this.#events.add({ type: "supervisor-started", message: `holdfast ${this.#input.version} started` });
   }
 
-  /** Of an upgrade that nobody has told of yet. */
-  #tellUpgrade(now: number): void {
-    const note = this.#upgraded;
-    if (note === undefined || note.outcome !== undefined) return;
+  #tellUpgrade(decidesSince: number): void {
     const { argv, program } = this.#input;
-    const end = previousEnd(this.#hello) ?? "ended";
-    const outcome = outcomeOf(note, { program: argv[program] ?? "", pid: process.pid, now, end });
-    this.#upgraded = { ...note, outcome };
-    this.#isFirstAfterUpgrade = true;
-    const done = outcome.result === "done";
-    const type = done ? "supervisor-upgraded" : "supervisor-upgrade-failed";
-    this.#log[done ? "info" : "error"](outcome.message, { event: type });
-    this.#events.add({
-      type,
-      message: outcome.message,
-      data: { from: note.from, to: note.to, pauseMs: outcome.pauseMs },
+    this.#lastUpgrade.tell({
+      keeper: this.#keeper,
+      log: this.#log,
+      events: this.#events,
+      program: argv[program] ?? "",
+      decidesSince,
+      end: previousEnd(this.#hello) ?? "ended",
     });
-    this.#keeper
-      .hold(UPGRADE_KEY, encodeUpgradeNote(this.#upgraded), [], true)
-      .catch((error: Error) => this.#log.error(error.message, { error }));
   }
 
   #tellKeeperDeath(death: KeeperDeath): void {
@@ -654,9 +643,7 @@ export class Supervisor {
       control: this.#config.supervisor.control,
       counters: { "keeper-frames-refused": this.#hello.dropped, ...this.#counters },
       ...(end === undefined ? {} : { previousEnd: end }),
-      ...(this.#upgraded?.outcome === undefined
-        ? {}
-        : { upgrade: { id: this.#upgraded.id, ...this.#upgraded.outcome } }),
+      ...this.#lastUpgrade.view(),
       ...(this.#keeperDeath === undefined
         ? {}
         : { keeperDeaths: this.#keeperDeath.count, keeperDeath: describeKeeperDeath(this.#keeperDeath) }),
