@@ -263,6 +263,7 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 	s->attached = true;
 	s->ever_attached = true;
 	children_tell_all(k);
+	acceptors_tell_all(k);
 	signals_tell_again(&k->signals);
 	supervisor_hello(k, request, hello);
 	return 0;

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-enum { WITHIN_MS = 20000, EVENT_LEASE = 194 };
+enum { WITHIN_MS = 20000, IS_LEASE = 195 };
 
 struct tried {
 	uint8_t result;
@@ -112,7 +112,7 @@ static void wait_for_lease(struct client *c)
 	look(c);
 	CHECK_EQUAL(report(c, REPORT_WILLING, ""), 0);
 	struct frame event = next_event(c);
-	CHECK_EQUAL(event.header.type, EVENT_LEASE);
+	CHECK_EQUAL(event.header.type, IS_LEASE);
 	frame_free(&event);
 }
 

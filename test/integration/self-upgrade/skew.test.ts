@@ -45,7 +45,7 @@ describe("a keeper of the next protocol", () => {
     expect(await inventory(scene)).toEqual(before);
 
     // And a supervisor that knows no feature of this protocol is in charge all the same, and says what it cannot.
-    const asks = /\.u32\(Feature\.reExec \| Feature\.handOver\)/;
+    const asks = /\.u32\(Feature\.reExec \| Feature\.handOver \| Feature\.accept\)/;
     await upgrade(scene, installation(scene, { changes: { "runtime/keeper/keeper-client.js": [[asks, ".u32(0)"]] } }));
     expect((await inventory(scene)).workers).toEqual(before.workers);
     expect(await scene.restart("web")).toMatchObject({ result: "done" });

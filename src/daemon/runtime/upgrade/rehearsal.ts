@@ -2,6 +2,7 @@ import { resumeWorker } from "../../lifecycle/adoption.js";
 import { stepService } from "../../lifecycle/service.js";
 import { type ServiceState, workersOf } from "../../lifecycle/service-state.js";
 import { stopSignalOf } from "../../lifecycle/worker.js";
+import { acceptKey, acceptTagOf, decodeAcceptState } from "../accept/accept-store.js";
 import type { AppliedConfig } from "../applied-config.js";
 import { COMMAND_PREFIX } from "../commands/command-runs.js";
 import type { ArmRecord, HeldRecord, ListedChild } from "../keeper/records.js";
@@ -33,11 +34,14 @@ export function rehearse(found: Found, at: number): string[] {
   const { config, leaving } = found.applied;
   if (leaving.services.length + leaving.sockets.length > 0)
     return ["complete or undo an apply that is under way; wait until it has ended"];
-  const services = Object.values(config.services).map((service) => {
-    const setup = setupOf(service, config.sockets);
-    const note = found.held.find(({ key }) => key === serviceKey(service.name));
-    return { setup, note, state: note && decodeState(note.tag) };
-  });
+  const setups = Object.values(config.services).map((service) => setupOf(service, config.sockets));
+  const accepting = setups.filter(isForConnections);
+  const services = setups
+    .filter((setup) => !isForConnections(setup))
+    .map((setup) => {
+      const note = found.held.find(({ key }) => key === serviceKey(setup.config.name));
+      return { setup, note, state: note && decodeState(note.tag) };
+    });
   return [
     ...services.flatMap(({ setup, note, state }) => {
       const { name } = setup.config;
@@ -45,7 +49,12 @@ export function rehearse(found: Found, at: number): string[] {
       if (state === undefined) return [`begin ${name} anew, because it cannot read its state`];
       return ofService(setup, state, found, at);
     }),
-    ...strangers(new Map(services.flatMap(({ setup, state }) => (state ? [[setup.config.name, state]] : []))), found),
+    ...accepting.flatMap((setup) => ofConnections(setup, found)),
+    ...strangers(
+      new Map(services.flatMap(({ setup, state }) => (state ? [[setup.config.name, state]] : []))),
+      found,
+      new Set(accepting.map(({ config: { name } }) => name)),
+    ),
     ...unknownSockets(found),
   ];
 }
@@ -80,10 +89,31 @@ function ofService(setup: ServiceSetup, state: ServiceState, found: Found, at: n
   return deeds;
 }
 
+/** A service with a process for each connection. */
+function isForConnections({ sockets }: ServiceSetup): boolean {
+  return sockets.some(({ accept }) => accept !== undefined);
+}
+
+function ofConnections(setup: ServiceSetup, { held, arms }: Found): string[] {
+  const { name } = setup.config;
+  const note = held.find(({ key }) => key === serviceKey(name));
+  if (note === undefined) return [`begin ${name}, which has no state`];
+  if (decodeAcceptState(note.tag) === undefined) return [`begin ${name} anew, because it cannot read its state`];
+  const arm = arms.find(({ key }) => key === acceptKey(name));
+  const version = arm && acceptTagOf(arm.tag)?.version;
+  const isSame = arm === undefined || version?.startsWith(`${versionOf(setup)} `);
+  return isSame ? [] : [`accept for ${name} anew, because it takes its configuration for another one`];
+}
+
 /** Workers and armed starts that belong to nobody it knows: they would be ended. */
-function strangers(states: ReadonlyMap<string, ServiceState>, { children, arms }: Found): string[] {
+function strangers(
+  states: ReadonlyMap<string, ServiceState>,
+  { children, arms }: Found,
+  accepting: ReadonlySet<string>,
+): string[] {
   const isKnown = (tag: Buffer): boolean => {
     const owner = decodeWorkerTag(tag);
+    if (owner !== undefined && accepting.has(owner.service)) return acceptTagOf(tag) !== undefined;
     const state = owner && states.get(owner.service);
     return state !== undefined && workersOf(state).some(({ worker }) => worker.id === owner?.worker);
   };

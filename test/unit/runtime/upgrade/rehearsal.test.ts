@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { Config, ServiceConfig, SocketConfig } from "../../../../src/daemon/config/config.js";
+import { newAccept } from "../../../../src/daemon/lifecycle/accept.js";
 import { stepService } from "../../../../src/daemon/lifecycle/service.js";
 import { newService, type ServiceEvent, type ServiceState } from "../../../../src/daemon/lifecycle/service-state.js";
+import { encodeAcceptState } from "../../../../src/daemon/runtime/accept/accept-store.js";
 import type { ListedChild } from "../../../../src/daemon/runtime/keeper/records.js";
 import { setupOf, versionOf } from "../../../../src/daemon/runtime/service-setup.js";
 import { encodeState, encodeWorkerTag, serviceKey } from "../../../../src/daemon/runtime/service-store.js";
@@ -111,5 +113,31 @@ describe("a version that finds what this one has left", () => {
     const held = [{ ...note!, tag: encodeState(starting) }, ...sockets];
     expect(rehearse(found({ held }), at)).toEqual([]);
     expect(rehearse(found({ held }), at + 60_000)).toEqual([expect.stringMatching(/^change web: /)]);
+  });
+});
+
+describe("a service with a process for each connection", () => {
+  const per = { ...web, accept: { max: 8 } } as unknown as SocketConfig;
+  const version = `${versionOf(setupOf(plainService, { web: per }))} {}`;
+  const tag = (is: string): Buffer =>
+    Buffer.from(JSON.stringify({ v: 1, service: "web", slot: 1, worker: 1, invocation: "0", keep: [], version: is }));
+  const accepting = (is: string): Found => ({
+    applied: {
+      config: { services: { web: plainService }, sockets: { web: per } } as unknown as Config,
+      leaving: { services: [], sockets: [] },
+    },
+    held: [{ key: serviceKey("web"), tag: encodeAcceptState(newAccept), descriptors: 0 }],
+    children: [{ ...record("accept:web/1/uid:0", 1), tag: tag(is) }],
+    arms: [{ key: "accept:web", tag: tag(is), kept: 0 }],
+  });
+
+  test("would be left as it is", () => {
+    expect(rehearse(accepting(version), at)).toEqual([]);
+  });
+
+  test("would not be, if its state or its configuration were other ones", () => {
+    expect(rehearse(accepting("another {}"), at)).toEqual([expect.stringMatching(/^accept for web anew, /)]);
+    const held = [{ key: serviceKey("web"), tag: Buffer.from("{}"), descriptors: 0 }];
+    expect(rehearse({ ...accepting(version), held }, at)).toEqual([expect.stringMatching(/^begin web anew, /)]);
   });
 });
