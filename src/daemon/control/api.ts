@@ -18,6 +18,8 @@ export interface SupervisorView {
   readonly keeperDeaths?: number;
   /** The last time, in words. */
   readonly keeperDeath?: string;
+  /** The last upgrade that a supervisor ceded the lease for; undefined: there was none. */
+  readonly upgrade?: UpgradeDoneView;
   /** From the start of this process until everything was adopted. */
   readonly adoptedInMs?: number;
   readonly configFiles: readonly string[];
@@ -39,6 +41,23 @@ export interface ReExecView {
   readonly message: string;
   readonly reExecs: number;
   readonly durationMs: number;
+}
+
+/** What became of the try of another supervisor. `failed`: nothing has changed. `willing`: it gets the lease now, and says what became of that itself. */
+export interface UpgradeView {
+  readonly result: "failed" | "willing";
+  readonly message: string;
+  /** Of one that is willing: under this id the next supervisor tells more. */
+  readonly id?: string;
+}
+
+export interface UpgradeDoneView {
+  readonly id: string;
+  /** `failed`: the program of before is in charge again. */
+  readonly result: "done" | "failed";
+  readonly message: string;
+  /** So long no restart could be decided. */
+  readonly pauseMs: number;
 }
 
 /** `canary`: ready, and one worker of the new version is tried beside them. `blocked`: a socket of it cannot be bound. `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
@@ -318,6 +337,8 @@ export interface Operations {
   apply(plan: string | undefined): Promise<ApplyView>;
   /** The keeper becomes this program (an absolute path), or what lies now where its own lies. Resolves when that is done or refused. */
   reExec(path: string | undefined): Promise<ReExecView>;
+  /** Tries the supervisor of the installation in this directory (an absolute path; undefined: where its own lies) and has it take over, if it would. */
+  upgrade(directory: string | undefined, timeoutMs: number): Promise<UpgradeView>;
   /** Resolves when the action is complete (ready, stopped, …), failed, or superseded by a later command; never rejects for an expected outcome. */
   act(service: string, action: Action): Promise<Outcome> | undefined;
   /** `signal` ends the wait early (its asker has gone); what it then resolves to is not looked at. */

@@ -21,6 +21,8 @@ import type {
   SocketView,
   StartedView,
   SupervisorView,
+  UpgradeDoneView,
+  UpgradeView,
   WaitFor,
   WorkerView,
 } from "./api.js";
@@ -50,6 +52,19 @@ export const reExecView = view<ReExecView>("ReExec")({
   durationMs: z.number().nonnegative(),
 });
 
+export const upgradeView = view<UpgradeView>("Upgrade")({
+  result: z.enum(["failed", "willing"]),
+  message: z.string(),
+  id: z.string().exactOptional(),
+});
+
+export const upgradeDoneView = view<UpgradeDoneView>("UpgradeDone")({
+  id: z.string(),
+  result: z.enum(["done", "failed"]),
+  message: z.string(),
+  pauseMs: z.number().nonnegative(),
+});
+
 export const supervisorView = view<SupervisorView>("Supervisor")({
   version: z.string(),
   pid: z.int().positive(),
@@ -60,6 +75,7 @@ export const supervisorView = view<SupervisorView>("Supervisor")({
   previousEnd: z.string().exactOptional(),
   keeperDeaths: count.exactOptional(),
   keeperDeath: z.string().exactOptional(),
+  upgrade: upgradeDoneView.exactOptional(),
   adoptedInMs: z.number().nonnegative().exactOptional(),
   configFiles: z.array(z.string()),
   control: z.string(),

@@ -89,6 +89,10 @@ export class Applier {
   }
 
   /** Resolves when no apply is under way. */
+  get isBusy(): boolean {
+    return this.#busy !== undefined;
+  }
+
   async idle(): Promise<void> {
     await this.#busy?.catch(() => undefined); // Its own caller is told.
   }

@@ -29,11 +29,14 @@ export interface OperationsInput {
   readonly supervisor: () => SupervisorView;
   /** Everything is being stopped: commands come too late. */
   readonly isEnding: () => boolean;
+  /** Another supervisor is about to take over: what takes long would be cut off. */
+  readonly isCeding: () => boolean;
   /** Unique among all supervisors of one keeper: answers to earlier ones must find nobody. */
   readonly nextAsker: () => number;
   readonly applier: Applier;
   readonly pauses: SocketPauses;
   readonly reExec: Operations["reExec"];
+  readonly upgrade: Operations["upgrade"];
 }
 
 /** What the control interface may ask for, done on the services that run. */
@@ -109,9 +112,11 @@ export function operationsOn(o: OperationsInput): Operations {
     plan: () => o.applier.plan(),
     apply: async (plan) => {
       if (o.isEnding()) throw new ControlError("apply-in-progress", "holdfast is stopping everything");
+      if (o.isCeding()) throw new ControlError("apply-in-progress", "the supervisor is being upgraded; try again");
       return o.applier.apply(plan);
     },
     reExec: o.reExec,
+    upgrade: o.upgrade,
     act(name, action) {
       const service = o.services.get(name);
       return service && act(service, action);
