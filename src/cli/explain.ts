@@ -15,6 +15,8 @@ const phases: Readonly<Record<ServicePhase, string>> = {
   limited: "was started too often and waits until its start limit allows another start",
   stopping: "is stopping",
   blocked: "cannot be started: a socket of it is not bound",
+  pending: "waits for other services",
+  completed: "has completed",
   failed: "has failed and is not started again by itself",
 };
 

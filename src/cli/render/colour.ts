@@ -17,7 +17,9 @@ export function coloured(output: Output, colour: Colour, text: string): string {
 
 const phaseColours: Readonly<Record<string, Colour>> = {
   ready: "green",
+  completed: "green",
   starting: "yellow",
+  pending: "yellow",
   canary: "yellow",
   degraded: "yellow",
   restarting: "yellow",

@@ -47,6 +47,14 @@ const LIVE_SERVICE_KEYS: ReadonlySet<string> = new Set([
   "drain",
   "rollout",
   "idleStopMs",
+  "remainAfterExit",
+  "after",
+  "requires",
+  "wants",
+  "bindsTo",
+  "partOf",
+  "conflicts",
+  "onFailure",
 ]);
 /** Where the operator finds the supervisor, and how its output is written: both are settled when it starts. */
 function needsRestart(before: SupervisorConfig, after: SupervisorConfig): boolean {
@@ -80,7 +88,7 @@ export function diff(current: Config, desired: Config): readonly Change[] {
       const keys = [...ownKeys, ...sockets.map(({ name }) => `socket.${name}`)];
       if (keys.length > 0) {
         const rolls = (sockets.length > 0 && !service.handoff) || !equal(startedWith(before), startedWith(service));
-        const restarts = sockets.some(({ how }) => how === "rebind");
+        const restarts = before.type !== service.type || sockets.some(({ how }) => how === "rebind");
         changes.push({
           kind: "change-service",
           service,
