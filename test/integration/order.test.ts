@@ -80,6 +80,7 @@ describe("a service after a task", () => {
     await scene.event("worker-started", "migrate");
     await killSupervisor(scene);
     expect(await scene.service("web")).toMatchObject({ phase: "pending" });
+    expect(await scene.service("migrate")).toMatchObject({ phase: "running", workers: [{ phase: "running" }] });
     await status("0")(scene.directory);
     await scene.ready("web");
     expect(life(scene)).toEqual(["db up", "migrate ran", "web up"]);

@@ -20,6 +20,7 @@ const phaseColours: Readonly<Record<string, Colour>> = {
   completed: "green",
   starting: "yellow",
   pending: "yellow",
+  running: "yellow",
   canary: "yellow",
   degraded: "yellow",
   restarting: "yellow",

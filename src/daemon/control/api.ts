@@ -41,7 +41,7 @@ export interface ReExecView {
   readonly durationMs: number;
 }
 
-/** `pending`: it waits for other services. `completed`: of a task, its last run has succeeded. `canary`: ready, and one worker of the new version is tried beside them. `blocked`: a socket of it cannot be bound. `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
+/** `pending`: it waits for other services. `running`, `completed`: of a task, its last run has succeeded. `canary`: ready, and one worker of the new version is tried beside them. `blocked`: a socket of it cannot be bound. `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
 export type ServicePhase =
   | "stopped"
   | "waiting"
@@ -55,6 +55,7 @@ export type ServicePhase =
   | "stopping"
   | "blocked"
   | "pending"
+  | "running"
   | "completed"
   | "failed";
 
@@ -100,7 +101,8 @@ export interface WorkerView {
   /** Never reused within a service. */
   readonly id: number;
   readonly pid?: number;
-  readonly phase: "starting" | "ready" | "draining" | "stopping" | "killing" | "exited";
+  /** `running`: of a task. */
+  readonly phase: "starting" | "running" | "ready" | "draining" | "stopping" | "killing" | "exited";
   readonly role: "current" | "successor" | "retiring";
   readonly startedAt?: string;
   readonly readyAt?: string;

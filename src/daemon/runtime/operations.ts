@@ -314,7 +314,9 @@ function holds(view: ServiceView, what: WaitFor): boolean {
     case "ready":
       return view.ready === view.instances;
     case "running":
-      return view.workers.some(({ phase, pid }) => pid !== undefined && (phase === "starting" || phase === "ready"));
+      return view.workers.some(
+        ({ phase, pid }) => pid !== undefined && (phase === "starting" || phase === "running" || phase === "ready"),
+      );
     case "stopped":
       return view.workers.length === 0 && view.desired === "stopped";
   }

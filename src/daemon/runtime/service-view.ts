@@ -27,7 +27,9 @@ export interface ViewInput {
 /** The state of a service as the operator sees it. */
 export function serviceView(input: ViewInput): ServiceView {
   const { config, state, clock } = input;
-  const phase = servicePhase(state);
+  const plain = servicePhase(state);
+  // A task is never anything more than on its way.
+  const phase = config.type === "task" && (plain === "starting" || plain === "restarting") ? "running" : plain;
   const next = nextInWords(input, phase);
   const waitsUntil = state.instances.map(({ wait }) => wait?.until).filter((until) => until !== undefined);
   if (triggersPause(state)) waitsUntil.push(triggersFree(state.triggers));
@@ -83,7 +85,7 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
   return {
     instance: `${config.name}/${worker.slot}`,
     id: worker.id,
-    phase: workerPhase(worker),
+    phase: workerPhase(worker, config),
     role,
     ...(worker.pid === undefined ? {} : { pid: worker.pid }),
     ...(worker.startedAt === undefined ? {} : { startedAt: clock.wallAt(worker.startedAt).toISOString() }),
@@ -106,7 +108,8 @@ function valveInWords({ config, valveOf }: ViewInput, { id, state, drain }: Work
   return config.drain.when === "signal" ? 'signal (drain.when = "signal")' : valveOf?.(id);
 }
 
-function workerPhase({ state }: Worker): WorkerView["phase"] {
+function workerPhase({ state }: Worker, { type }: ServiceConfig): WorkerView["phase"] {
+  if (type === "task" && state.phase === "warming") return "running";
   switch (state.phase) {
     case "armed":
     case "disarming":
@@ -175,6 +178,7 @@ function nextInWords(input: ViewInput, phase: ServicePhase): string | undefined 
       return `SIGKILL to what is left in ${left}`;
     case "canary":
       return `one worker of the new version gets ${state.canary?.percent} % of the new connections; \`holdfast rollout ${input.config.name} --promote\` goes on with it, \`--abort\` sends it away`;
+    case "running":
     case "completed":
     case "stopped":
     case "starting":
