@@ -191,3 +191,42 @@ start = "manual"
     expect(life(scene).slice(-2)).toEqual(["app down", "tunnel down"]);
   });
 });
+
+test("what an apply adds begins in order, what it removes ends in order, and what is in the way stops", async () => {
+  const day = `[service.day]\n${daemon}\nstart = "manual"\n`;
+  const scene = await start({ config: day });
+  const { holdfast } = scene;
+  const before = readFileSync(holdfast.file, "utf8");
+  expect(await holdfast.cli("start", "day")).toMatchObject({ code: 0 });
+  const more = `
+[service.top]
+${daemon}
+requires = "middle"
+[service.middle]
+${daemon}
+[service.night]
+${daemon}
+conflicts = "day"
+`;
+  await writeFile(holdfast.file, before + more);
+  expect(await holdfast.cli("apply")).toMatchObject({ code: 0 });
+  const lines = life(scene);
+  expect(lines.indexOf("middle up")).toBeLessThan(lines.indexOf("top up"));
+  expect(lines.indexOf("day down")).toBeGreaterThan(0);
+  expect(lines.indexOf("day down")).toBeLessThan(lines.indexOf("night up"));
+
+  // What comes first cannot be had, so nothing is changed.
+  const broken = `[service.late]\n${daemon}\nrequires = "broken"\n[service.broken]\n${command("exits-with", "3")}\nready = "notify"\n`;
+  await writeFile(holdfast.file, before + more + broken);
+  expect(await holdfast.cli("apply")).toMatchObject({
+    code: 152,
+    stderr: expect.stringContaining("because of broken"),
+  });
+  expect(life(scene)).toEqual(lines);
+
+  await writeFile(holdfast.file, before);
+  expect(await holdfast.cli("apply")).toMatchObject({ code: 0 });
+  const removed = life(scene).slice(lines.length);
+  expect(removed.indexOf("top down")).toBeLessThan(removed.indexOf("middle down"));
+  expect(removed.toSorted()).toEqual(["middle down", "night down", "top down"]);
+});

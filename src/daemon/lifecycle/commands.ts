@@ -37,7 +37,8 @@ export function commandService(turn: Turn, command: Command): void {
     case "abort":
       return abortCanary(turn, command.asker);
     case "reset":
-      turn.eachInstance(unhindered);
+      // What has completed has nothing that could be forgotten, and does not run for it.
+      if (turn.state.completed === undefined) turn.eachInstance(unhindered);
       turn.clear("triggers");
       return turn.answer([command.asker], "done");
   }

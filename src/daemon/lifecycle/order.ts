@@ -126,7 +126,7 @@ function failureOf({ state }: Member): NonNullable<Awaited["failed"]> | undefine
 }
 
 function reasonsToHold({ config, state }: Member, members: Members): readonly Awaited[] {
-  if (state.desired === "stopped" || state.awaits !== undefined) return [];
+  if (state.desired === "stopped" || state.awaits !== undefined || state.completed !== undefined) return [];
   const lost = (config.bindsTo ?? []).flatMap((service): Awaited[] => {
     const other = members.get(service);
     const until = config.after?.[service] ?? "ready";

@@ -280,11 +280,11 @@ export class Applier {
     if (this.#o.isEnding()) throw new StepFailed(name, "holdfast is stopping everything");
   }
 
-  #mustBe(wanted: "done", name: string, { answer, failure, receipt }: Answered): void {
+  #mustBe(wanted: "done", name: string, { answer, failure, because, receipt }: Answered): void {
     if (receipt !== undefined) this.#receipts.push(receipt);
     if (answer === wanted || answer === "unchanged") return;
     const superseded = answer === "superseded" ? "a later command took its place" : "its worker failed";
-    throw new StepFailed(name, failure?.message ?? superseded, failure);
+    throw new StepFailed(name, failure?.message ?? because ?? superseded, failure);
   }
 
   async #undo(step: () => unknown): Promise<void> {

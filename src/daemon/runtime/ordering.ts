@@ -92,6 +92,7 @@ export class Ordering {
       const starting = [...names];
       const automatic = starting.filter((name) => this.#services.get(name)?.config.start !== "manual");
       const pulled = new Set(automatic.flatMap((name) => [...needs(name, this.#services)]));
+      for (const one of stoppedFor([...pulled], this.#services)) this.#stop(one);
       for (const name of automatic) pulled.delete(name);
       for (const name of inStartOrder([...pulled, ...starting], this.#services)) {
         const service = this.#services.get(name)!;

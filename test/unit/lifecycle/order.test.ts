@@ -139,6 +139,18 @@ describe("a service that serves", () => {
     ]);
   });
 
+  test("is not put on hold where it has completed", () => {
+    const done = member(
+      "web",
+      { type: "task", after: { db: "ready" }, bindsTo: ["db"] },
+      { halted: true },
+      {
+        completed: { at: 1, worker: 1 },
+      },
+    );
+    expect(movesOf(services(done, crashed))).toEqual([]);
+  });
+
   test.each(["requires", "after"])("goes on when what it %s crashes", (key) => {
     expect(movesOf(services(web(key === "requires" ? { requires: ["db"] } : {}), crashed))).toEqual([]);
   });
