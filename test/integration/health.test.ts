@@ -83,4 +83,16 @@ describe("a ready worker that fails its checks", () => {
     expect(pids).toContain(other);
     expect(pids).toContain(await askHttp(to));
   });
+
+  test("is left as it is where the command that asks cannot be executed, and that is said", async () => {
+    const { scene } = await serve(
+      `${command("serves-http")}\nhealth = { exec = ["./no-such-check"], every = "20ms", failures = 1 }`,
+    );
+    const pid = await scene.pid("web");
+    const sentence =
+      /the health of web\/1 is not known: \.\/no-such-check could not be started: .*does not exist; the worker is left as it is/;
+    await until("it is said", () => sentence.test(scene.holdfast.output));
+    expect((await scene.service("web")).workers).toMatchObject([{ pid, phase: "ready" }]);
+    expect((await scene.service("web")).workers[0]?.unhealthy).toBeUndefined();
+  });
 });

@@ -120,6 +120,7 @@ export class ServiceWorkers {
       ...asking,
       changed: (worker, reason) =>
         this.#o.emit(worker, { type: "health", ok: reason === undefined }, reason === undefined ? [] : [reason]),
+      log: input.world.log,
     });
     this.#probes = new WorkerProbes({
       ...asking,
@@ -319,7 +320,8 @@ export class ServiceWorkers {
   async #commandReload(worker: Worker, argv: readonly string[], timeoutMs: number): Promise<Reloaded | undefined> {
     const { commands } = this.#o.world;
     const { signal } = new AbortController(); // Nobody takes a reload back.
-    const problem = await commands.about(worker, { service: this.#config, purpose: "reload", argv, timeoutMs, signal });
+    const command = { service: this.#config, purpose: "reload", argv, timeoutMs, signal };
+    const { problem } = await commands.about(worker, command);
     return problem === undefined ? undefined : { problem };
   }
 

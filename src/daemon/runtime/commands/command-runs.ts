@@ -51,6 +51,8 @@ export interface Command {
 export interface CommandResult {
   /** In words, as in "exited with code 1"; undefined: it exited with code 0. */
   readonly problem: string | undefined;
+  /** It was executed. Otherwise the problem says nothing of what it was to find out. */
+  readonly ran: boolean;
   /** What it wrote last, stdout and stderr together, trimmed. */
   readonly said: string;
 }
@@ -63,7 +65,8 @@ interface Run {
   readonly adopted?: boolean;
   /** Why it is being killed. */
   killed?: string;
-  readonly ended: (problem: string | undefined) => void;
+  /** `not-started`: it was not executed, or the keeper did not even take it. */
+  readonly ended: (problem: string | undefined, how: "ran" | "not-started") => void;
 }
 
 interface CommandTag {
@@ -98,7 +101,7 @@ export class CommandRuns {
     try {
       ends = pipe();
     } catch (error) {
-      return { problem: notStarted(error), said: "" }; // We have no descriptors left.
+      return { problem: notStarted(error), ran: false, said: "" }; // We have no descriptors left.
     }
     const [output, input] = ends;
     let said = "";
@@ -109,11 +112,11 @@ export class CommandRuns {
       },
       () => {},
     );
-    const problem = await this.#runToEnd(key, command, input);
+    const { problem, ran } = await this.#runToEnd(key, command, input);
     input.close();
     reader.takeRest(TAIL_CHARACTERS);
     reader.close();
-    return { problem, said: said.trim() };
+    return { problem, ran, said: said.trim() };
   }
 
   /** Nobody waits for any of them any more: the keeper is to end. */
@@ -121,31 +124,30 @@ export class CommandRuns {
     for (const run of this.#runs.values()) this.#kill(run, "was cut short: everything is stopped");
   }
 
-  /** The same for a command that is about one worker, which its environment names. Resolves with what is wrong, in words for people; undefined: nothing. */
-  async about(worker: Worker, command: Omit<Command, "env">): Promise<string | undefined> {
+  /** The same for a command that is about one worker, which its environment names. The problem has the command's name and its last line. */
+  async about(worker: Worker, command: Omit<Command, "env">): Promise<Omit<CommandResult, "said">> {
     const env = {
       MAINPID: String(worker.pid ?? 0),
       HOLDFAST_WORKER: `${command.service.name}/${worker.slot}`,
       HOLDFAST_GENERATION: String(worker.id),
     };
-    const { problem, said } = await this.run({ ...command, env });
-    if (problem === undefined) return undefined;
+    const { problem, ran, said } = await this.run({ ...command, env });
     const line = said.split("\n").at(-1);
-    return `${command.argv[0]} ${problem}${line ? `: ${line}` : ""}`;
+    return { problem: problem && `${command.argv[0]} ${problem}${line ? `: ${line}` : ""}`, ran };
   }
 
-  #runToEnd(key: string, command: Command, output: OwnedFd): Promise<string | undefined> {
+  #runToEnd(key: string, command: Command, output: OwnedFd): Promise<Omit<CommandResult, "said">> {
     const { timeoutMs, signal } = command;
     const invocation = randomBytes(16).toString("hex");
     return new Promise((resolve) => {
       const run: Run = {
         key,
         mark: markOf(invocation),
-        ended: (problem) => {
+        ended: (problem, how) => {
           clearTimeout(timer);
           signal.removeEventListener("abort", abort);
           this.#runs.delete(key);
-          resolve(problem);
+          resolve({ problem, ran: how === "ran" });
         },
       };
       const timer = setTimeout(() => this.#kill(run, `was not done within ${timeoutMs} ms`), timeoutMs);
@@ -156,7 +158,7 @@ export class CommandRuns {
         this.#start(run, command, { invocation, output });
         if (signal.aborted) abort();
       } catch (error) {
-        run.ended(notStarted(error));
+        run.ended(notStarted(error), "not-started");
       }
     });
   }
@@ -167,10 +169,10 @@ export class CommandRuns {
     const run = this.#runs.get(record.key) ?? this.#inherited(record, tag);
     for (const event of eventsOf(record)) {
       if (event.type === "started") run.pid = event.pid;
-      if (event.type === "exited") void this.#over(run, run.killed ?? problemOf(describeEnd(event.end)));
+      if (event.type === "exited") void this.#over(run, run.killed ?? problemOf(describeEnd(event.end)), "ran");
       if (event.type === "start-failed") {
         const { stage, errno } = event;
-        void this.#over(run, run.killed ?? describeEnd({ kind: "not-started", stage, errno }));
+        void this.#over(run, run.killed ?? describeEnd({ kind: "not-started", stage, errno }), "not-started");
       }
     }
     if (run.killed !== undefined && record.state === "running") this.#killTree(run);
@@ -205,7 +207,7 @@ export class CommandRuns {
       ],
       keep: [],
     };
-    keeper.spawn(request, [stdin, output]).catch((error: Error) => run.ended(notStarted(error)));
+    keeper.spawn(request, [stdin, output]).catch((error: Error) => run.ended(notStarted(error), "not-started"));
   }
 
   /** One that an earlier supervisor had started: nobody waits for its end. */
@@ -236,14 +238,14 @@ export class CommandRuns {
   }
 
   /** Its own process was reaped. What it has left behind ends with it. */
-  async #over(run: Run, problem: string | undefined): Promise<void> {
+  async #over(run: Run, problem: string | undefined, how: "ran" | "not-started"): Promise<void> {
     try {
       if (run.pid !== undefined) await this.#tree(run, false).kill();
     } catch (error) {
       this.#complain(run, error as Error);
     }
     this.#ask(run, this.#o.keeper.acknowledge(run.key));
-    run.ended(problem);
+    run.ended(problem, how);
   }
 
   #tree({ pid, mark, adopted = false }: Run, withMain: boolean): WorkerTree {

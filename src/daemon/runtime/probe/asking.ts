@@ -33,9 +33,10 @@ export function askOf(asked: Asked, worker: Worker, purpose: string, o: AskingIn
   if (exec !== undefined) {
     return async (signal) => {
       const { config: service } = o.setup();
-      const problem = await o.commands.about(worker, { service, purpose, argv: exec, timeoutMs, signal });
+      const { problem, ran } = await o.commands.about(worker, { service, purpose, argv: exec, timeoutMs, signal });
       signal.throwIfAborted();
-      return problem === undefined ? { ok: true } : { ok: false, reason: problem };
+      if (problem === undefined) return { ok: true };
+      return { ok: ran ? false : "not-asked", reason: problem };
     };
   }
   // Probes of steered sockets take their way by the source address.

@@ -52,6 +52,6 @@ export class ProbeLoop {
   async #probe(signal: AbortSignal): Promise<string | undefined> {
     const result = await askItself(this.#o.ask, signal);
     if (result.ok === true) return undefined;
-    return result.ok === false ? result.reason : `other processes took all ${MOST_CAUGHT} connections`;
+    return result.ok !== "other-worker" ? result.reason : `other processes took all ${MOST_CAUGHT} connections`;
   }
 }

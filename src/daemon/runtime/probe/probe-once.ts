@@ -29,7 +29,9 @@ export type ProbeResult =
   /** `reason` is for the user: `GET /health answered 503`. */
   | { readonly ok: false; readonly reason: string }
   /** Another process took the connection. On a shared socket this happens, and means nothing: ask again. */
-  | { readonly ok: "other-worker" };
+  | { readonly ok: "other-worker" }
+  /** The command that asks was not executed, which says nothing of the worker. */
+  | { readonly ok: "not-asked"; readonly reason: string };
 
 const FIRST_LOOK_MS = 1;
 const LONGEST_LOOK_MS = 32;

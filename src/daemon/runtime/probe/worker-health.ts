@@ -1,11 +1,13 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { HealthPolicy } from "../../config/config.js";
 import type { Worker } from "../../lifecycle/worker.js";
+import type { Logger } from "../logger.js";
 import { type Ask, type AskingInput, askItself, askOf } from "./asking.js";
 
 export interface HealthInput extends AskingInput {
   /** It counts as unhealthy from now on, for this reason, or does not any more (undefined). */
   readonly changed: (worker: number, reason: string | undefined) => void;
+  readonly log: Pick<Logger, "warn">;
 }
 
 /** Asks the ready workers of one service at intervals how they are. */
@@ -35,9 +37,12 @@ export class WorkerHealth {
       const ask = this.#loops.has(worker.id) ? undefined : askOf(health, worker, "health", this.#o);
       if (ask === undefined) continue;
       const changed = (reason: string | undefined): void => this.#o.changed(worker.id, reason);
+      const who = `${this.#o.setup().config.name}/${worker.slot}`;
+      const notAsked = (reason: string): void =>
+        this.#o.log.warn(`the health of ${who} is not known: ${reason}; the worker is left as it is`);
       this.#loops.set(
         worker.id,
-        new HealthLoop({ policy: health, ask, unhealthy: worker.unhealthy === true, changed }),
+        new HealthLoop({ policy: health, ask, unhealthy: worker.unhealthy === true, changed, notAsked }),
       );
     }
   }
@@ -59,6 +64,8 @@ interface LoopInput {
   /** It counts as unhealthy already: an earlier supervisor has asked it, or under another policy. */
   readonly unhealthy: boolean;
   readonly changed: (reason: string | undefined) => void;
+  /** It could not even be asked, for another reason than the time before. */
+  readonly notAsked: (reason: string) => void;
 }
 
 class HealthLoop {
@@ -79,14 +86,21 @@ class HealthLoop {
   }
 
   async #run(): Promise<void> {
-    const { policy, ask, changed } = this.#o;
+    const { policy, ask, changed, notAsked } = this.#o;
     const { signal } = this.#stop;
+    let obstacle: string | undefined;
     for (let failures = 0; ; ) {
       await pause(policy.everyMs, undefined, { signal, ref: false });
       const result = await askItself(ask, signal);
       signal.throwIfAborted();
       // That others have caught the question says nothing of this one.
       if (result.ok === "other-worker") continue;
+      if (result.ok === "not-asked") {
+        if (result.reason !== obstacle) notAsked(result.reason);
+        obstacle = result.reason;
+        continue;
+      }
+      obstacle = undefined;
       failures = result.ok ? 0 : failures + 1;
       const before = this.reason;
       if (result.ok) this.reason = undefined;
