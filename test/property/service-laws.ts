@@ -81,6 +81,8 @@ export class ServiceLaws {
       this.#automatic.clear();
       this.#delayed.clear();
     }
+    // What it waited for has been started as often, and has a limit of its own.
+    if (event.type === "release") this.#automatic.clear();
     if (event.type === "start" && state.instances.some(({ wait, current }) => wait && current === undefined))
       throw new BrokenLaw("P8: an instance waits in spite of the operator's start");
     for (const effect of effects) {
