@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import * as z from "zod";
 import type {
+  AcceptView,
   Action,
   AlsoView,
   ApplyView,
@@ -96,6 +97,19 @@ export const workerView = view<WorkerView>("Worker")({
   stored: count.exactOptional(),
   valve: z.string().exactOptional(),
   inFlight: count.exactOptional(),
+  peer: z.string().exactOptional(),
+});
+
+export const acceptView = view<AcceptView>("Accepts")({
+  open: count,
+  most: count,
+  atLimit: z.enum(["queue", "refuse"]),
+  phase: z.enum(["accepting", "full", "paused", "short"]),
+  accepted: count,
+  refused: count,
+  refusedPerSource: count,
+  vanished: count,
+  queued: count.exactOptional(),
 });
 
 const awaitedView = view<AwaitedView>("Awaited")({
@@ -140,6 +154,7 @@ export const serviceView = view<ServiceView>("Service")({
   readiness: z.string(),
   logDropped: count,
   logBytesDropped: count,
+  accepts: acceptView.exactOptional(),
 });
 
 export const socketView = view<SocketView>("Socket")({

@@ -9,7 +9,8 @@ import {
   stoppedWith,
 } from "../lifecycle/order-commands.js";
 import { workersOf } from "../lifecycle/service-state.js";
-import type { Answered, ServiceRuntime } from "./service-runtime.js";
+import type { Service } from "./service.js";
+import { type Answered, ServiceRuntime } from "./service-runtime.js";
 
 /** A service that a command has reached beside the one that it named, and what has become of that. */
 export interface Reached {
@@ -25,7 +26,7 @@ const MOST_ROUNDS = 1_000;
  * other services happens here as well, in one go, so that nobody moves on half of it.
  */
 export class Ordering {
-  readonly #services: ReadonlyMap<string, ServiceRuntime>;
+  readonly #services: ReadonlyMap<string, Service>;
   readonly #nextAsker: () => number;
   readonly #tell: (message: string, service: string) => void;
   readonly #isEnding: () => boolean;
@@ -35,7 +36,7 @@ export class Ordering {
   #again = false;
 
   constructor(o: {
-    readonly services: ReadonlyMap<string, ServiceRuntime>;
+    readonly services: ReadonlyMap<string, Service>;
     readonly nextAsker: () => number;
     readonly tell: (message: string, service: string) => void;
     readonly isEnding: () => boolean;
@@ -164,7 +165,8 @@ export class Ordering {
   #make(move: Move): void {
     const service = this.#services.get(move.service);
     if (service === undefined) return;
-    if ("event" in move) return service.dispatch(move.event);
+    // One with a process for each connection waits for nobody, and nobody moves it.
+    if ("event" in move) return service instanceof ServiceRuntime ? service.dispatch(move.event) : undefined;
     if (this.#isEnding()) return;
     const { reached } = this.start(move.service, () => {
       const asker = this.#nextAsker();
@@ -174,7 +176,7 @@ export class Ordering {
     this.#tell(`${move.service} is started, because ${move.because} has failed${others}`, move.service);
   }
 
-  #start(service: ServiceRuntime): void {
+  #start(service: Service): void {
     const asker = this.#nextAsker();
     void service.ask(asker, { type: "start", asker });
   }
