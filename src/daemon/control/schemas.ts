@@ -3,7 +3,9 @@ import * as z from "zod";
 import type {
   AcceptView,
   Action,
+  AlsoView,
   ApplyView,
+  AwaitedView,
   EventView,
   FailureView,
   KeeperView,
@@ -100,7 +102,7 @@ export const workerView = view<WorkerView>("Worker")({
   id: count,
   pid: z.int().positive().exactOptional(),
   startedAs: z.int().positive().exactOptional(),
-  phase: z.enum(["starting", "ready", "draining", "stopping", "killing", "exited"]),
+  phase: z.enum(["starting", "running", "ready", "draining", "stopping", "killing", "exited"]),
   role: z.enum(["current", "successor", "retiring"]),
   startedAt: at.exactOptional(),
   readyAt: at.exactOptional(),
@@ -127,6 +129,12 @@ export const acceptView = view<AcceptView>("Accepts")({
   queued: count.exactOptional(),
 });
 
+const awaitedView = view<AwaitedView>("Awaited")({
+  service: z.string(),
+  until: z.enum(["started", "ready", "completed", "gone"]),
+  failed: z.string().exactOptional(),
+});
+
 export const serviceView = view<ServiceView>("Service")({
   name: z.string(),
   phase: z.enum([
@@ -141,10 +149,16 @@ export const serviceView = view<ServiceView>("Service")({
     "limited",
     "stopping",
     "blocked",
+    "pending",
+    "running",
+    "completed",
     "failed",
   ]),
   desired: z.enum(["started", "stopped"]),
   start: z.enum(["boot", "connection", "manual"]),
+  type: z.enum(["daemon", "task"]),
+  completedAt: at.exactOptional(),
+  awaits: z.array(awaitedView).exactOptional(),
   sockets: z.array(z.string()),
   instances: count,
   ready: count,
@@ -228,12 +242,18 @@ export const receiptView = view<ReceiptView>("Receipt")({
   listenOverflows: count,
 });
 
+const alsoView = view<AlsoView>("Also")({
+  service: z.string(),
+  action: z.enum(["started", "stopped", "restarted"]),
+});
+
 export const outcome = view<Outcome>("Outcome")({
   service: z.string(),
   result: z.enum(["done", "unchanged", "failed", "rolled-back", "superseded", "not-running", "timed-out"]),
   message: z.string(),
   failure: failureView.exactOptional(),
   receipt: receiptView.exactOptional(),
+  also: z.array(alsoView).exactOptional(),
   durationMs: z.number().nonnegative(),
 });
 
@@ -269,7 +289,8 @@ const signalName = z
 
 export const action = z
   .discriminatedUnion("action", [
-    z.strictObject({ action: z.enum(["start", "stop", "reload", "reset"]) }),
+    z.strictObject({ action: z.enum(["start", "reload", "reset"]) }),
+    z.strictObject({ action: z.literal("stop"), beside: z.array(z.string()).exactOptional() }),
     z.strictObject({ action: z.literal("restart"), hard: z.boolean().default(false) }),
     z.strictObject({ action: z.literal("canary"), percent: z.int().min(1).max(99) }),
     z.strictObject({ action: z.enum(["promote", "abort"]) }),
@@ -291,7 +312,7 @@ export const socketOutcome = view<SocketOutcome>("SocketOutcome")({
   message: z.string(),
 });
 
-export const waitFor = z.enum(["ready", "stopped", "running"]) satisfies z.ZodType<WaitFor>;
+export const waitFor = z.enum(["ready", "stopped", "running", "completed"]) satisfies z.ZodType<WaitFor>;
 
 /** The last event of a follower that was too slow: so many items were not sent; the stream ends after it. */
 export const gap = z.object({ dropped: z.int().positive() }).register(components, { id: "Gap" });

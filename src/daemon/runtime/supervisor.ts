@@ -23,6 +23,7 @@ import { SupervisorOutput } from "./logs/supervisor-output.js";
 import { makeService } from "./make-service.js";
 import { storingService } from "./notify/fd-store.js";
 import { operationsOn } from "./operations.js";
+import { Ordering } from "./ordering.js";
 import type { Service } from "./service.js";
 import type { Answered } from "./service-runtime.js";
 import { setupOf } from "./service-setup.js";
@@ -111,6 +112,7 @@ export class Supervisor {
   #controlSocket!: ControlSocket;
   #control: ControlServer | undefined;
   #applier!: Applier;
+  readonly #order: Ordering;
   #lastAsker = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #adoptedInMs: number | undefined;
@@ -130,6 +132,15 @@ export class Supervisor {
     let leased!: () => void;
     this.#leased = new Promise((resolve) => {
       leased = resolve;
+    });
+    this.#order = new Ordering({
+      services: this.#services,
+      nextAsker: () => this.#nextAsker(),
+      tell: (message, service) => {
+        this.#log.warn(message, { event: "started-for-failure", service });
+        this.#events.add({ type: "started-for-failure", service, message });
+      },
+      isEnding: () => this.#endCode !== undefined,
     });
     const events: KeeperEvents = {
       child: (record, tag, pidfd) => {
@@ -193,7 +204,8 @@ export class Supervisor {
     await this.#adoptServices(held, leaving);
     this.#pauses.carryOn();
     this.#sockets.openMissing();
-    this.#startServices();
+    this.#order.together(() => this.#startServices());
+    this.#order.begin();
     this.#applier = this.#makeApplier();
     this.#upgrade = this.#makeUpgrade();
     if (leaving.services.length + leaving.sockets.length > 0) this.#finishApply(leaving);
@@ -240,11 +252,10 @@ export class Supervisor {
   }
 
   #startServices(): void {
+    const isNew = [...this.#services].flatMap(([name, service]) => (service.isNew ? [name] : []));
+    this.#order.boot(isNew);
     for (const [name, service] of this.#services) {
-      if (service.isNew) {
-        service.boot();
-        continue;
-      }
+      if (service.isNew) continue;
       service.goOn();
       this.#settle(name, service);
     }
@@ -298,6 +309,7 @@ export class Supervisor {
       events: this.#events,
       services: this.#services,
       sockets: this.#sockets,
+      order: this.#order,
       inForce: () => this.#config,
       adjust: ({ supervisor }) => this.#controlSocket.adjust(supervisor),
       enforce: (config) => {
@@ -347,6 +359,7 @@ export class Supervisor {
       operations: operationsOn({
         services: this.#services,
         sockets: this.#sockets,
+        order: this.#order,
         events: this.#events,
         clock: systemClock,
         supervisor: () => this.#view(),
@@ -436,6 +449,7 @@ export class Supervisor {
       sockets: this.#sockets,
       sinks: this.#sinks,
       commands: this.#commands,
+      order: this.#order,
       isPaused: (socket) => this.#pauses.until(socket) !== undefined,
       configFile: this.#mainFile,
       environment: this.#environment,
@@ -513,9 +527,10 @@ export class Supervisor {
     const running = [...this.#services.values()].flatMap((service) => service.pids()).length;
     this.#log.info(`${signalName(signal)}: stopping ${running} ${running === 1 ? "worker" : "workers"}`);
     this.#events.add({ type: "supervisor-stopping", message: `stopping because of ${signalName(signal)}` });
-    await Promise.all(
-      [...this.#services.values()].map((service) =>
-        service.ask(0, { type: "stop", asker: 0, withinMs: LAST_DRAIN_MS }),
+    const names = this.#order.inStopOrder(this.#services.keys());
+    await this.#order.together(() =>
+      Promise.all(
+        names.map((name) => this.#services.get(name)!.ask(0, { type: "stop", asker: 0, withinMs: LAST_DRAIN_MS })),
       ),
     );
     await this.#applier.idle(); // Its services were stopped with all others, so it does not go on.

@@ -23,6 +23,7 @@ export function aService(name: string, change: Partial<ServiceView> = {}): Servi
     phase: "ready",
     desired: "started",
     start: "boot",
+    type: "daemon",
     sockets: [name],
     instances: 1,
     ready: 1,
