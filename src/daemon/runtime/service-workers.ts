@@ -444,8 +444,9 @@ export class ServiceWorkers {
     return new WorkerTree(() => {
       const except = knownPids();
       except.delete(pid);
-      const { adopted, mark } = resources;
-      return { ...(withMain ? { mainPid: pid } : {}), session: pid, mark, keeperPid, adopted, except };
+      const { adopted, mark, tag } = resources;
+      const reaper = tag.reaper === undefined ? {} : { reaper: tag.reaper };
+      return { ...(withMain ? { mainPid: pid } : {}), session: pid, mark, keeperPid, adopted, ...reaper, except };
     });
   }
 

@@ -1,9 +1,17 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { FdWatcher, openPidfd, pollReadable, replaceProcess, sendSignal } from "../../../src/ancillary/index.js";
+import {
+  descriptorOf,
+  FdWatcher,
+  openPidfd,
+  pollReadable,
+  replaceProcess,
+  sendSignal,
+} from "../../../src/ancillary/index.js";
 import { newDescriptors, openDescriptors } from "./census.js";
 
 const run = promisify(execFile);
@@ -72,6 +80,24 @@ describe("a pidfd", () => {
       expect.objectContaining({ code: "ESRCH", syscall: "pidfd_send_signal" }),
     );
     expect(() => openPidfd(child.pid!)).toThrow(expect.objectContaining({ code: "ESRCH" }));
+    pidfd.close();
+    expect(newDescriptors(before)).toEqual([]);
+  });
+});
+
+describe("a descriptor of another process", () => {
+  test("is duplicated by its number there, as long as that process lives", async () => {
+    const before = openDescriptors();
+    const child = spawn("sleep", ["1000"], { stdio: ["ignore", "pipe", "ignore"] });
+    const pidfd = openPidfd(child.pid!);
+    const theirs = descriptorOf(pidfd, 1);
+    expect(theirs.identity().ino).toBe(statSync(`/proc/${child.pid}/fd/1`, { bigint: true }).ino);
+    theirs.close();
+    expect(() => descriptorOf(pidfd, 1000)).toThrow(expect.objectContaining({ code: "EBADF", syscall: "pidfd_getfd" }));
+    const exited = once(child, "close");
+    sendSignal(pidfd, 9);
+    await exited;
+    expect(() => descriptorOf(pidfd, 1)).toThrow(expect.objectContaining({ code: "ESRCH" }));
     pidfd.close();
     expect(newDescriptors(before)).toEqual([]);
   });
