@@ -269,6 +269,17 @@ describe("logs and events", () => {
     expect((await run("logs", "b")).out).toBe(`${at(2)} b/1 | two\n`);
   });
 
+  test("keep the order of a service's lines where the clock was set back", async () => {
+    operations.serviceViews = [aService("a"), aService("b")];
+    const at = (second: number) => `2026-01-01T00:00:0${second}.000Z`;
+    operations.lines = [
+      aLine("one", { service: "a", instance: "a/1", at: at(5) }),
+      aLine("two", { service: "a", instance: "a/1", at: at(1) }),
+      aLine("three", { service: "b", instance: "b/1", at: at(6) }),
+    ];
+    expect((await run("logs", "*", "--raw")).out).toBe("one\ntwo\nthree\n");
+  });
+
   test("-f shows what comes, and Ctrl-C ends it quietly with 130", async () => {
     operations.lines = [aLine("before")];
     const { child, ended } = start("logs", "web", "-f", "--raw");
