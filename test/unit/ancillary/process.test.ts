@@ -111,6 +111,10 @@ describe("a worker thread that ends", () => {
 });
 
 describe("objects that are collected", () => {
+  test("are watchers that were closed, and what their callbacks know", async () => {
+    expect(await runNode("--expose-gc", fixture("collected-watcher.mjs"))).toBe("0");
+  });
+
   test("close the descriptors that nobody took", async () => {
     expect(await runNode("--expose-gc", fixture("collected.mjs"))).toBe("2 0");
   });
