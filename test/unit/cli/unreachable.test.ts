@@ -46,7 +46,8 @@ describe("a command without a supervisor", () => {
   test("waits for one no longer than it was told to", async () => {
     const { code, err } = await runBin(["wait", "web", "--control", path, "--timeout", "100ms"]);
     expect(code).toBe(151);
-    expect(err).toMatch(/ yet\nholdfast: no supervisor runs here: there is no control socket/);
+    // Where the first look takes as long as that, it has not waited.
+    expect(err).toMatch(/^(holdfast: .* yet\n)?holdfast: no supervisor runs here: there is no control socket/);
   });
 
   test("says that nobody listens on a socket that was left behind", async () => {
