@@ -5,6 +5,8 @@ import { NAMES, SERVICES } from "./configuration.mjs";
 
 /** More than that is no noise of an allocator or a collector. */
 const GROWS = { keeper: 4, supervisor: 60 };
+/** Lanes of steered sockets stay, as many as there ever were workers at the same time. The supervisor has each once more, for a keeper's successor. */
+const OF_A_LANE = { keeper: 1, supervisor: 2 };
 
 /**
  * Prints the tables of a run and its checks, from what `runSoak` tells. Returns whether all of these hold.
@@ -171,8 +173,7 @@ function checkRun(run, { kills, log }) {
   const unready = unreadyRestarts(actions, faults, ["web", "block", "echo"]);
   const grown = (name) => {
     const { warm, end } = measured;
-    // Lanes of steered sockets stay, as many as there ever were workers at the same time: both have each of them.
-    const more = end[name].descriptors - end.lanes - (warm[name].descriptors - warm.lanes);
+    const more = end[name].descriptors - warm[name].descriptors - OF_A_LANE[name] * (end.lanes - warm.lanes);
     const kinds = more === 0 ? "" : ` (${JSON.stringify(warm.kinds[name])}, then ${JSON.stringify(end.kinds[name])})`;
     if (more > 0) return `${more} descriptors more${kinds}`;
     const mib = end[name].rss - warm[name].rss;
