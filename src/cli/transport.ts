@@ -57,17 +57,18 @@ export async function exchange(
   }
 }
 
-/** Delivers server-sent events until the stream ends. Resolves to the answer where it is no stream. */
+/** `supervisor`: a name that no other one has. Delivers server-sent events until the stream ends. Resolves to the answer where it is no stream. */
 export async function openStream(
   socketPath: string,
   path: string,
-  onOpen: () => void,
+  onOpen: (supervisor: string | undefined) => void,
   onEvent: (event: string, data: unknown) => void,
 ): Promise<Answer | undefined> {
   try {
     const message = await answerTo({ socketPath, method: "GET", path, body: undefined });
     if (message.statusCode !== 200) return { status: message.statusCode ?? 0, body: await readJson(message) };
-    onOpen();
+    const supervisor = message.headers["holdfast-supervisor"];
+    onOpen(typeof supervisor === "string" ? supervisor : undefined);
     const parser = new SseParser(onEvent);
     message.setEncoding("utf8");
     for await (const text of message) parser.push(text as string);

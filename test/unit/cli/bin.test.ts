@@ -305,6 +305,19 @@ describe("logs and events", () => {
     await operations.followers(0);
   });
 
+  test("-f shows what another supervisor tells, also where the clock was set back since", async () => {
+    operations.eventViews = [anEvent(1)];
+    const { child, ended } = start("events", "-f", "-o", "jsonl");
+    await readUntil(child.stdout, /\n/);
+    operations.supervisorView = { ...operations.supervisorView, starts: operations.supervisorView.starts + 1 };
+    operations.eventViews = [anEvent(1, { at: "2020-01-01T00:00:00.000Z", message: "a year before" })];
+    await fixture.replaceServer();
+    expect(await readUntil(child.stdout, /\n/)).toContain("a year before");
+    child.kill("SIGINT");
+    expect((await ended).code).toBe(130);
+    await operations.followers(0);
+  });
+
   test("-f says how much is missing when it was too slow, and goes on", async () => {
     operations.lines = [aLine("first")];
     const { child, ended } = start("logs", "web", "-f", "--raw");
