@@ -183,9 +183,9 @@ describe("a keeper with a storm of ends", () => {
 });
 
 describe("a service that is restarted again and again", () => {
-  test("costs neither descriptors nor memory", { timeout: 600_000 }, async () => {
+  test("costs neither descriptors nor memory", { timeout: 1_600_000 }, async () => {
     const wanted = Number(process.env.HOLDFAST_RESTARTS ?? 2000);
-    const atMostMs = process.env.HOLDFAST_RESTARTS === undefined ? 25_000 : 500_000;
+    const atMostMs = process.env.HOLDFAST_RESTARTS === undefined ? 25_000 : 1_500_000;
     const scene = await start({
       config: `
         [service.web]
