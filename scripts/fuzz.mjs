@@ -21,9 +21,16 @@ const TARGETS = {
   message: { main: "message_fuzzer.c", sources: ["native/keeper/message.c"], longest: 1400 },
   request: {
     main: "request_fuzzer.c",
-    sources: ["frame.c", "adopted.c", "registration.c", "request.c", "fetch_fd.c", "shut.c", "start.c"].map(
-      (name) => `native/keeper/${name}`,
-    ),
+    sources: [
+      "frame.c",
+      "acceptor_limits.c",
+      "adopted.c",
+      "registration.c",
+      "request.c",
+      "fetch_fd.c",
+      "shut.c",
+      "start.c",
+    ].map((name) => `native/keeper/${name}`),
     longest: 4096,
   },
   // The whole keeper but its main function and its memory, which the fuzzer has itself.

@@ -28,7 +28,7 @@ const KEPT_OUTPUT = 1 << 20;
 /**
  * Runs the real product on a configuration of its own, in a temporary folder of its own, and waits until it answers.
  *
- *   config     text of holdfast.toml without `version` and `[supervisor]`
+ *   config     text of holdfast.toml without `version` and `[supervisor]`, or what makes it of the folder
  *   template   instead: a folder with a holdfast.toml, copied; in its files @DIR@ is the temporary folder, @NAME@ is values.NAME
  *   values     see template
  *   supervisor further lines of `[supervisor]`, with `config`
@@ -38,7 +38,7 @@ const KEPT_OUTPUT = 1 << 20;
  *
  * The caller ends it with `stop()`, or with `dispose()`, which also kills what is left.
  *
- * @param {{config?: string, template?: string, values?: Record<string, string>, supervisor?: string, env?: Record<string, string>, prefix?: string[],
+ * @param {{config?: string | ((directory: string) => string), template?: string, values?: Record<string, string>, supervisor?: string, env?: Record<string, string>, prefix?: string[],
  *   prepare?: (directory: string) => unknown}} options
  */
 export async function startHoldfast({
@@ -55,7 +55,7 @@ export async function startHoldfast({
   const control = join(directory, "control.sock");
   const file = join(directory, "holdfast.toml");
   if (template !== undefined) copyTemplate(template, directory, { ...values, DIR: directory });
-  else writeConfiguration({ file, control }, supervisor, config);
+  else writeConfiguration({ file, control }, supervisor, typeof config === "function" ? config(directory) : config);
   await prepare?.(directory);
   const running = new RunningHoldfast({ directory, control, file, env, prefix });
   try {

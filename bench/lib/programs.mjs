@@ -17,6 +17,9 @@ const PROGRAMS = {
   activator: ["activator.c", "start.c"],
   supervisor: ["supervisor.c", "start.c"],
   ancillary: ["ancillary.c"],
+  acceptor: ["acceptor.c", "start.c"],
+  answers: ["answers.c"],
+  connects: ["connects.c"],
 };
 
 /** Paths of the compiled C programs, by name; compiles those that are older than their sources. Needs a C compiler. */

@@ -15,9 +15,16 @@ static struct reader watched_keys(const struct child *arm)
 	return reader_over(arm->armed->watched);
 }
 
+static bool is_watching(const struct child *arm)
+{
+	return arm->armed->trigger == TRIGGER_READABLE || acceptor_is_watching(&arm->armed->acceptor);
+}
+
 static size_t times_named(const struct child *arm, struct bytes key)
 {
 	size_t times = 0;
+	if (!is_watching(arm))
+		return 0;
 	for (struct reader r = watched_keys(arm); reader_has_more(&r);)
 		times += bytes_compare(reader_key(&r), key) == 0;
 	return times;
@@ -61,15 +68,32 @@ static int watch(struct keeper *k, const struct child *arm)
 	return 0;
 }
 
+int arm_watch(struct keeper *k, struct child *arm)
+{
+	struct reader r = watched_keys(arm);
+	while (reader_has_more(&r)) {
+		size_t before = r.at;
+		struct held *held = held_find(k, reader_key(&r));
+		int error = held == NULL ? 0 : held_watch(k, held); /* one that was released may come back */
+		if (error != 0) {
+			unwatch(k, reader_over((struct bytes){arm->armed->watched.at, before}));
+			return error;
+		}
+	}
+	return 0;
+}
+
+void arm_unwatch(struct keeper *k, struct child *arm)
+{
+	unwatch(k, watched_keys(arm));
+}
+
 int arms_watch(struct keeper *k)
 {
 	for (size_t i = 0; i < k->tables[TABLE_ARMS].count; i++) {
-		for (struct reader r = watched_keys(arm_at(k, i)); reader_has_more(&r);) {
-			struct held *held = held_find(k, reader_key(&r));
-			int error = held == NULL ? 0 : held_watch(k, held); /* one that was released may come back */
-			if (error != 0)
-				return error;
-		}
+		int error = is_watching(arm_at(k, i)) ? arm_watch(k, arm_at(k, i)) : 0;
+		if (error != 0)
+			return error;
 	}
 	return 0;
 }
@@ -84,7 +108,7 @@ static bool is_placed(const struct start *start, size_t index)
 
 struct armed *armed_make(struct keeper *k, struct bytes start, struct bytes watched, size_t fd_count)
 {
-	size_t fds_size = fd_count * sizeof(int);
+	size_t fds_size = (fd_count + 1) * sizeof(int);
 	struct armed *armed = budget_take(&k->budget, sizeof *armed + fds_size + start.length + watched.length);
 	if (armed == NULL)
 		return NULL;
@@ -94,7 +118,9 @@ struct armed *armed_make(struct keeper *k, struct bytes start, struct bytes watc
 	bytes += start.length;
 	memcpy(bytes, watched.at, watched.length);
 	armed->watched = (struct bytes){bytes, watched.length};
+	armed->trigger = TRIGGER_READABLE;
 	armed->fd_count = fd_count;
+	armed->fds[fd_count] = -1;
 	return armed;
 }
 
@@ -118,7 +144,8 @@ static void armed_free(struct keeper *k, struct child *child)
 	budget_give(&k->budget, armed);
 }
 
-int arm_request(struct keeper *k, const struct request *request, const struct start *start, struct descriptors *descriptors)
+static int arm_new(struct keeper *k, const struct request *request, const struct start *start, struct descriptors *descriptors,
+		   const struct child *before)
 {
 	int error = spawn_check(k, request->key, start);
 	if (error != 0)
@@ -134,12 +161,17 @@ int arm_request(struct keeper *k, const struct request *request, const struct st
 		child_free(k, arm);
 		return ENOMEM;
 	}
+	arm->armed->trigger = request->trigger;
+	if (request->trigger == TRIGGER_CONNECTION)
+		acceptor_begin(k, arm, &request->acceptor, before == NULL ? NULL : &before->armed->acceptor);
 	error = watch(k, arm);
 	if (error != 0) {
 		armed_free(k, arm);
 		child_free(k, arm);
 		return error;
 	}
+	if (!is_watching(arm))
+		arm_unwatch(k, arm); /* that they can be watched had to be known */
 	table_insert(&k->tables[TABLE_ARMS], &arm->entry);
 	return 0;
 }
@@ -147,7 +179,8 @@ int arm_request(struct keeper *k, const struct request *request, const struct st
 static void leave_table(struct keeper *k, struct child *arm)
 {
 	table_remove(&k->tables[TABLE_ARMS], arm->entry.key);
-	unwatch(k, watched_keys(arm));
+	if (is_watching(arm))
+		arm_unwatch(k, arm);
 }
 
 static void drop(struct keeper *k, struct child *arm)
@@ -155,6 +188,28 @@ static void drop(struct keeper *k, struct child *arm)
 	leave_table(k, arm);
 	armed_free(k, arm);
 	child_free(k, arm);
+}
+
+int arm_request(struct keeper *k, const struct request *request, const struct start *start, struct descriptors *descriptors)
+{
+	struct table *arms = &k->tables[TABLE_ARMS];
+	struct child *before = request->trigger == TRIGGER_CONNECTION ? (struct child *)table_find(arms, request->key) : NULL;
+	if (request->trigger == TRIGGER_CONNECTION && request->key.length > ACCEPTOR_KEY_MAX)
+		return EINVAL;
+	if (before == NULL || before->armed->trigger != TRIGGER_CONNECTION)
+		return arm_new(k, request, start, descriptors, NULL);
+	/* Out of the way while the other one is made; its watches stay, so that nothing is missed. */
+	table_remove(arms, request->key);
+	int error = arm_new(k, request, start, descriptors, before);
+	if (error != 0) {
+		table_insert(arms, &before->entry);
+		return error;
+	}
+	if (is_watching(before))
+		arm_unwatch(k, before);
+	armed_free(k, before);
+	child_free(k, before);
+	return 0;
 }
 
 int arm_disarm(struct keeper *k, struct bytes key)
@@ -181,14 +236,18 @@ static void fire(struct keeper *k, struct child *arm)
 	armed_free(k, arm);
 }
 
-void arms_fire(struct keeper *k, struct bytes key)
+void arms_fire(struct keeper *k, struct held *held)
 {
 	size_t index = 0;
 	while (index < k->tables[TABLE_ARMS].count) {
 		struct child *arm = arm_at(k, index);
-		if (times_named(arm, key) != 0)
+		bool is_named = times_named(arm, held->entry.key) != 0;
+		if (is_named && arm->armed->trigger == TRIGGER_READABLE) {
 			fire(k, arm);
-		else
-			index++;
+			continue;
+		}
+		for (size_t i = 0; is_named && i < held->count; i++)
+			acceptor_ready(k, arm, held->fds[i].fd);
+		index++;
 	}
 }

@@ -16,7 +16,7 @@
 #include "loop.h"
 #include "message.h"
 
-enum { REPLY_OK = 128, REPLY_ERROR = 129, EVENT_CHILD = 192, EVENT_SIGNALLED = 193 };
+enum { REPLY_OK = 128, REPLY_ERROR = 129, EVENT_CHILD = 192, EVENT_SIGNALLED = 193, EVENT_ACCEPTOR = 194 };
 
 struct channel {
 	int fd;                /* -1 = there is no supervisor at its other end */

@@ -15,6 +15,8 @@
 #include "launch.h"
 #include "system_calls.h"
 
+#define GATHERED_FOR (50 * NS_PER_MS)
+
 static void status_ready(struct keeper *keeper, struct watcher *watcher, uint32_t events);
 
 struct child *child_make(struct keeper *k, struct bytes key, struct bytes tag, size_t kept_count)
@@ -94,33 +96,43 @@ bool child_is_alive(const struct child *child)
 	return child->state == CHILD_STARTING || child->state == CHILD_RUNNING;
 }
 
+/* Of processes for connections there are many, and most are short: told together, they wake the supervisor once. */
+static struct news *news_of(struct keeper *k, const struct child *child)
+{
+	return (child->by & BY_CONNECTION) != 0 ? &k->gathered : &k->news;
+}
+
 void child_tell(struct keeper *k, struct child *child)
 {
+	struct news *news = news_of(k, child);
 	if (child->has_news)
 		return;
+	if (news == &k->gathered && news->first == NULL)
+		k->gathered_until = clock_now() + GATHERED_FOR;
 	child->has_news = true;
 	child->next = NULL;
-	child->previous = k->news.last;
-	if (k->news.last != NULL)
-		k->news.last->next = child;
+	child->previous = news->last;
+	if (news->last != NULL)
+		news->last->next = child;
 	else
-		k->news.first = child;
-	k->news.last = child;
+		news->first = child;
+	news->last = child;
 }
 
 void child_told(struct keeper *k, struct child *child)
 {
+	struct news *news = news_of(k, child);
 	if (!child->has_news)
 		return;
 	child->has_news = false;
 	if (child->previous != NULL)
 		child->previous->next = child->next;
 	else
-		k->news.first = child->next;
+		news->first = child->next;
 	if (child->next != NULL)
 		child->next->previous = child->previous;
 	else
-		k->news.last = child->previous;
+		news->last = child->previous;
 }
 
 static struct child *child_at(const struct keeper *k, size_t index)
@@ -150,6 +162,7 @@ void child_failed_to_fork(struct keeper *k, struct child *child, uint8_t stage, 
 	child->stage = stage;
 	child->error = error;
 	child->ended = clock_now();
+	acceptors_ended(k, child);
 	child_tell(k, child);
 }
 
@@ -199,6 +212,7 @@ void child_reaped(struct keeper *k, struct child *child, int wait_status, const 
 		child->wait_status = wait_status;
 		child->usage = *usage;
 	}
+	acceptors_ended(k, child);
 	child_tell(k, child);
 }
 

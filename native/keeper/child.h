@@ -34,7 +34,7 @@ enum child_state {
 };
 
 /* Bits. */
-enum child_origin { BY_SPAWN = 0, BY_ARM = 1, CHILD_ADOPTED = 2, CHILD_ORIGINS = 3 };
+enum child_origin { BY_SPAWN = 0, BY_ARM = 1, CHILD_ADOPTED = 2, BY_CONNECTION = 4, CHILD_ORIGINS = 7 };
 
 struct armed;
 struct drains;

@@ -6,6 +6,8 @@
 #include <sys/epoll.h>
 #include <sys/uio.h>
 
+#include "arm.h"
+#include "child.h"
 #include "keeper.h"
 
 static void ready(struct keeper *keeper, struct watcher *watcher, uint32_t events);
@@ -117,7 +119,7 @@ void drains_begin_all(struct keeper *k)
 			struct child *child = (struct child *)table->entries[i];
 			for (size_t j = 0; child->drains != NULL && j < child->drains->count; j++)
 				become_ours(k, &child->drains->each[j]);
-			if (tables[t] == TABLE_CHILDREN)
+			if (tables[t] == TABLE_CHILDREN || child->armed->trigger == TRIGGER_CONNECTION)
 				drains_started(k, child);
 		}
 	}

@@ -17,7 +17,7 @@ struct held *held_find(struct keeper *k, struct bytes key)
 static void ready(struct keeper *k, struct watcher *watcher, uint32_t events)
 {
 	(void)events; /* readable, broken or hung up: each of them is the trigger */
-	arms_fire(k, container_of(watcher, struct held_fd, watcher)->held->entry.key);
+	arms_fire(k, container_of(watcher, struct held_fd, watcher)->held);
 }
 
 static void stop_watching(struct keeper *k, struct held *held, size_t count)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "acceptor.h"
 #include "budget.h"
 #include "channel.h"
 #include "child.h"
@@ -28,12 +29,15 @@ struct keeper {
 	struct budget budget;
 	struct table tables[TABLE_COUNT];
 	struct news news;
+	struct news gathered;    /* of processes for connections, told together, */
+	uint64_t gathered_until; /* not before then */
 	struct drain_total drained;
 	struct channel channel;
 	struct supervisor supervisor;
 	struct signals signals;
 	struct reaper reaper;
 	struct ending ending;
+	struct acceptors acceptors;
 	uint64_t adopted_until; /* when one that was adopted, has ended and was not reaped is given up; 0 = there is none */
 	struct reexec reexec;
 	struct message message; /* the frame that is being handled */

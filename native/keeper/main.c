@@ -159,7 +159,8 @@ static uint64_t next_deadline(const struct keeper *k)
 {
 	if (k->reaper.wanted)
 		return 1; /* long past: look what is ready, and come back */
-	return clock_earlier(clock_earlier(supervisor_deadline(&k->supervisor), k->ending.deadline),
+	return clock_earlier(clock_earlier(clock_earlier(supervisor_deadline(&k->supervisor), k->ending.deadline),
+					   clock_earlier(k->acceptors.at, tell_deadline(k))),
 			     clock_earlier(clock_earlier(channel_deadline(&k->channel), k->adopted_until),
 					   reexec_deadline(&k->reexec)));
 }
@@ -188,6 +189,7 @@ int main(int argc, char **argv)
 		supervisor_tick(k, now);
 		adopt_tick(k, now);
 		ending_tick(k, now);
+		acceptors_tick(k, now);
 		channel_resume(k, now);
 		reexec_tick(k, now);
 		tell(k);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "arm.h"
 #include "held.h"
 #include "keeper.h"
 
@@ -32,7 +33,7 @@ static void encode_record(struct writer *w, enum table_name table, const struct 
 		writer_key(w, entry->key);
 		writer_tag(w, entry_tag(entry));
 		writer_u16(w, (uint16_t)child->kept_count);
-		writer_u8(w, TRIGGER_READABLE);
+		writer_u8(w, (uint8_t)child->armed->trigger);
 		return;
 	case TABLE_COUNT:
 		return;

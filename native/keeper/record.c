@@ -223,3 +223,28 @@ void record_drain(struct fields *f, struct drain_record *r)
 	if (f->from != NULL)
 		r->kept = reader_part(f->from, DRAIN_RING_MAX);
 }
+
+void record_acceptor(struct fields *f, struct bytes *key, struct acceptor *a)
+{
+	uint8_t phase = (uint8_t)a->phase;
+	record_key(f, key);
+	u32(f, &a->limits.most);
+	u32(f, &a->limits.most_per_source);
+	u8(f, &a->limits.prefix4);
+	u8(f, &a->limits.prefix6);
+	flag(f, &a->limits.refuse);
+	u32(f, &a->limits.burst);
+	u32(f, &a->limits.interval_ms);
+	u8(f, &phase);
+	u64(f, &a->until);
+	u64(f, &a->interval_from);
+	u32(f, &a->in_interval);
+	u64(f, &a->number);
+	u64(f, &a->accepted);
+	u64(f, &a->refused);
+	u64(f, &a->refused_source);
+	u64(f, &a->vanished);
+	if (f->from != NULL && (phase > ACCEPTOR_SHORT || a->limits.most == 0 || a->limits.prefix4 > 32 || a->limits.prefix6 > 128))
+		reader_refuse(f->from);
+	a->phase = phase > ACCEPTOR_SHORT ? ACCEPTOR_ACCEPTING : (enum acceptor_phase)phase;
+}

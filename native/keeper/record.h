@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "acceptor.h"
 #include "drain.h"
 #include "frame.h"
 #include "start.h"
@@ -23,6 +24,8 @@ enum record_kind {
 	RECORD_DRAIN = 7, /* after the child or the arm that it belongs to */
 	RECORD_NEWS = 8,  /* one for each child that has news, in their order */
 	RECORD_END = 9,
+	RECORD_ACCEPTOR = 10, /* after the arm that it belongs to */
+	RECORD_KINDS
 };
 
 enum { RECORD_HEADER = 6, RECORD_MAX = 512 * 1024 };
@@ -73,6 +76,7 @@ void record_channel(struct fields *f, struct channel *channel);
 void record_held(struct fields *f, struct held_record *record);
 void record_child(struct fields *f, struct child_record *record, bool is_arm);
 void record_drain(struct fields *f, struct drain_record *record);
+void record_acceptor(struct fields *f, struct bytes *key, struct acceptor *acceptor);
 void record_key(struct fields *f, struct bytes *key);
 
 #endif

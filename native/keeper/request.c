@@ -50,17 +50,20 @@ static void decode_start(struct reader *r, size_t frame_fds, struct request *req
 	request->start = (struct bytes){r->bytes + from, r->at - from};
 }
 
-static void decode_trigger(struct reader *r, struct request *request)
+static void decode_trigger(struct reader *r, const struct start *start, struct request *request)
 {
 	uint8_t trigger = reader_u8(r);
 	size_t count = reader_u16(r);
-	if (trigger != TRIGGER_READABLE || count == 0)
+	if ((trigger != TRIGGER_READABLE && trigger != TRIGGER_CONNECTION) || count == 0 ||
+	    start->takes_connection != (trigger == TRIGGER_CONNECTION))
 		reader_refuse(r);
 	size_t from = r->at;
 	for (size_t i = 0; i < count && !r->failed; i++)
 		(void)reader_key(r);
-	request->trigger = TRIGGER_READABLE;
+	request->trigger = trigger == TRIGGER_CONNECTION ? TRIGGER_CONNECTION : TRIGGER_READABLE;
 	request->watched = (struct bytes){r->bytes + from, r->at - from};
+	if (request->trigger == TRIGGER_CONNECTION)
+		acceptor_limits_decode(r, &request->acceptor);
 }
 
 static void decode_registrations(struct reader *r, size_t frame_fds, struct request *request)
@@ -128,10 +131,12 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 		break;
 	case REQUEST_SPAWN:
 		decode_start(r, frame_fds, request, start);
+		if (start->takes_connection)
+			reader_refuse(r);
 		break;
 	case REQUEST_ARM:
 		decode_start(r, frame_fds, request, start);
-		decode_trigger(r, request);
+		decode_trigger(r, start, request);
 		break;
 	case REQUEST_SIGNAL:
 		request->key = reader_key(r);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "acceptor_limits.h"
 #include "frame.h"
 #include "start.h"
 
@@ -37,9 +38,9 @@ enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUN
 
 enum attach_mode { ATTACH_LEASE = 0, ATTACH_SHADOW = 1 };
 
-enum feature { FEATURE_REEXEC = 1, FEATURE_HAND_OVER = 2, FEATURES = 3 };
+enum feature { FEATURE_REEXEC = 1, FEATURE_HAND_OVER = 2, FEATURE_ACCEPT = 4, FEATURES = 7 };
 
-enum trigger { TRIGGER_READABLE = 1 };
+enum trigger { TRIGGER_READABLE = 1, TRIGGER_CONNECTION = 2 };
 
 /* What `adopt` says of a process, in place of what we would have seen ourselves. Fields as in struct child. */
 struct adopted {
@@ -73,6 +74,7 @@ struct request {
 	uint64_t nofile;               /* soft limit of descriptors for what is started; 0 = our own */
 	struct bytes start;            /* the bytes of `start` that follow its key and tag; decoded in the caller's struct start */
 	enum trigger trigger;
+	struct acceptor_limits acceptor; /* of an arm for connections */
 	struct bytes watched;          /* encoded keys, one after the other; checked, at least one */
 	size_t registration_count;
 	struct bytes registrations;    /* encoded, one after the other; checked, at least one */

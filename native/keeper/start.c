@@ -56,14 +56,18 @@ static bool target_is_free(const struct start *start, size_t count, int target)
 static void decode_placements(struct reader *r, size_t frame_fds, struct start *start)
 {
 	start->placement_count = count_up_to(r, 0, START_PLACEMENTS_MAX);
+	start->takes_connection = false;
 	for (size_t i = 0; i < start->placement_count && !r->failed; i++) {
 		struct placement *p = &start->placements[i];
 		uint32_t target = reader_u32(r);
 		uint8_t source = reader_u8(r);
 		p->from_held = source == 1;
+		start->takes_connection = start->takes_connection || source == 2;
 		p->held_key = p->from_held ? reader_key(r) : (struct bytes){NULL, 0};
 		p->index = reader_u16(r);
-		if (target >= INT_MAX || source > 1 || (source == 0 && p->index >= frame_fds) ||
+		if (source == 2)
+			p->index = (uint16_t)frame_fds;
+		if (target >= INT_MAX || source > 2 || (source == 0 && p->index >= frame_fds) ||
 		    !target_is_free(start, i, (int)target)) {
 			reader_refuse(r);
 			return;

@@ -44,7 +44,7 @@ struct placement {
 	int target;
 	bool from_held;
 	struct bytes held_key; /* when from_held */
-	uint16_t index;
+	uint16_t index; /* of a descriptor of the frame; behind the last one: the connection that was accepted */
 };
 
 /* A descriptor of the frame that stays with the child. */
@@ -67,10 +67,11 @@ struct start {
 	size_t group_count, limit_count, argument_count, environment_count, placement_count, keep_count;
 	gid_t groups[START_GROUPS_MAX];
 	struct limit limits[START_LIMITS_MAX];
+	bool takes_connection;
 	const char *directory;
 	const char *path;
 	const char *arguments[START_ARGUMENTS_MAX + 1];     /* ends with NULL */
-	const char *environment[START_ENVIRONMENT_MAX + 4]; /* ends with NULL; room for three that are added in the child */
+	const char *environment[START_ENVIRONMENT_MAX + 8]; /* ends with NULL; room for six that are added */
 	struct placement placements[START_PLACEMENTS_MAX];
 	struct keep keep[START_KEEP_MAX];
 };

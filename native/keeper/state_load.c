@@ -86,7 +86,8 @@ static int check_arm(struct keeper *k, const struct child_record *r)
 	if (!reader_done(&watched))
 		return EBADMSG;
 	for (size_t i = 0; i < k->start.placement_count; i++)
-		if (!k->start.placements[i].from_held && r->fds[k->start.placements[i].index] < 0)
+		if (!k->start.placements[i].from_held && k->start.placements[i].index < r->fd_count &&
+		    r->fds[k->start.placements[i].index] < 0)
 			return EBADMSG;
 	return 0;
 }
@@ -138,6 +139,19 @@ static int load_drain(struct keeper *k, struct fields *f)
 	return 0;
 }
 
+static int load_acceptor(struct keeper *k, struct fields *f)
+{
+	struct bytes key;
+	struct acceptor acceptor = {.phase = ACCEPTOR_ACCEPTING};
+	record_acceptor(f, &key, &acceptor);
+	struct child *arm = f->from->failed ? NULL : (struct child *)table_find(&k->tables[TABLE_ARMS], key);
+	if (arm == NULL || arm->armed->trigger == TRIGGER_CONNECTION || key.length > ACCEPTOR_KEY_MAX)
+		return EBADMSG;
+	arm->armed->trigger = TRIGGER_CONNECTION;
+	arm->armed->acceptor = acceptor;
+	return 0;
+}
+
 static int load_news(struct keeper *k, struct fields *f)
 {
 	struct bytes key;
@@ -171,6 +185,9 @@ static int load_record(struct keeper *k, enum record_kind kind, struct fields *f
 		return load_drain(k, f);
 	case RECORD_NEWS:
 		return load_news(k, f);
+	case RECORD_ACCEPTOR:
+		return load_acceptor(k, f);
+	case RECORD_KINDS:
 	case RECORD_END:
 		return 0;
 	default:
@@ -182,7 +199,7 @@ static int load_record(struct keeper *k, enum record_kind kind, struct fields *f
 int state_load(struct keeper *k, struct bytes state)
 {
 	struct reader r = reader_over(state);
-	bool seen[RECORD_END + 1] = {false};
+	bool seen[RECORD_KINDS] = {false};
 	if (reader_u64(&r) != STATE_MAGIC || r.failed)
 		return EBADMSG;
 	if (reader_u16(&r) != STATE_VERSION || r.failed)
@@ -192,7 +209,7 @@ int state_load(struct keeper *k, struct bytes state)
 		struct bytes bytes = reader_part(&r, RECORD_MAX);
 		struct reader body = reader_over(bytes);
 		struct fields fields = {.from = &body};
-		if (r.failed || kind == 0 || kind > RECORD_END)
+		if (r.failed || kind == 0 || kind >= RECORD_KINDS)
 			return EBADMSG;
 		int error = load_record(k, (enum record_kind)kind, &fields);
 		if (error != 0)

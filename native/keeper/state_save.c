@@ -122,6 +122,12 @@ static void save_child(struct saver *s, const struct child *child)
 	end(s, armed != NULL ? RECORD_ARM : RECORD_CHILD);
 	for (size_t i = 0; i < drains; i++)
 		save_drain(s, child, &child->drains->each[i]);
+	if (armed == NULL || armed->trigger != TRIGGER_CONNECTION)
+		return;
+	struct acceptor acceptor = armed->acceptor;
+	struct bytes key = child->entry.key;
+	record_acceptor(begin(s), &key, &acceptor);
+	end(s, RECORD_ACCEPTOR);
 }
 
 static void save_all(struct saver *s, struct keeper *k)
@@ -144,6 +150,10 @@ static void save_all(struct saver *s, struct keeper *k)
 	for (size_t i = 0; i < k->tables[TABLE_ARMS].count; i++)
 		save_child(s, (const struct child *)k->tables[TABLE_ARMS].entries[i]);
 	for (struct child *child = k->news.first; child != NULL; child = child->next) {
+		record_key(begin(s), &child->entry.key);
+		end(s, RECORD_NEWS);
+	}
+	for (struct child *child = k->gathered.first; child != NULL; child = child->next) {
 		record_key(begin(s), &child->entry.key);
 		end(s, RECORD_NEWS);
 	}

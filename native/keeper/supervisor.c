@@ -214,6 +214,7 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 	s->attached = true;
 	s->ever_attached = true;
 	children_tell_all(k);
+	acceptors_tell_all(k);
 	signals_tell_again(&k->signals);
 	writer_u16(hello, PROTOCOL_VERSION);
 	writer_u32(hello, request->features & FEATURES);

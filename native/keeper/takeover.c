@@ -91,8 +91,14 @@ static int watch_all(struct keeper *k)
 		error = channel_open(k, channel, k->channel.peer);
 	if (error == 0)
 		error = supervisor_process_watch(k);
+	acceptors_resume(k);
 	if (error == 0)
 		error = arms_watch(k);
+	for (size_t i = 0; i < k->tables[TABLE_ARMS].count; i++) {
+		struct child *arm = (struct child *)k->tables[TABLE_ARMS].entries[i];
+		if (arm->armed->trigger == TRIGGER_CONNECTION)
+			drains_started(k, arm);
+	}
 	for (size_t i = 0; error == 0 && i < k->tables[TABLE_CHILDREN].count; i++) {
 		struct child *child = (struct child *)k->tables[TABLE_CHILDREN].entries[i];
 		error = child_watch(k, child);

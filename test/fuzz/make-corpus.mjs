@@ -104,6 +104,13 @@ const smallStart = Buffer.concat([
   list([]),
   list([]),
 ]);
+/** It gets the connection as stdin and stdout. */
+const connectionStart = Buffer.concat([
+  smallStart.subarray(0, -4),
+  list([0, 1].map((target) => Buffer.concat([u32(target), u8(2), u16(0)]))),
+  list([]),
+]);
+const acceptor = Buffer.concat([u32(64), u32(8), u8(24, 56, 1), u32(200), u32(2000), u64(17)]);
 const registration = (process, epoll, number, held, events, data) =>
   Buffer.concat([u16(process), u32(epoll), u32(number), key(held), u16(0), u32(events), u64(data)]);
 const requests = {
@@ -118,6 +125,9 @@ const requests = {
   "spawn-small": frame(7, smallStart, 0),
   arm: frame(8, Buffer.concat([start, u8(1), list([key("one"), key("two")])])),
   "arm-small": frame(8, Buffer.concat([smallStart, u8(1), list([key("one")])]), 0),
+  "arm-for-connections": frame(8, Buffer.concat([connectionStart, u8(2), list([key("one"), key("two")]), acceptor]), 0),
+  "arm-for-no-connection": frame(8, Buffer.concat([connectionStart, u8(1), list([key("one")])]), 0),
+  "spawn-with-connection": frame(7, connectionStart, 0),
   disarm: frame(9, key("web/0/1")),
   signal: frame(10, Buffer.concat([key("web/0/1"), u32(15)])),
   acknowledge: frame(11, key("web/0/1")),
@@ -203,6 +213,18 @@ const armRecord = record(
   ...processFields("web/1", 0, -1, -1, [21, 22], [1]),
   ...[keptPart(armedStart), keptPart(key("socket")), list([20, 21, 22].map(i32))],
 );
+const acceptingRecords = [
+  record(
+    6,
+    ...processFields("accept:web", 0, -1, -1, [], []),
+    ...[keptPart(connectionStart.subarray(key("k").length + tag("").length)), keptPart(key("socket")), list([])],
+  ),
+  record(
+    10,
+    ...[key("accept:web"), u32(64), u32(8), u8(24, 56, 1), u32(200), u32(2000), u8(2), u64(5), u64(4), u32(3)],
+    ...[u64(17), u64(17), u64(1), u64(2), u64(3)],
+  ),
+];
 const end = record(9);
 const head = [keeperRecord, supervisorRecord(-1), channelRecord];
 const states = {
@@ -216,6 +238,8 @@ const states = {
     ...[record(8, key("c")), record(8, key("a")), end],
   ],
   arm: [...head, heldRecord("socket", 8), armRecord, drainRecord("web/1", 1, 2048, "x"), end],
+  accepting: [...head, heldRecord("socket", 8), ...acceptingRecords, end],
+  "accepting-nothing": [...head, acceptingRecords[1], end],
   "no-end": head,
   "status-on-stdin": [keeperRecord, supervisorRecord(0), channelRecord, end],
   "unknown-kind": [...head, record(99), end],

@@ -58,7 +58,7 @@ static void check_start(const struct start *s, size_t frame_fds, struct bytes pa
 	check(s->placement_count <= START_PLACEMENTS_MAX && s->keep_count <= START_KEEP_MAX);
 	for (size_t i = 0; i < s->placement_count; i++) {
 		const struct placement *p = &s->placements[i];
-		check(p->target >= 0 && (p->from_held || p->index < frame_fds));
+		check(p->target >= 0 && (p->from_held || p->index < frame_fds || (s->takes_connection && p->index == frame_fds)));
 		if (p->from_held)
 			check_key(p->held_key, payload);
 		for (size_t j = 0; j < i; j++)
@@ -138,6 +138,9 @@ static void check_request(const struct request *request, size_t frame_fds, struc
 	check_within(request->start.at, request->start.length, payload);
 	check_within(request->watched.at, request->watched.length, payload);
 	if (request->type == REQUEST_SPAWN || request->type == REQUEST_ARM) {
+		bool accepts = request->type == REQUEST_ARM && request->trigger == TRIGGER_CONNECTION;
+		check(start.takes_connection == accepts);
+		check(!accepts || (request->acceptor.most >= 1 && request->acceptor.prefix4 <= 32 && request->acceptor.prefix6 <= 128));
 		check_start(&start, frame_fds, payload);
 		check_kept_start(request->start, frame_fds);
 	}

@@ -60,6 +60,8 @@ static void empty(struct keeper *k)
 	for (int i = 0; i < TABLE_COUNT; i++)
 		k->tables[i].count = 0;
 	memset(&k->news, 0, sizeof k->news);
+	memset(&k->gathered, 0, sizeof k->gathered);
+	memset(&k->acceptors, 0, sizeof k->acceptors);
 	memset(&k->drained, 0, sizeof k->drained);
 	memset(&k->supervisor, 0, sizeof k->supervisor);
 	memset(&k->signals, 0, sizeof k->signals);

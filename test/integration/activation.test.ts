@@ -183,6 +183,31 @@ describe("a service that starts with a connection", () => {
     await replaceWorker(scene, "answers-once");
     expect(await waiting.answer).toMatch(/^\d+\n$/);
   });
+
+  test("is not given up when its program exits at once: who connects at the start limit waits, and is served by itself once it is mended", async () => {
+    const port = await freePort();
+    const scene = await start({
+      config: `
+        [socket.s]
+        listen = ["tcp://127.0.0.1:${port}"]
+        [service.web]
+        command = ["./worker"]
+        sockets = ["s"]
+        start = "connection"
+        restart = { backoff = { initial = "0ms" }, limit = { starts = 3, interval = "2s" } }`,
+      prepare: (directory) => replaceWorker({ directory }, "exits-with", "1"),
+    });
+    const first = await connect({ host: "127.0.0.1", port });
+    const delayed = await scene.event("start-delayed", "web");
+    expect(delayed.data).toMatchObject({ why: "start-limit" });
+    const second = await connect({ host: "127.0.0.1", port });
+    expect(await scene.socket("s")).toMatchObject({ bound: true, queued: 2 });
+
+    await replaceWorker(scene, "answers-pid");
+    const answer = await first.answer;
+    expect(answer).toBe(`${await scene.pid("web")}\n`);
+    expect(await second.answer).toBe(answer);
+  });
 });
 
 function answersOnce(port: number): string {

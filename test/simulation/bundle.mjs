@@ -49,6 +49,7 @@ const SWAPPED = {
   "src/daemon/control/authorize.ts": "output",
   // Not reached here, and each pulls in half of the operating system.
   ...swappedFor("absent", [
+    "accept/accept-service.ts",
     "handoff/relay.ts",
     "handoff/channel-pair.ts",
     "probe/worker-probes.ts",

@@ -263,7 +263,9 @@ export class SimulatedKeeper {
 
   #start({ name, key = "", tag, files, start, watched = [] }: Request): unknown {
     if (this.children.has(key) || this.arms.has(key)) return EEXIST;
-    for (const { from } of start!.map) if ("key" in from && !this.held.has(from.key)) return ENOENT;
+    for (const { from } of start!.map) {
+      if (from !== "connection" && "key" in from && !this.held.has(from.key)) return ENOENT;
+    }
     if (watched.some((one) => !this.held.has(one))) return ENOENT;
     if (this.starts.has(key)) throw new BrokenLaw(`P4: ${key} is started a second time`);
     this.starts.set(key, 0);
@@ -305,7 +307,7 @@ export class SimulatedKeeper {
     if (refused !== undefined) return this.failed(child, 1, refused);
     this.#hooks.forked(child);
     const listeners = start.request.map.flatMap(({ from }) =>
-      "key" in from ? (this.held.get(from.key)?.files ?? []) : [],
+      from !== "connection" && "key" in from ? (this.held.get(from.key)?.files ?? []) : [],
     );
     this.#kernel.programs.set(pid, this.#program(child, listeners));
   }

@@ -434,8 +434,10 @@ static inline struct record read_record(struct reader *r, uint8_t table)
 		record.tag = reader_tag(r);
 	}
 	record.fd_count = reader_u16(r);
-	if (table == TABLE_ARMS)
-		CHECK_EQUAL(reader_u8(r), 1);
+	if (table == TABLE_ARMS) {
+		uint8_t trigger = reader_u8(r);
+		CHECK(trigger == TRIGGER_READABLE || trigger == TRIGGER_CONNECTION);
+	}
 	CHECK(!r->failed);
 	return record;
 }
@@ -506,7 +508,7 @@ struct order {
 	const char *directory, *path;
 	const char *argv[8], *env[8];
 	size_t map_count;
-	struct { uint32_t target; const char *held; uint16_t index; } map[64];
+	struct { uint32_t target; const char *held; uint16_t index; bool connection; } map[64];
 	size_t keep_count;
 	uint16_t keep[8];
 	uint8_t keep_flags[8];
@@ -550,7 +552,7 @@ static inline void write_start(struct writer *w, const struct order *o)
 	writer_u16(w, (uint16_t)o->map_count);
 	for (size_t i = 0; i < o->map_count; i++) {
 		writer_u32(w, o->map[i].target);
-		writer_u8(w, o->map[i].held != NULL);
+		writer_u8(w, o->map[i].connection ? 2 : o->map[i].held != NULL);
 		if (o->map[i].held != NULL)
 			writer_key(w, text(o->map[i].held));
 		writer_u16(w, o->map[i].index);

@@ -15,7 +15,7 @@ export function renderServices(output: Output, services: readonly ServiceView[],
     [
       { title: "SERVICE", value: ({ name }) => name },
       { title: "PHASE", value: ({ phase }) => phase, colour: ({ phase }) => phaseColour(phase) },
-      { title: "READY", value: ({ ready, instances }) => `${ready}/${instances}`, right: true },
+      { title: "READY", value: readyOf, right: true },
       { title: "RESTARTS", value: ({ restarts }) => String(restarts), right: true },
       { title: "UPTIME", value: (service) => serviceUptime(service, now).replaceAll(" ", ""), right: true },
       { title: "PIDS", value: renderPids },
@@ -24,6 +24,11 @@ export function renderServices(output: Output, services: readonly ServiceView[],
     ],
     services,
   );
+}
+
+/** Of one with a process for each connection: how many are open, and may be. */
+function readyOf({ accepts, ready, instances }: ServiceView): string {
+  return accepts === undefined ? `${ready}/${instances}` : `${accepts.open}/${accepts.most}`;
 }
 
 function renderPids(service: ServiceView): string {

@@ -1,4 +1,4 @@
-import type { LogLine, ServiceView, SocketView, WorkerView } from "../../daemon/control/api.js";
+import type { AcceptView, LogLine, ServiceView, SocketView, WorkerView } from "../../daemon/control/api.js";
 import type { Output } from "../command.js";
 import { coloured, phaseColour } from "./colour.js";
 import { renderTable } from "./table.js";
@@ -20,7 +20,7 @@ export function renderStatus(
   const facts = factsOf(service, o.sockets, now).map(([name, value]) => onOneLine(`  ${name.padEnd(9)}  ${value}`));
   const failure = service.lastFailure;
   return [
-    `${coloured(output, "bold", service.name)}  ${coloured(output, phaseColour(service.phase), service.phase)}  ${service.ready}/${service.instances} ready`,
+    `${coloured(output, "bold", service.name)}  ${coloured(output, phaseColour(service.phase), service.phase)}  ${countInWords(service)}`,
     ...facts,
     ...(service.workers.length === 0 ? [] : ["", indented(renderWorkers(output, service.workers, now))]),
     ...(failure === undefined
@@ -46,7 +46,8 @@ function factsOf(service: ServiceView, sockets: readonly SocketView[], now: numb
     ["start", starts],
     ["sockets", own.map(({ name, address, bound }) => `${name} ${address}${bound ? "" : " (unbound)"}`).join(", ")],
     ["readiness", service.readiness],
-    ["restarts", String(service.restarts)],
+    ["restarts", service.accepts === undefined ? String(service.restarts) : undefined],
+    ["accepted", service.accepts && acceptedInWords(service.accepts)],
     ["status", service.statusText],
     ["next", service.next ?? nextStart],
     ["log", droppedInWords(service)],
@@ -54,6 +55,20 @@ function factsOf(service: ServiceView, sockets: readonly SocketView[], now: numb
   return facts.flatMap(([name, value]): [string, string][] =>
     value === undefined || value === "" ? [] : [[name, value]],
   );
+}
+
+function countInWords({ accepts, ready, instances }: ServiceView): string {
+  return accepts === undefined ? `${ready}/${instances} ready` : `${accepts.open} of ${accepts.most} connections`;
+}
+
+function acceptedInWords({ accepted, refused, refusedPerSource, vanished, queued }: AcceptView): string {
+  const words = [
+    String(accepted),
+    ...(queued === undefined ? [] : [`${queued} queued`]),
+    `${refused + refusedPerSource} refused${refusedPerSource > 0 ? ` (${refusedPerSource} by max_connections_per_source)` : ""}`,
+    ...(vanished > 0 ? [`${vanished} gone before`] : []),
+  ];
+  return words.join(", ");
 }
 
 function droppedInWords({ logDropped, logBytesDropped }: ServiceView): string | undefined {
@@ -67,6 +82,7 @@ function droppedInWords({ logDropped, logBytesDropped }: ServiceView): string | 
 function renderWorkers(output: Output, workers: readonly WorkerView[], now: number): string {
   const anyValve = workers.some(({ valve }) => valve !== undefined);
   const anyStatus = workers.some((worker) => statusOf(worker) !== "");
+  const anyPeer = workers.some(({ peer }) => peer !== undefined);
   const anyStored = workers.some(({ stored }) => stored !== undefined);
   return renderTable(
     { ...output, columns: output.columns - 2 },
@@ -77,6 +93,7 @@ function renderWorkers(output: Output, workers: readonly WorkerView[], now: numb
       { title: "PHASE", value: ({ phase }) => phase, colour: ({ phase }) => phaseColour(phase) },
       { title: "ROLE", value: ({ role }) => role },
       { title: "UPTIME", value: (worker) => workerUptime(worker, now), right: true },
+      ...(anyPeer ? [{ title: "PEER", value: ({ peer }: WorkerView) => peer ?? "", mayShrink: true }] : []),
       ...(anyValve ? [{ title: "VALVE", value: valveOf, mayShrink: true }] : []),
       ...(anyStored ? [{ title: "STORED", value: ({ stored }: WorkerView) => String(stored ?? 0), right: true }] : []),
       ...(anyStatus ? [{ title: "STATUS", value: statusOf, mayShrink: true }] : []),

@@ -1,4 +1,5 @@
 import type { Accounts } from "./account.js";
+import { acceptingService, checkAcceptService, checkAcceptSocket } from "./check-accept.js";
 import { checkOwnGroup, checkServiceRights, checkSocketRights } from "./check-rights.js";
 import {
   checkDescriptors,
@@ -60,7 +61,9 @@ export function buildConfig(sections: Sections, o: Building): Built {
   const services = buildServices(sections, o);
   const known = new Map(sockets.map(({ config }) => [config.name, config]));
   const starters = new ServiceClaims();
-  for (const { config, site } of services) {
+  for (const { config: said, site } of services) {
+    checkAcceptService(said, { site, sockets: known });
+    const config = acceptingService(said, known);
     checkService(config, site);
     warnOfUnusedKeys(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
@@ -73,7 +76,9 @@ export function buildConfig(sections: Sections, o: Building): Built {
   return {
     supervisor: supervisor ?? UNUSABLE,
     sockets: Object.fromEntries(sockets.map(({ config }) => [config.name, config])),
-    services: Object.fromEntries(services.map(({ config }) => [config.name, withoutOwnIdentity(config, o.accounts)])),
+    services: Object.fromEntries(
+      services.map(({ config }) => [config.name, withoutOwnIdentity(acceptingService(config, known), o.accounts)]),
+    ),
   };
 }
 
@@ -113,6 +118,7 @@ function buildSockets(section: TableNode, claims: Claims, o: Building): Placed<S
     const site = new Site(node, ["socket", name], o);
     const config = socketConfig(name, input, { site, base: o.base });
     checkSocketKeys(config, site);
+    checkAcceptSocket(config, site);
     checkSocketRights(config, { site, accounts: o.accounts });
     claims.claimSocket(config, site);
     sockets.push({ config, site });

@@ -12,7 +12,7 @@ const MOST_START_BYTES = 96 * 1024;
 
 /** What Holdfast itself puts into a worker's environment. */
 const OWN_VARIABLES =
-  /^(LISTEN_(FDS|PID|FDNAMES|PIDFDID)|NOTIFY_SOCKET|READY_FD|FDSTORE|WATCHDOG_(USEC|PID)|INVOCATION_ID|MAINPID|HOLDFAST_.*)$/;
+  /^(LISTEN_(FDS|PID|FDNAMES|PIDFDID)|NOTIFY_SOCKET|READY_FD|REMOTE_(ADDR|PORT)|SO_COOKIE|FDSTORE|WATCHDOG_(USEC|PID)|INVOCATION_ID|MAINPID|HOLDFAST_.*)$/;
 
 /** What one service says, held against itself. */
 export function checkService(service: ServiceConfig, site: Site): void {
@@ -142,6 +142,7 @@ export function checkDescriptors(
 /** What services must agree on. Sharing a socket is fine, as long as it is clear whom a connection starts. */
 export class ServiceClaims {
   readonly #starters = new Map<string, ServiceConfig & { where: string }>();
+  readonly #accepting = new Map<string, ServiceConfig & { where: string }>();
   readonly #steered = new Map<string, ServiceConfig & { where: string }>();
   readonly #logs = new Map<string, ServiceConfig & { where: string }>();
 
@@ -157,8 +158,19 @@ export class ServiceClaims {
       const hint = "its workers share what comes in: two services need two sockets";
       site.refuse(["sockets", index], wrong(message, { code: "conflict", hint }));
     }
+    for (const [index, name] of [...new Set(service.sockets)].entries()) {
+      if (sockets.get(name)?.accept === undefined) continue;
+      const first = this.#accepting.get(name);
+      if (first === undefined) {
+        this.#accepting.set(name, { ...service, where: site.whereIs(["sockets", index]) });
+        continue;
+      }
+      const message = `each connection to socket ${quote(name)} already starts a process of service "${first.name}" (${first.where})`;
+      site.refuse(["sockets", index], wrong(message, { code: "conflict" }));
+    }
     if (service.start === "connection") {
       for (const [index, name] of [...new Set(service.sockets)].entries()) {
+        if (sockets.get(name)?.accept !== undefined) continue;
         const first = this.#starters.get(name);
         if (first === undefined) {
           this.#starters.set(name, { ...service, where: site.whereIs(["sockets", index]) });

@@ -53,6 +53,25 @@ export interface SocketConfig {
   readonly symlinks: readonly string[];
   readonly removeOnStop: boolean;
   readonly options: SocketOptions;
+  /** One process for each connection; undefined: workers accept. */
+  readonly accept?: AcceptPolicy;
+}
+
+/** How many processes a socket may have for its connections. */
+export interface AcceptPolicy {
+  /** At the same time. */
+  readonly most: number;
+  /** At the same time of one source; undefined: as many as of all. */
+  readonly source?: {
+    readonly most: number;
+    /** Bits of an address that make a source. */
+    readonly ipv4: number;
+    readonly ipv6: number;
+  };
+  /** At `most`: `queue` leaves connections in the kernel's queue, `refuse` closes them. */
+  readonly atLimit: "queue" | "refuse";
+  /** So many starts in so long; then connections wait for the rest of it. */
+  readonly trigger: { readonly starts: number; readonly intervalMs: number };
 }
 
 /** Socket options, set before bind where the kernel asks for it. Undefined = the kernel's default. */
@@ -124,6 +143,8 @@ export interface ServiceConfig {
   /** Each worker gets a channel, HOLDFAST_CHANNEL; docs/handoff.md. */
   readonly handoff: boolean;
   readonly log: LogConfig;
+  /** `socket`: the connection is stdin and stdout, and stderr is logged. Undefined: it is the descriptor of LISTEN_FDS. */
+  readonly stdio?: "socket";
 }
 
 export interface ReadyPolicy {

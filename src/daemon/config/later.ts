@@ -19,12 +19,6 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     metrics: "is the address that serves /metrics, /healthz and /readyz",
     dashboard: "is the address that serves a page about the services",
   },
-  socket: {
-    accept: "starts one worker for each connection",
-    max_connections: "limits the workers of an accept socket",
-    max_connections_per_source: "limits the connections of one peer",
-    trigger_limit: "bounds how often a socket may start workers",
-  },
   service: {
     capabilities: "gives a worker single rights of root",
     cgroup: "bounds the memory, CPU time and processes of a service",

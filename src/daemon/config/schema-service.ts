@@ -197,6 +197,11 @@ export const serviceSchema = z.strictObject({
     is: "Start workers with SIGPIPE ignored, as systemd does: a write to a connection that was closed fails with EPIPE instead of ending the worker.",
     example: "false",
   }),
+  stdio: optional(choice(["log", "socket"]), {
+    is: "For a socket with `accept`: `socket` makes the connection stdin and stdout, as inetd does; stderr goes to the log. `log` passes it as LISTEN_FDS does, with the name `connection`, and logs both outputs.",
+    otherwise: "log",
+    example: '"socket"',
+  }),
   handoff: withDefault(flag(), false, {
     is: "Give each worker a channel (HOLDFAST_CHANNEL) over which sockets come and go without a restart, and over which it leaves open connections to its successor. For programs that use `holdfast/worker` or speak the protocol of handoff.md.",
     example: "true",

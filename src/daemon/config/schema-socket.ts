@@ -38,6 +38,16 @@ const wholeSeconds = leaf(
   "duration",
 );
 
+const sourcePrefix = z.strictObject({
+  ipv4: withDefault(integer(1, 32), 32, { is: "Bits of an IPv4 address.", example: "24" }),
+  ipv6: withDefault(integer(1, 128), 64, { is: "Bits of an IPv6 address.", example: "56" }),
+});
+
+const triggerLimit = z.strictObject({
+  starts: withDefault(integer(1, 1_000_000), 200, { is: "So many starts …", example: "1000" }),
+  interval: withDefault(duration({ positive: true }), "2s", { is: "… in so long.", example: '"1s"' }),
+});
+
 /** `[socket.NAME]`. */
 export const socketSchema = z.strictObject({
   listen: required(z.array(listenAddress), {
@@ -153,6 +163,35 @@ export const socketSchema = z.strictObject({
     is: "SO_PASSCRED: messages carry the sender's pid, uid and gid. For unix sockets.",
     otherwise: "off",
     example: "true",
+  }),
+  accept: withDefault(flag(), false, {
+    is: "Holdfast accepts each connection and starts a process of the service for it, as inetd does. For tcp and unix, and one service.",
+    example: "true",
+  }),
+  max_connections: optional(integer(1, 4096), {
+    is: "With `accept`: how many of its processes may run at the same time.",
+    otherwise: "64",
+    example: "256",
+  }),
+  max_connections_per_source: optional(integer(1, 4096), {
+    is: "With `accept`: how many of one source, which is an address or network, or the user at the other end of a unix socket. One more is closed.",
+    otherwise: "as many as of all",
+    example: "16",
+  }),
+  source_prefix: optional(sourcePrefix, {
+    is: "With `max_connections_per_source`: how many bits of an address make a source.",
+    otherwise: "all of IPv4, the first 64 of IPv6",
+    example: "{ ipv4 = 24, ipv6 = 56 }",
+  }),
+  at_limit: optional(choice(["queue", "refuse"]), {
+    is: "With `accept`, once `max_connections` are open: `queue` leaves the next one in the kernel's queue until one has ended, `refuse` closes it.",
+    otherwise: "queue",
+    example: '"refuse"',
+  }),
+  trigger_limit: optional(triggerLimit, {
+    is: "With `accept`: once so many processes were started in so long, connections wait for the rest of it. The socket is never given up.",
+    otherwise: "200 in 2s",
+    example: '{ starts = 1000, interval = "1s" }',
   }),
   flush_pending: optional(flag(), {
     is: "Throw away what waits in the queue when the socket's last service has stopped.",

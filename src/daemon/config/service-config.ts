@@ -44,6 +44,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     ignoreSigpipe: input.ignore_sigpipe,
     handoff: input.handoff,
     log: logConfig(input, o.base),
+    ...(input.stdio === "socket" ? { stdio: "socket" as const } : {}),
   };
 }
 

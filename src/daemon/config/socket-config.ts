@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { checkPath } from "./address.js";
-import type { Address, SocketConfig, SocketOptions } from "./config.js";
+import type { AcceptPolicy, Address, SocketConfig, SocketOptions } from "./config.js";
 import { wrong } from "./problem.js";
 import type { SocketInput } from "./schema-socket.js";
 import type { Site } from "./site.js";
@@ -23,6 +23,21 @@ export function socketConfig(name: string, input: SocketInput, o: { site: Site; 
     symlinks: input.symlinks.map((path) => resolve(o.base, path)),
     removeOnStop: input.remove_on_stop,
     options: socketOptions(input),
+    ...(input.accept ? { accept: acceptPolicy(input) } : {}),
+  };
+}
+
+const MOST_CONNECTIONS = 64;
+const SOURCE_PREFIX = { ipv4: 32, ipv6: 64 };
+const TRIGGER_LIMIT = { starts: 200, intervalMs: 2_000 };
+
+function acceptPolicy(input: SocketInput): AcceptPolicy {
+  const { max_connections_per_source: perSource, trigger_limit: trigger, source_prefix: prefix } = input;
+  return {
+    most: input.max_connections ?? MOST_CONNECTIONS,
+    ...(perSource === undefined ? {} : { source: { most: perSource, ...(prefix ?? SOURCE_PREFIX) } }),
+    atLimit: input.at_limit ?? "queue",
+    trigger: trigger === undefined ? TRIGGER_LIMIT : { starts: trigger.starts, intervalMs: trigger.interval },
   };
 }
 

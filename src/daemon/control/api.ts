@@ -78,6 +78,26 @@ export interface ServiceView {
   readonly logDropped: number;
   /** Bytes that its workers wrote while there was no supervisor and that the keeper could not keep. Both are counted since this supervisor began. */
   readonly logBytesDropped: number;
+  /** Of one that has a process for each connection; its `instances` are those that are open. */
+  readonly accepts?: AcceptView;
+}
+
+/** Counted since the keeper began to accept for it. */
+export interface AcceptView {
+  readonly open: number;
+  readonly most: number;
+  readonly atLimit: "queue" | "refuse";
+  /** `full`: `most` are open, and the next one waits. `paused`: by its trigger limit. `short`: the system has no room for one more. */
+  readonly phase: "accepting" | "full" | "paused" | "short";
+  readonly accepted: number;
+  /** Closed because `most` were open. */
+  readonly refused: number;
+  /** Closed because their source had as many as it may have. */
+  readonly refusedPerSource: number;
+  /** Whose client had gone before they were accepted. */
+  readonly vanished: number;
+  /** That wait now; only in the view of one service. */
+  readonly queued?: number;
 }
 
 export interface WorkerView {
@@ -90,6 +110,8 @@ export interface WorkerView {
   readonly role: "current" | "successor" | "retiring";
   readonly startedAt?: string;
   readonly readyAt?: string;
+  /** Of a process for one connection: who is at its other end, `192.0.2.1:4711` or `uid:1000`. */
+  readonly peer?: string;
   /** STATUS= of sd_notify. */
   readonly statusText?: string;
   /** ERRNO= of sd_notify, in words. */

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import * as z from "zod";
 import type {
+  AcceptView,
   Action,
   ApplyView,
   EventView,
@@ -94,6 +95,19 @@ export const workerView = view<WorkerView>("Worker")({
   stored: count.exactOptional(),
   valve: z.string().exactOptional(),
   inFlight: count.exactOptional(),
+  peer: z.string().exactOptional(),
+});
+
+export const acceptView = view<AcceptView>("Accepts")({
+  open: count,
+  most: count,
+  atLimit: z.enum(["queue", "refuse"]),
+  phase: z.enum(["accepting", "full", "paused", "short"]),
+  accepted: count,
+  refused: count,
+  refusedPerSource: count,
+  vanished: count,
+  queued: count.exactOptional(),
 });
 
 export const serviceView = view<ServiceView>("Service")({
@@ -126,6 +140,7 @@ export const serviceView = view<ServiceView>("Service")({
   readiness: z.string(),
   logDropped: count,
   logBytesDropped: count,
+  accepts: acceptView.exactOptional(),
 });
 
 export const socketView = view<SocketView>("Socket")({

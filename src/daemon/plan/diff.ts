@@ -79,8 +79,10 @@ export function diff(current: Config, desired: Config): readonly Change[] {
       const ownKeys = changedKeys(before, service);
       const keys = [...ownKeys, ...sockets.map(({ name }) => `socket.${name}`)];
       if (keys.length > 0) {
-        const rolls = (sockets.length > 0 && !service.handoff) || !equal(startedWith(before), startedWith(service));
-        const restarts = sockets.some(({ how }) => how === "rebind");
+        const accepts = acceptsIn(desired, service);
+        const moved = sockets.some(({ how }) => how !== "live");
+        const rolls = !accepts && ((moved && !service.handoff) || !equal(startedWith(before), startedWith(service)));
+        const restarts = sockets.some(({ how }) => how === "rebind") || accepts !== acceptsIn(current, before);
         changes.push({
           kind: "change-service",
           service,
@@ -124,15 +126,23 @@ function howSocket(before: SocketConfig, after: SocketConfig): Gentleness {
   return equal(before.listen, after.listen) ? "live" : "rolling";
 }
 
-function boundWith({ options, distribution }: SocketConfig): object {
+/** Whether somebody accepts is settled with whoever has the socket; how many may be open is not. */
+function boundWith({ options, distribution, accept }: SocketConfig): object {
   const { flushPending: _, ...bound } = options;
-  return { ...bound, distribution };
+  return { ...bound, distribution, accepts: accept !== undefined };
+}
+
+/** Each of its connections gets a process: then any change is for new ones alone. */
+function acceptsIn({ sockets }: Config, service: ServiceConfig): boolean {
+  return service.sockets.some((name) => own(sockets, name)?.accept !== undefined);
 }
 
 /** The change of a socket, if its workers notice it. */
 function socketHow(changes: readonly Change[], name: string): { readonly name: string; readonly how: Gentleness }[] {
   return changes.flatMap((change) =>
-    change.kind === "change-socket" && change.socket.name === name && change.how !== "live"
+    change.kind === "change-socket" &&
+    change.socket.name === name &&
+    (change.how !== "live" || change.keys.includes("accept"))
       ? [{ name, how: change.how }]
       : [],
   );

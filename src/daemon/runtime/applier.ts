@@ -8,7 +8,8 @@ import type { EventLog } from "./event-log.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { Logger } from "./logger.js";
 import { plannedChange, planView, refusal } from "./plan-view.js";
-import type { Answered, ServiceRuntime } from "./service-runtime.js";
+import type { Service } from "./service.js";
+import type { Answered } from "./service-runtime.js";
 import { type ServiceSetup, setupOf } from "./service-setup.js";
 import { serviceKey } from "./service-store.js";
 import type { SocketTable } from "./socket-table.js";
@@ -23,7 +24,7 @@ export interface ApplierInput {
   readonly clock: Clock;
   readonly log: Logger;
   readonly events: EventLog;
-  readonly services: Map<string, ServiceRuntime>;
+  readonly services: Map<string, Service>;
   readonly sockets: SocketTable;
   readonly inForce: () => Config;
   /** The supervisor's own part of a configuration. Throws if it cannot be used; what it has done then is undone by another call. */
@@ -31,9 +32,9 @@ export interface ApplierInput {
   /** From now on this is what is in force. */
   readonly enforce: (config: Config) => void;
   readonly read: () => Promise<ReadConfig>;
-  readonly makeService: (setup: ServiceSetup) => ServiceRuntime;
+  readonly makeService: (setup: ServiceSetup) => Service;
   /** It has workers of a configuration that is not in force, and the attempt to replace them has failed. */
-  readonly bringBack: (service: ServiceRuntime) => void;
+  readonly bringBack: (service: Service) => void;
   readonly isEnding: () => boolean;
   readonly nextAsker: () => number;
 }
@@ -219,13 +220,13 @@ export class Applier {
   }
 
   /** What is in force is in force, also if its worker fails now, or an operator's command comes first. */
-  async #goBack(service: ServiceRuntime, setup: ServiceSetup): Promise<void> {
+  async #goBack(service: Service, setup: ServiceSetup): Promise<void> {
     const { bringBack, isEnding, nextAsker } = this.#o;
     await service.configure(setup, nextAsker());
     if (service.hasStaleWorkers && !isEnding()) bringBack(service);
   }
 
-  async #scale(service: ServiceRuntime, size: number, configured: number): Promise<Answered> {
+  async #scale(service: Service, size: number, configured: number): Promise<Answered> {
     const asker = this.#o.nextAsker();
     const asked = service.ask(asker, { type: "scale", asker, size, configured });
     // While its sockets cannot be bound it does not start; it has that many as soon as they are.
@@ -256,7 +257,7 @@ export class Applier {
   }
 
   /** Stops a service and forgets it. */
-  async #remove(service: ServiceRuntime): Promise<void> {
+  async #remove(service: Service): Promise<void> {
     const { keeper, nextAsker, services } = this.#o;
     const { name } = service.config;
     for (let stopped = false; !stopped; ) {

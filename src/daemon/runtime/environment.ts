@@ -12,7 +12,7 @@ export const SUPERVISOR_VARIABLE = "HOLDFAST_SUPERVISOR";
 
 /** What belongs to the supervisor itself, or is made anew for each worker: inherited, it would name somebody else's descriptors or socket. */
 const NEVER_INHERITED =
-  /^(HOLDFAST_.*|LISTEN_.*|NOTIFY_SOCKET|WATCHDOG_(USEC|PID)|FDSTORE|INVOCATION_ID|MAINPID|READY_FD|REMOTE_(ADDR|PORT)|NODE_(CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID|EXTRA_CA_CERTS))$/;
+  /^(HOLDFAST_.*|LISTEN_.*|NOTIFY_SOCKET|WATCHDOG_(USEC|PID)|FDSTORE|INVOCATION_ID|MAINPID|READY_FD|REMOTE_(ADDR|PORT)|SO_COOKIE|NODE_(CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID|EXTRA_CA_CERTS))$/;
 
 export interface EnvironmentSources {
   readonly service: Pick<ServiceConfig, "inheritEnv" | "envFiles" | "env">;

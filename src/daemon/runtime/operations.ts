@@ -14,14 +14,15 @@ import { ControlError } from "../control/control-error.js";
 import type { Applier } from "./applier.js";
 import type { Clock } from "./clock.js";
 import type { EventLog } from "./event-log.js";
-import type { Answered, ServiceRuntime } from "./service-runtime.js";
+import type { Service } from "./service.js";
+import type { Answered } from "./service-runtime.js";
 import { isSteered } from "./service-setup.js";
 import type { SocketPauses } from "./socket-pauses.js";
 import type { SocketTable } from "./socket-table.js";
 import { seconds, signalNumber } from "./words.js";
 
 export interface OperationsInput {
-  readonly services: ReadonlyMap<string, ServiceRuntime>;
+  readonly services: ReadonlyMap<string, Service>;
   readonly sockets: SocketTable;
   readonly events: EventLog;
   readonly clock: Clock;
@@ -37,7 +38,7 @@ export interface OperationsInput {
 
 /** What the control interface may ask for, done on the services that run. */
 export function operationsOn(o: OperationsInput): Operations {
-  const act = async (service: ServiceRuntime, action: Action): Promise<Outcome> => {
+  const act = async (service: Service, action: Action): Promise<Outcome> => {
     const startedAt = o.clock.monotonic();
     const outcome = (
       result: Outcome["result"],
@@ -50,7 +51,7 @@ export function operationsOn(o: OperationsInput): Operations {
       durationMs: Math.round(o.clock.monotonic() - startedAt),
       ...more,
     });
-    const ask = async (event: Parameters<ServiceRuntime["ask"]>[1]): Promise<Outcome> => {
+    const ask = async (event: Parameters<Service["ask"]>[1]): Promise<Outcome> => {
       const answered = await service.ask(event.asker, event);
       const { result, message } = worded(service, action, answered);
       const { answer: _, ...more } = answered;
@@ -159,14 +160,14 @@ function notSteered(name: string): string {
   return `only a steered socket can give one worker a share of its connections: none of ${name}'s sockets has distribution = "steered"`;
 }
 
-function usersOf(services: ReadonlyMap<string, ServiceRuntime>, socket: string): string[] {
+function usersOf(services: ReadonlyMap<string, Service>, socket: string): string[] {
   return [...services.values()]
     .filter(({ config }) => config.sockets.includes(socket))
     .map(({ config }) => config.name);
 }
 
 function worded(
-  service: ServiceRuntime,
+  service: Service,
   action: Action,
   { answer, failure, receipt }: Answered,
 ): { result: Outcome["result"]; message: string } {
@@ -200,7 +201,7 @@ function mixture(receipt: Answered["receipt"]): string {
   return `; ${count} ${count === 1 ? "instance was" : "instances were"} replaced before and ${count === 1 ? "stays" : "stay"} so`;
 }
 
-function doneSentence(service: ServiceRuntime, action: Action): string {
+function doneSentence(service: Service, action: Action): string {
   const { name } = service.config;
   const view = service.view();
   const count = `${view.ready} of ${view.instances} ready`;
@@ -251,7 +252,7 @@ function unchangedSentence(name: string, action: Action): string {
 
 /** @param gone aborted when nobody waits for the answer any more */
 function waitFor(
-  service: ServiceRuntime,
+  service: Service,
   what: WaitFor,
   timeoutMs: number,
   gone: AbortSignal | undefined,

@@ -45,11 +45,21 @@ export function plannedChange(change: Change, current: Config): PlannedChange {
 /** Why such a change cannot be applied to what runs; undefined: it can. */
 export function refusal(change: PlannedChange): string | undefined {
   const stays = change.how !== "restart" && change.how !== "rebind";
-  if (stays || change.subject === "service") return undefined; // A service is as its sockets are, and those are named.
-  return `${change.subject === "socket" ? `socket ${change.name}` : "the supervisor"}: ${change.keys.join(", ")} ${change.message}`;
+  if (stays) return undefined;
+  // A service is as its sockets are, and those are named.
+  if (change.subject === "service" && !change.keys.includes("sockets")) return undefined;
+  const subjects = {
+    socket: `socket ${change.name}`,
+    service: `service ${change.name}`,
+    supervisor: "the supervisor",
+    files: "",
+  };
+  return `${subjects[change.subject]}: ${change.keys.join(", ")} ${change.message}`;
 }
 
 function serviceWords({ how, keys }: Extract<Change, { kind: "change-service" }>): string {
+  if (how === "restart" && keys.includes("sockets"))
+    return "would begin or cease to have a process for each connection, which cannot be applied; give it another name";
   if (how === "restart") return "uses a socket that would have to be bound anew";
   if (how === "rolling") return "its workers are replaced, the successor ready first";
   return keys.includes("workers") ? "workers are added or stopped, the others stay" : "its workers stay";

@@ -3,6 +3,8 @@ import type { OwnedFd } from "../../ancillary/index.js";
 import type { Config } from "../config/config.js";
 import type { ReExecView, SupervisorView } from "../control/api.js";
 import type { ControlServer } from "../control/server.js";
+import { AcceptService } from "./accept/accept-service.js";
+import { acceptKey } from "./accept/accept-store.js";
 import { type Leaving, nothingLeaves, readAppliedConfig, writeAppliedConfig } from "./applied-config.js";
 import { Applier, type ReadConfig } from "./applier.js";
 import { systemClock } from "./clock.js";
@@ -10,6 +12,7 @@ import { CommandRuns } from "./commands/command-runs.js";
 import { ControlSocket } from "./control-socket.js";
 import { SUPERVISOR_VARIABLE } from "./environment.js";
 import { EventLog } from "./event-log.js";
+import type { AcceptorRecord } from "./keeper/acceptor-record.js";
 import { type Keeper, KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
 import { KeeperProgram } from "./keeper-program.js";
@@ -18,11 +21,13 @@ import { createLogger, type Logger } from "./logger.js";
 import { LogSinks } from "./logs/log-sinks.js";
 import { openOutputStream } from "./logs/output-stream.js";
 import { SupervisorOutput } from "./logs/supervisor-output.js";
+import { makeService } from "./make-service.js";
 import { storingService } from "./notify/fd-store.js";
 import { operationsOn } from "./operations.js";
-import { type Answered, ServiceRuntime } from "./service-runtime.js";
+import type { Service } from "./service.js";
+import type { Answered } from "./service-runtime.js";
 import { setupOf } from "./service-setup.js";
-import { decodeState, decodeWorkerTag, serviceKey } from "./service-store.js";
+import { decodeWorkerTag, serviceKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
 import { settlesWithin } from "./settles-within.js";
 import { SocketPauses } from "./socket-pauses.js";
@@ -89,7 +94,7 @@ export interface SupervisorInput {
 export class Supervisor {
   readonly #input: SupervisorInput;
   readonly #events = new EventLog(systemClock);
-  readonly #services = new Map<string, ServiceRuntime>();
+  readonly #services = new Map<string, Service>();
   #pauses!: SocketPauses;
   readonly #counters: Record<string, number> = {};
   readonly #startedAt = new Date();
@@ -126,6 +131,7 @@ export class Supervisor {
         pidfd?.close(); // Signals go through the keeper, which is the parent and cannot hit a stranger.
         this.#whenAdopted(() => this.#child(record, tag));
       },
+      acceptor: (record) => this.#whenAdopted(() => this.#accepts(record)),
       signalled: (signals) => this.#whenAdopted(() => this.#signalled(signals)),
       dropped: (reason) => {
         this.#count("keeper-frames-dropped");
@@ -204,7 +210,7 @@ export class Supervisor {
     for (const setup of setups) {
       const { config } = setup;
       const note = notes.get(serviceKey(config.name));
-      const service = new ServiceRuntime(setup, world, note && decodeState(note));
+      const service = makeService(setup, world, note);
       this.#services.set(config.name, service);
       await service.adopt({ children, arms, held });
     }
@@ -232,7 +238,7 @@ export class Supervisor {
   }
 
   /** An apply that was cut off may have left workers, and a size, of a configuration that never came in force. */
-  #settle(name: string, service: ServiceRuntime): void {
+  #settle(name: string, service: Service): void {
     const report = ({ answer, failure }: Answered): void => {
       this.#log.info(`${name} is as the configuration in force says: ${failure?.message ?? answer}`);
     };
@@ -247,14 +253,14 @@ export class Supervisor {
   }
 
   /** Replaces workers of a configuration that is not in force, for as long as there are any: one that fails to start is no reason to keep them. */
-  async #bringBack(service: ServiceRuntime, retryMs: number): Promise<Answered | undefined> {
+  async #bringBack(service: Service, retryMs: number): Promise<Answered | undefined> {
     if (!service.hasStaleWorkers) return undefined;
     const answered = await service.configure(service.setup, this.#nextAsker());
     this.#bringBackLater(service, retryMs);
     return answered;
   }
 
-  #bringBackLater(service: ServiceRuntime, retryMs: number): void {
+  #bringBackLater(service: Service, retryMs: number): void {
     if (!service.hasStaleWorkers || this.#endCode !== undefined) return;
     this.#log.warn(`${service.config.name} has workers of a configuration that is not in force: it is tried again`);
     const retry = (): void => {
@@ -287,7 +293,7 @@ export class Supervisor {
         this.#beat();
       },
       read: this.#input.readConfig,
-      makeService: (setup) => new ServiceRuntime(setup, this.#world()),
+      makeService: (setup) => makeService(setup, this.#world()),
       bringBack: (service) => this.#bringBackLater(service, FIRST_RETRY_MS),
       isEnding: () => this.#endCode !== undefined,
       nextAsker: () => this.#nextAsker(),
@@ -295,7 +301,7 @@ export class Supervisor {
   }
 
   #makePauses(): SocketPauses {
-    const users = (socket: string): ServiceRuntime[] =>
+    const users = (socket: string): Service[] =>
       [...this.#services.values()].filter(({ config }) => config.sockets.includes(socket));
     return new SocketPauses({
       keeper: this.#keeper,
@@ -406,6 +412,12 @@ export class Supervisor {
     const service = owner && this.#services.get(owner.service);
     if (owner === undefined || service === undefined) return endStray(this.#keeper, this.#log, record);
     service.child(owner, record);
+  }
+
+  #accepts(record: AcceptorRecord): void {
+    for (const service of this.#services.values()) {
+      if (service instanceof AcceptService && acceptKey(service.config.name) === record.key) service.accepts(record);
+    }
   }
 
   #socketChanged(socket: string): void {

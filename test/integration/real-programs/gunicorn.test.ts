@@ -1,7 +1,7 @@
 import { askHttp, describeRealProgram } from "./real-program.js";
 
 describeRealProgram({
-  folder: "gunicorn",
+  name: "gunicorn",
   debianPackage: "gunicorn",
   executable: "/usr/bin/gunicorn",
   service: "web",

@@ -1,7 +1,7 @@
 import { askHttp, describeRealProgram } from "./real-program.js";
 
 describeRealProgram({
-  folder: "lighttpd",
+  name: "lighttpd",
   debianPackage: "lighttpd",
   executable: "/usr/sbin/lighttpd",
   service: "web",

@@ -1,7 +1,7 @@
 import { askHttp, describeRealProgram } from "./real-program.js";
 
 describeRealProgram({
-  folder: "nginx",
+  name: "nginx",
   debianPackage: "nginx-light",
   executable: "/usr/sbin/nginx",
   service: "web",

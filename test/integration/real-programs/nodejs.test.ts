@@ -1,7 +1,7 @@
 import { askHttp, describeRealProgram } from "./real-program.js";
 
 describeRealProgram({
-  folder: "nodejs",
+  name: "nodejs",
   service: "web",
   ask: askHttp,
   answer: /^node \d+/,

@@ -1,7 +1,7 @@
 import { askHttp, describeRealProgram } from "./real-program.js";
 
 describeRealProgram({
-  folder: "python3",
+  name: "python3",
   debianPackage: "python3",
   executable: "/usr/bin/python3",
   service: "web",

@@ -1,94 +1,87 @@
-import { existsSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { freePort, type RunningHoldfast, startHoldfast } from "../../../bench/lib/holdfast.mjs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RunningHoldfast } from "../../../bench/lib/holdfast.mjs";
 import { startLoad } from "../../../bench/load.mjs";
+import { type Example, isInstalled, type Place, startExample } from "./example.js";
 
-/** Where a program under test listens: the port of its TCP socket, the folder of its files and unix sockets. */
-export interface Place {
-  readonly port: number;
-  readonly directory: string;
-}
-
-export interface RealProgram {
-  /** Folder beside this file; it is copied, see `template` of startHoldfast. */
-  readonly folder: string;
-  /** Debian package that brings `executable`; undefined where Node itself is the program. */
-  readonly debianPackage?: string;
-  /** Absolute path; the test is skipped, loudly, where it is missing. */
-  readonly executable?: string;
+export interface RealProgram extends Example {
   readonly service: string;
-  readonly values?: Readonly<Record<string, string>>;
   /** One request. Resolves with the text of the answer; throws when there is none. */
   readonly ask: (place: Place) => Promise<string>;
   readonly answer: RegExp;
   /** Requests that are due each second while the program is restarted. A process for each request costs more: fewer. */
   readonly rate: number;
+  /** The same process reads its configuration again, and serves meanwhile. */
+  readonly reloads?: boolean;
 }
 
-/** The life of a real program: activated by the first request, restarted under requests without a failed one, stopped without a trace. */
+/** The life of a real program, in one run of Holdfast: started by a request, restarted under requests without a failed one, stopped without a trace. */
 export function describeRealProgram(program: RealProgram): void {
-  describe(`${program.folder} behind a held socket`, () => {
-    if (!isInstalled(program)) {
-      test.skip(`needs the Debian package ${program.debianPackage}`, () => {});
-      return;
-    }
-
+  const { name, service, ask, answer, rate } = program;
+  describe.skipIf(!isInstalled(program))(`${name} behind a held socket`, () => {
     let place: Place;
     let holdfast: RunningHoldfast;
 
-    beforeEach(async () => {
-      const port = await freePort();
-      holdfast = await startHoldfast({
-        template: join(import.meta.dirname, program.folder),
-        values: { PORT: String(port), ...program.values },
-      });
-      place = { port, directory: holdfast.directory };
+    beforeAll(async () => {
+      ({ place, holdfast } = await startExample(program));
     });
 
-    afterEach(() => holdfast.dispose());
+    afterAll(() => holdfast?.dispose());
 
     test("is started by its first request", async () => {
-      expect(await holdfast.workerPids(program.service)).toEqual([]);
-      expect(await program.ask(place)).toMatch(program.answer);
-      expect(await holdfast.workerPids(program.service)).toHaveLength(1);
-      await stopsWithoutTrace(holdfast, place);
+      expect(await holdfast.workerPids(service)).toEqual([]);
+      expect(await ask(place)).toMatch(answer);
+      expect(await holdfast.workerPids(service)).toHaveLength(1);
     });
 
     test("fails no request while it is restarted", async () => {
-      await program.ask(place);
-      await holdfast.run("wait", program.service, "--for", "ready", "--timeout", "20s");
-      const [before] = await holdfast.workerPids(program.service);
+      await isReady(holdfast, service);
+      const [before] = await holdfast.workerPids(service);
       holdfast.remember();
 
       const asking = keepAsking(program, place);
-      await asking.answered(program.rate / 2);
-      await holdfast.run("restart", program.service);
-      const [after] = await holdfast.workerPids(program.service);
-      await asking.answered(program.rate / 2);
+      await asking.answered(rate / 4);
+      expect(await holdfast.act(service, { action: "restart", hard: false })).toMatchObject({ result: "done" });
+      const [after] = await holdfast.workerPids(service);
+      await asking.answered(rate / 4);
       const { sent, failures } = await asking.stop();
 
       expect(failures).toEqual([]);
-      expect(sent).toBeGreaterThan(program.rate);
+      expect(sent).toBeGreaterThanOrEqual(rate / 2);
       expect(after).not.toBe(before);
-      await stopsWithoutTrace(holdfast, place);
     });
+
+    if (program.reloads === true) failsNoRequestWhileReloaded(program, () => ({ place, holdfast }));
+
+    test("leaves nothing when it is stopped", () => stopsWithoutTrace(holdfast, place));
   });
 }
 
-/** Skipping in silence would look like success, so it is said on the console as well. */
-export function isInstalled({
-  executable,
-  debianPackage,
-  folder,
-}: Pick<RealProgram, "executable" | "debianPackage" | "folder">): boolean {
-  if (executable === undefined || existsSync(executable)) return true;
-  console.warn(
-    `SKIPPED: ${folder} needs ${executable}; install it with: apt-get install --no-install-recommends ${debianPackage}`,
-  );
-  return false;
+export function failsNoRequestWhileReloaded(
+  program: RealProgram,
+  run: () => { readonly place: Place; readonly holdfast: RunningHoldfast },
+): void {
+  const { service, rate } = program;
+  test("fails no request while it is reloaded", async () => {
+    const { place, holdfast } = run();
+    await isReady(holdfast, service);
+    const before = await holdfast.workerPids(service);
+    holdfast.remember();
+    const asking = keepAsking(program, place);
+    await asking.answered(rate / 4);
+    expect(await holdfast.act(service, { action: "reload" })).toMatchObject({ result: "done" });
+    await asking.answered(rate / 4);
+    const { failures } = await asking.stop();
+    expect(failures).toEqual([]);
+    expect(await holdfast.workerPids(service)).toEqual(before);
+  });
+}
+
+/** Resolves once the service is ready; shows what was printed if it is not in time. */
+export async function isReady(holdfast: RunningHoldfast, service: string): Promise<void> {
+  const { result } = await holdfast.get(`/v1/services/${service}/wait?for=ready&timeout=20000`);
+  expect(result, holdfast.output).toBe("reached");
 }
 
 /** An HTTP request over a connection of its own. */
@@ -113,8 +106,12 @@ export async function stopsWithoutTrace(holdfast: RunningHoldfast, { port }: Pla
   expect(await canBind(port)).toBe(true);
 }
 
-/** Requests at a fixed rate, whatever becomes of those before, each with an answer that is looked at. */
-function keepAsking({ ask, answer, rate }: RealProgram, place: Place) {
+/** Requests at a fixed rate, whatever becomes of those before, each with an answer that is looked at; but no more than `atOnce` at the same time. */
+export function keepAsking(
+  { ask, answer, rate }: Pick<RealProgram, "ask" | "answer" | "rate">,
+  place: Place,
+  atOnce = Number.POSITIVE_INFINITY,
+) {
   const failures: string[] = [];
   const open = new Set<Promise<void>>();
   let sent = 0;
@@ -132,13 +129,16 @@ function keepAsking({ ask, answer, rate }: RealProgram, place: Place) {
   }
 
   const asking = (async () => {
-    const startedAt = performance.now();
+    let due = performance.now();
     while (!stopping) {
-      const asked = once();
-      open.add(asked);
-      void asked.then(() => open.delete(asked));
-      sent += 1;
-      await pause(Math.max(0, startedAt + (sent * 1000) / rate - performance.now()));
+      if (open.size < atOnce) {
+        const asked = once();
+        open.add(asked);
+        void asked.then(() => open.delete(asked));
+        sent += 1;
+      }
+      due += 1000 / rate;
+      await pause(Math.max(0, due - performance.now()));
     }
   })();
 

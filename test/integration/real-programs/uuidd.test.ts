@@ -1,14 +1,15 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
 import { join } from "node:path";
-import { describeRealProgram, type Place } from "./real-program.js";
+import type { Place } from "./example.js";
+import { describeRealProgram } from "./real-program.js";
 
 /** One byte of operation (3 = a random UUID); the answer is its length (4 bytes) and the UUID (16). See uuidd(8) and uuidd.h of util-linux. */
 const RANDOM_UUID = 3;
 const ANSWER_BYTES = 20;
 
 async function askUuid({ directory }: Place): Promise<string> {
-  const socket = createConnection(join(directory, "uuidd.sock"));
+  const socket = createConnection(join(directory, "uuidd/request"));
   const chunks: Buffer[] = [];
   socket.on("data", (chunk) => chunks.push(chunk));
   socket.write(Buffer.of(RANDOM_UUID));
@@ -19,7 +20,7 @@ async function askUuid({ directory }: Place): Promise<string> {
 }
 
 describeRealProgram({
-  folder: "uuidd",
+  name: "uuidd",
   debianPackage: "uuid-runtime",
   executable: "/usr/sbin/uuidd",
   service: "uuid",

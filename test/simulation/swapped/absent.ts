@@ -28,3 +28,10 @@ export const CHANNEL_VARIABLE = "HOLDFAST_CHANNEL";
 export function openChannelPair(): never {
   throw new Error("there is no handoff here");
 }
+
+/** No socket of the simulation accepts. */
+export class AcceptService {
+  constructor() {
+    throw new Error("there is no service with a process for each connection here");
+  }
+}

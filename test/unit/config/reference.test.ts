@@ -72,6 +72,16 @@ describe("the reference", () => {
         "health.http": 'command = "x"\nsockets = "web"',
         "health.tcp": 'command = "x"\nsockets = "web"',
         "health.exec": 'command = "x"',
+        max_connections: 'listen = "tcp://127.0.0.1:80"\naccept = true',
+        max_connections_per_source: 'listen = "tcp://127.0.0.1:80"\naccept = true',
+        at_limit: 'listen = "tcp://127.0.0.1:80"\naccept = true',
+        trigger_limit: 'listen = "tcp://127.0.0.1:80"\naccept = true',
+        "trigger_limit.starts": 'listen = "tcp://127.0.0.1:80"\naccept = true',
+        "trigger_limit.interval": 'listen = "tcp://127.0.0.1:80"\naccept = true',
+        source_prefix: 'listen = "tcp://127.0.0.1:80"\naccept = true\nmax_connections_per_source = 2',
+        "source_prefix.ipv4": 'listen = "tcp://127.0.0.1:80"\naccept = true\nmax_connections_per_source = 2',
+        "source_prefix.ipv6": 'listen = "tcp://127.0.0.1:80"\naccept = true\nmax_connections_per_source = 2',
+        stdio: 'command = "x"\nsockets = "web"',
       };
       const listen =
         path === "ipv6_only"
@@ -80,8 +90,8 @@ describe("the reference", () => {
             ? "unix:///run/x"
             : "tcp://127.0.0.1:80";
       const base = name === "socket" ? `listen = "${listen}"` : name === "service" ? 'command = "x"' : "";
-      const web = /^(start|sockets|idle_stop|health.*|ready\.probe.*)$/.test(path)
-        ? '[socket.web]\nlisten = "tcp://127.0.0.1:1"\n'
+      const web = /^(start|sockets|stdio|idle_stop|health.*|ready\.probe.*)$/.test(path)
+        ? `[socket.web]\nlisten = "tcp://127.0.0.1:1"\n${path === "stdio" ? "accept = true\n" : ""}`
         : "";
       const text = `version = 1\n${web}[${table}]\n${around[path] ?? askedElsewhere(path, base)}\n${path} = ${example}\n`;
       const result = parseConfigText(text, "x.toml", { ...ANN, uid: 0 });

@@ -29,6 +29,8 @@ const service: ServiceConfig = {
   log: { to: "supervisor" },
 };
 
+const accept = { most: 64, atLimit: "queue", trigger: { starts: 200, intervalMs: 2_000 } } as const;
+
 const config: Config = {
   version: 1,
   files: ["/etc/holdfast/holdfast.toml"],
@@ -71,8 +73,31 @@ function howOf(changes: readonly Change[]): unknown[] {
 }
 
 describe("a changed configuration", () => {
-  test.each([
+  test.each<[string, Config, unknown[], Config?]>([
     ["the number of workers", withService({ workers: 5 }), [["change-service", "live", "workers"]]],
+    [
+      "how many connections a socket may have",
+      withSocket({ accept: { ...accept, most: 9 } }),
+      [
+        ["change-socket", "live", "accept"],
+        ["change-service", "live", "socket.web"],
+      ],
+      withSocket({ accept }),
+    ],
+    [
+      "what a connection starts",
+      { ...withSocket({ accept }), services: { web: { ...service, command: ["other"] } } },
+      [["change-service", "live", "command"]],
+      withSocket({ accept }),
+    ],
+    [
+      "that a connection starts a process",
+      withSocket({ accept }),
+      [
+        ["change-socket", "rebind", "accept"],
+        ["change-service", "restart", "socket.web"],
+      ],
+    ],
     [
       "how it is stopped",
       withService({ stop: { signal: "SIGINT", timeoutMs: 1 } }),
@@ -149,7 +174,7 @@ describe("a changed configuration", () => {
       [["change-supervisor", "restart", "control"]],
     ],
     ["everything away", { ...config, sockets: {}, services: {} }, [["remove-service"], ["remove-socket"]]],
-  ])("is classified by %s", (_what, desired, expected) => {
-    expect(howOf(diff(config, desired))).toEqual(expected);
+  ])("is classified by %s", (_what, desired, expected, before = config) => {
+    expect(howOf(diff(before, desired))).toEqual(expected);
   });
 });

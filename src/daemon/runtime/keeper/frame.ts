@@ -32,10 +32,10 @@ export const RequestType = {
 } as const;
 
 /** Bits of `attach` and `hello`. */
-export const Feature = { reExec: 1, handOver: 2 } as const;
+export const Feature = { reExec: 1, handOver: 2, accept: 4 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;
-export const EventType = { child: 192, signalled: 193 } as const;
+export const EventType = { child: 192, signalled: 193, acceptor: 194 } as const;
 
 export const Table = { held: 0, children: 1, arms: 2 } as const;
 export type TableName = keyof typeof Table;

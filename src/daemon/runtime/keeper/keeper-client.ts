@@ -5,6 +5,7 @@ import {
   type ReceivedMessage,
   SeqpacketChannel,
 } from "../../../ancillary/index.js";
+import { type AcceptorRecord, type AcceptorRequest, decodeAcceptor, encodeAcceptor } from "./acceptor-record.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
 import {
   decodeFrame,
@@ -67,6 +68,8 @@ export class KeeperGoneError extends Error {
 export interface KeeperEvents {
   /** The pidfd comes with state `running`; it is the receiver's. */
   child(record: ChildRecord, tag: Buffer, pidfd: OwnedFd | undefined): void;
+  /** How an armed start for connections goes on. */
+  acceptor(record: AcceptorRecord): void;
   signalled(signals: readonly number[]): void;
   /** A frame that did not come from the keeper, or that cannot be read. It was dropped. */
   dropped(reason: string): void;
@@ -119,7 +122,7 @@ export class KeeperClient {
     const payload = new ByteWriter()
       .u16(PROTOCOL_VERSION)
       .u16(PROTOCOL_VERSION)
-      .u32(Feature.reExec | Feature.handOver)
+      .u32(Feature.reExec | Feature.handOver | Feature.accept)
       .u8(0)
       .bytes();
     const reply = await this.#ask("attach", payload);
@@ -176,6 +179,22 @@ export class KeeperClient {
     for (const key of readable) trigger.key(key);
     const payload = Buffer.concat([encodeStart(start), trigger.bytes()]);
     await this.#ask("arm", payload, fds, this.#starts(start, fds));
+  }
+
+  /**
+   * The keeper accepts connections on the held entries and starts one process for each, until it is disarmed; their keys begin with this one, a slash, a number,
+   * a slash. One that is armed under this key already is replaced, and its counts stay.
+   */
+  async accept(
+    start: StartRequest,
+    fds: readonly Fd[],
+    listeners: readonly string[],
+    acceptor: AcceptorRequest,
+  ): Promise<void> {
+    const trigger = new ByteWriter().u8(2).u16(listeners.length);
+    for (const key of listeners) trigger.key(key);
+    const payload = Buffer.concat([encodeStart(start), trigger.bytes(), encodeAcceptor(acceptor)]);
+    await this.#ask("arm", payload, fds, this.#mirror?.accept(start.key, start.tag));
   }
 
   async disarm(key: string): Promise<void> {
@@ -360,6 +379,10 @@ export class KeeperClient {
           this.#mirror?.child(record, tag, fds[0]);
           this.#events.child(record, tag, fds[0]);
         };
+      }
+      case EventType.acceptor: {
+        const record = decodeAcceptor(reader);
+        return () => this.#events.acceptor(record);
       }
       case EventType.signalled: {
         const bits = reader.u64();

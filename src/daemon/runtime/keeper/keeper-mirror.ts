@@ -35,6 +35,8 @@ export class KeeperMirror {
   readonly held = new Map<string, MirroredEntry>();
   /** Children and arms, which share their keys. */
   readonly children = new Map<string, MirroredChild>();
+  /** Arms that start a process for each connection, by their tags. */
+  readonly acceptors = new Map<string, Uint8Array>();
   readonly #room: number;
   #filled = false;
 
@@ -60,7 +62,9 @@ export class KeeperMirror {
       this.held.set(key, entry);
       if (descriptors > 0) fetches.push(this.#fetch(this.held, key, entry, () => keeper.fetch("held", key)));
     }
-    for (const { key, tag, kept } of arms) {
+    for (const { key, tag, kept, accepts } of arms) {
+      if (accepts && !this.acceptors.has(key)) this.acceptors.set(key, tag);
+      if (accepts) continue; // Whoever adopts its service makes it anew.
       if (this.children.has(key)) continue;
       const fetch = () => keeper.fetch("arms", key).catch(() => keeper.fetch("children", key));
       fetches.push(this.#fetchChild(key, { tag, fds: undefined, record: undefined, pidfd: undefined }, kept, fetch));
@@ -123,6 +127,10 @@ export class KeeperMirror {
     };
   }
 
+  accept(key: string, tag: Uint8Array): Change {
+    return { unanswered: "commit", commit: () => void this.acceptors.set(key, tag), discard: () => {} };
+  }
+
   /** Whether an arm without an answer had fired before is for others to find out. */
   disarm(key: string): Change {
     return { unanswered: "discard", commit: () => this.#forget(key), discard: () => {} };
@@ -156,6 +164,7 @@ export class KeeperMirror {
   }
 
   #forget(key: string): void {
+    this.acceptors.delete(key);
     const child = this.children.get(key);
     closeAll(child?.fds);
     child?.pidfd?.close();

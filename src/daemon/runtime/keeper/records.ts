@@ -7,7 +7,8 @@ export interface ChildRecord {
   /** `lost`: it ended, and nobody could tell how. */
   readonly state: "starting" | "running" | "exited" | "failed" | "lost";
   readonly pid: number;
-  readonly by: "spawn" | "arm";
+  /** `connection`: by an arm, for a connection that it has accepted. */
+  readonly by: "spawn" | "arm" | "connection";
   /** Started by a keeper that was killed: neither it nor the orphans that it leaves are children of this one. */
   readonly adopted: boolean;
   /** CLOCK_MONOTONIC, milliseconds. */
@@ -39,6 +40,8 @@ export interface ArmRecord {
   readonly key: string;
   readonly tag: Buffer;
   readonly kept: number;
+  /** It starts a process for each connection. */
+  readonly accepts?: true;
 }
 
 /** One registration of a held socket in an epoll set of another process; docs/protocol.md, `registrations`. */
@@ -66,6 +69,8 @@ export interface Hello {
   readonly reExecs?: { readonly count: number; readonly lastAt?: number };
   /** The soft limit of descriptors that the keeper was started with, and that what it starts has; 0: it does not tell. */
   readonly nofile: bigint;
+  /** Whether it can accept connections. */
+  readonly accepts: boolean;
 }
 
 export interface StartRequest {
@@ -89,7 +94,7 @@ export interface StartRequest {
   readonly env: readonly string[];
   readonly map: readonly {
     readonly target: number;
-    readonly from: { readonly frame: number } | { readonly key: string; readonly index: number };
+    readonly from: { readonly frame: number } | { readonly key: string; readonly index: number } | "connection";
   }[];
   /** This frame's descriptors that stay with the child until it is acknowledged. */
   readonly keep: readonly KeptDescriptor[];
@@ -155,7 +160,8 @@ export function encodeStart(start: StartRequest): Buffer {
   writer.u16(start.map.length);
   for (const { target, from } of start.map) {
     writer.u32(target);
-    if ("frame" in from) writer.u8(0).u16(from.frame);
+    if (from === "connection") writer.u8(2).u16(0);
+    else if ("frame" in from) writer.u8(0).u16(from.frame);
     else writer.u8(1).key(from.key).u16(from.index);
   }
   writer.u16(start.keep.length);
@@ -204,6 +210,8 @@ export function decodeDrained(reader: ByteReader): Drained {
 const STATES = ["", "starting", "running", "exited", "failed", "lost"] as const;
 const BY_ARM = 1;
 const ADOPTED = 2;
+const BY_CONNECTION = 4;
+const ORIGINS = { spawn: 0, arm: BY_ARM, connection: BY_ARM | BY_CONNECTION } as const;
 const ENDS = ["none", "exited", "signal", "hung", "protocol"] as const;
 
 export function decodeChild(reader: ByteReader): ChildRecord {
@@ -215,7 +223,7 @@ export function decodeChild(reader: ByteReader): ChildRecord {
     key,
     state,
     pid,
-    by: (origins & BY_ARM) === 0 ? "spawn" : "arm",
+    by: (origins & BY_CONNECTION) !== 0 ? "connection" : (origins & BY_ARM) !== 0 ? "arm" : "spawn",
     adopted: (origins & ADOPTED) !== 0,
     startedAt: Number(reader.u64()) / 1e6,
     endedAt: Number(reader.u64()) / 1e6,
@@ -241,7 +249,7 @@ export function encodeAdopted(o: {
     .key(record.key)
     .u8(STATES.indexOf(record.state))
     .i32(record.pid)
-    .u8((record.by === "arm" ? BY_ARM : 0) | ADOPTED)
+    .u8(ORIGINS[record.by] | ADOPTED)
     .u64(nanoseconds(record.startedAt))
     .u64(nanoseconds(record.endedAt))
     .i32(record.status)
@@ -267,8 +275,7 @@ export function decodeHeld(reader: ByteReader): HeldRecord {
 
 export function decodeArm(reader: ByteReader): ArmRecord {
   const record = { key: reader.key(), tag: Buffer.from(reader.tag()), kept: reader.u16() };
-  reader.u8();
-  return record;
+  return reader.u8() === 2 ? { ...record, accepts: true } : record;
 }
 
 export function decodeHello(reader: ByteReader): Hello {
@@ -284,7 +291,9 @@ export function decodeHello(reader: ByteReader): Hello {
   const reExecs =
     (features & Feature.reExec) === 0 ? undefined : { count: reader.u32(), at: Number(reader.u64()) / 1e6 };
   const nofile = (features & Feature.handOver) === 0 ? 0n : reader.u64();
-  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd: { how, detail }, dropped, nofile };
+  const accepts = (features & Feature.accept) !== 0;
+  const previousEnd = { how, detail };
+  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd, dropped, nofile, accepts };
   if (reExecs === undefined) return hello;
   const { count, at } = reExecs;
   return { ...hello, reExecs: { count, ...(at === 0 ? {} : { lastAt: at }) } };

@@ -5,7 +5,6 @@ import { livingPidfd } from "../living-pidfd.js";
 import { allPids, environmentMark, readProc, readStat } from "../process-stat.js";
 import { closeMembers, type TreeMember } from "../process-tree.js";
 import { signalMembers, TreeKiller } from "../tree-killer.js";
-import { invocationOf } from "./left-worker.js";
 
 const SIGTERM = 15;
 const WORKER = "HOLDFAST_WORKER=";
@@ -54,11 +53,11 @@ export class LeftOvers {
   /**
    * SIGTERM to those that lead a session, which are the workers; SIGKILL to all that is left when they have ended, or not in time.
    *
-   * @param spared by their INVOCATION_ID, with all that they have started
+   * @param isSpared which of them are left alone
    */
-  async end(spared: ReadonlySet<string> = new Set()): Promise<void> {
+  async end(isSpared: (pid: number) => boolean = () => false): Promise<void> {
     const find = (): TreeMember[] => {
-      const all = this.#find().map((member) => ({ member, spare: spared.has(invocationOf(member.pid) ?? "") }));
+      const all = this.#find().map((member) => ({ member, spare: isSpared(member.pid) }));
       closeMembers(all.filter(({ spare }) => spare).map(({ member }) => member));
       return all.filter(({ spare }) => !spare).map(({ member }) => member);
     };

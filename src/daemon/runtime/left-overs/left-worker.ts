@@ -17,9 +17,19 @@ export interface LeftProcess {
 
 const WORKER = /^(.+)\/([1-9]\d*)$/;
 
-/** INVOCATION_ID in a process's environment; undefined: none, or it cannot be read. */
-export function invocationOf(pid: number): string | undefined {
-  return environmentOf(pid).get("INVOCATION_ID");
+/** Whether a process is one of these workers', or was started by one: by the mark, the session or its parents. */
+export function belongsToOne(pid: number, workers: readonly LeftProcess[]): boolean {
+  const invocation = environmentOf(pid).get("INVOCATION_ID");
+  if (workers.some((worker) => worker.invocation === invocation)) return true;
+  const leaders = new Set(workers.map(({ process }) => process.pid));
+  const seen = new Set<number>();
+  for (let at: number | undefined = pid; at !== undefined && at > 1 && !seen.has(at); ) {
+    const stat = readStat(at);
+    if (leaders.has(at) || (stat !== undefined && leaders.has(stat.session))) return true;
+    seen.add(at);
+    at = stat?.parent;
+  }
+  return false;
 }
 
 /** The workers among these processes, each with the leader of its session, which the keeper has started; the oldest where several are leaders. */

@@ -18,7 +18,7 @@ import {
 import { socketKeys } from "../socket-key.js";
 import { recordOf } from "../succession/process-record.js";
 import type { LeftOvers } from "./left-overs.js";
-import { type LeftProcess, leftWorkers } from "./left-worker.js";
+import { belongsToOne, type LeftProcess, leftWorkers } from "./left-worker.js";
 import { needsDescriptor, type RegainedSocket, regainNotify, regainPipe, regainSockets } from "./regain.js";
 
 export interface TakenOver {
@@ -46,7 +46,10 @@ export async function takeOver(keeper: Keeper, config: Config, left: LeftOvers):
     const lost = judged.flatMap(({ worker, problem }) =>
       problem === undefined ? [] : [`${inWords(worker)} was ended: ${problem}`],
     );
-    await left.end(new Set(taken.map(({ invocation }) => invocation)));
+    const others = members.filter(({ pid }) => !belongsToOne(pid, all)).length;
+    // Of commands, and of services with a process for each connection.
+    if (others > 0) lost.push(`${others} ${others === 1 ? "process" : "processes"} of no worker ended`);
+    await left.end((pid) => belongsToOne(pid, taken));
     for (const [key, { fd, address }] of sockets)
       await keeper.hold(key, Buffer.from(JSON.stringify({ v: 1, address })), [fd], true);
     const adopted = new Map((await keeper.listChildren()).map((child) => [child.key, child]));
@@ -67,6 +70,7 @@ function whyNot({ service }: LeftProcess, config: Config, sockets: Sockets): str
   const known = config.services[service];
   if (known === undefined) return `there is no service ${service} in the configuration`;
   for (const socket of setupOf(known, config.sockets).sockets) {
+    if (socket.accept !== undefined) return `socket ${socket.name} has a process for each connection now`;
     if (socket.distribution === "steered")
       return `socket ${socket.name} is steered, and nobody knows its lanes any more`;
     const missing = keysOf(socket).find(({ key }) => !sockets.has(key));

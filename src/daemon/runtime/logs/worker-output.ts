@@ -48,6 +48,11 @@ export class WorkerOutput {
     return this.#streams.every((stream) => stream.ended);
   }
 
+  /** Takes what is in the pipes now; the lines that it completes are among `lastLines` then. */
+  readNow(): void {
+    for (const { reader } of this.#streams) reader.takeRest(PIPE_BYTES);
+  }
+
   /**
    * Takes what is in the pipes now, gives out a last line without newline, and closes both read ends. It never waits: a process that
    * outlives the worker may hold a write end for ever. What that process writes later has no reader here.

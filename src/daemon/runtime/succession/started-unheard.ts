@@ -14,20 +14,19 @@ export interface Started {
 }
 
 /**
- * Processes that the keeper started and was killed before it could say so. `invocations`: those of which nothing is known. The result has the worker's
+ * Processes that the keeper started and was killed before it could say so. `isUnheard`: nothing is known of the one with this INVOCATION_ID. The result has the worker's
  * own process of each that is there: the leader of its session, and the oldest where several are.
  */
 export async function findStarted(
-  invocations: ReadonlySet<string>,
+  isUnheard: (invocation: string) => boolean,
   keeper: KeeperProcess,
 ): Promise<ReadonlyMap<string, Started>> {
-  if (invocations.size === 0) return new Map();
   const deadline = performance.now() + EXECUTED_WITHIN_MS;
   while (someAreForked(keeper) && performance.now() < deadline) await wait(PAUSE_MS);
   const found = new Map<string, Started>();
   for (const pid of allPids()) {
     const invocation = invocationOf(pid);
-    if (invocation === undefined || !invocations.has(invocation)) continue;
+    if (invocation === undefined || !isUnheard(invocation)) continue;
     const stat = readStat(pid);
     if (stat === undefined || stat.session !== pid) continue;
     const known = found.get(invocation);

@@ -74,7 +74,27 @@ export class Succession {
     const unheard = [...this.mirror.children]
       .filter(([, { record }]) => record === undefined || record.state === "starting")
       .map(([key, child]) => ({ key, child, invocation: tagOf(child).invocation ?? "" }));
-    const started = await findStarted(new Set(unheard.map(({ invocation }) => invocation)), keeper);
+    const { acceptors, children } = this.mirror;
+    if (unheard.length + acceptors.size === 0) return;
+    const invocations = new Set(unheard.map(({ invocation }) => invocation));
+    const accepted = [...acceptors].map(([key, tag]) => ({ key, tag, known: numbersOf(key, children) }));
+    const acceptorOf = (invocation: string) =>
+      accepted.find(({ tag, known }) => {
+        const number = numberOf(tagOf({ tag }).invocation, invocation);
+        return number !== undefined && !known.has(number);
+      });
+    const started = await findStarted(
+      (invocation) => invocations.has(invocation) || acceptorOf(invocation) !== undefined,
+      keeper,
+    );
+    for (const [invocation, found] of started) {
+      const acceptor = acceptorOf(invocation);
+      const pidfd = acceptor && livingPidfd(found.pid);
+      if (acceptor === undefined || pidfd === undefined) continue;
+      const key = `${acceptor.key}/${numberOf(tagOf(acceptor).invocation, invocation)}/unknown`;
+      const record: ChildRecord = { ...recordOf(key, found), by: "connection" };
+      children.set(key, { tag: acceptor.tag, fds: [], record, pidfd });
+    }
     for (const { key, child, invocation } of unheard) {
       const found = started.get(invocation);
       const pidfd = found && livingPidfd(found.pid);
@@ -90,6 +110,7 @@ export class Succession {
   ): Promise<void> {
     const keeper = new KeeperClient(channel, pid, {
       child: (_record, _tag, pidfd) => pidfd?.close(),
+      acceptor: () => {},
       signalled: () => {}, // It tells each supervisor again.
       dropped: () => {},
       ended: () => {}, // What waits for a reply is told.
@@ -148,6 +169,18 @@ export class Succession {
   }
 }
 
+/** Of a process for a connection: its arm's INVOCATION_ID is the beginning of its own, and its number is the rest. */
+function numberOf(arm: string | undefined, invocation: string): number | undefined {
+  const rest = arm && invocation.startsWith(arm) ? invocation.slice(arm.length) : "";
+  return /^[0-9a-f]{16}$/.test(rest) ? Number.parseInt(rest, 16) : undefined;
+}
+
+/** Those of its processes that the keeper has told of. */
+function numbersOf(arm: string, children: ReadonlyMap<string, unknown>): ReadonlySet<number> {
+  const own = [...children.keys()].filter((key) => key.startsWith(`${arm}/`));
+  return new Set(own.map((key) => Number(key.slice(arm.length + 1).split("/")[0])));
+}
+
 function adopt(keeper: KeeperClient, child: MirroredChild): Promise<void> {
   const { tag, pidfd } = child;
   const record = child.record as ChildRecord;
@@ -164,7 +197,10 @@ function adopt(keeper: KeeperClient, child: MirroredChild): Promise<void> {
 }
 
 /** Workers and commands: what both write into their tags. */
-function tagOf({ tag }: MirroredChild): { readonly invocation?: string; readonly keep?: readonly string[] } {
+function tagOf({ tag }: Pick<MirroredChild, "tag">): {
+  readonly invocation?: string;
+  readonly keep?: readonly string[];
+} {
   try {
     return JSON.parse(Buffer.from(tag).toString());
   } catch {
