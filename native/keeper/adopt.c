@@ -2,7 +2,10 @@
 #include "adopt.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 
 #include "clock.h"
 #include "exit_status.h"
@@ -13,10 +16,29 @@
 /* From the end of a process to its being reaped, which is when the kernel tells how it ended. */
 #define REAPED_WITHIN (500 * NS_PER_MS)
 
+/* Of a process that is our child all the same, as an orphan of another one is. It is reaped then. */
+static bool reap(int pidfd, int *wait_status, struct rusage *usage)
+{
+	siginfo_t info;
+	memset(&info, 0, sizeof info);
+	if (sys_waitid_pidfd(pidfd, &info, WEXITED | WNOHANG, usage) != 0 || info.si_pid == 0)
+		return false;
+	if (info.si_code == CLD_EXITED)
+		*wait_status = (info.si_status & 0xff) << 8;
+	else
+		*wait_status = info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+	return true;
+}
+
 static void ended(struct keeper *k, struct child *child)
 {
-	static const struct rusage unknown;
+	struct rusage usage;
 	int wait_status = 0;
+	if (reap(child->pidfd, &wait_status, &usage)) {
+		child_reaped(k, child, wait_status, &usage);
+		return;
+	}
+	memset(&usage, 0, sizeof usage);
 	int error = exit_status(child->pidfd, child->pid, &wait_status);
 	if (error == EAGAIN && child->ended == 0) {
 		/* The end of the waiting, should it never be reaped. Its hang-up is told whatever is watched. */
@@ -25,8 +47,7 @@ static void ended(struct keeper *k, struct child *child)
 		(void)loop_change(&k->loop, child->pidfd, 0, &child->status);
 		return;
 	}
-	loop_remove(&k->loop, child->pidfd);
-	child_reaped(k, child, wait_status, &unknown);
+	child_reaped(k, child, wait_status, &usage);
 	if (error != 0)
 		child->state = CHILD_LOST;
 }
@@ -39,7 +60,7 @@ static void ready(struct keeper *k, struct watcher *watcher, uint32_t events)
 
 int adopt_watch(struct keeper *k, struct child *child)
 {
-	if ((child->by & CHILD_ADOPTED) == 0 || child->state != CHILD_RUNNING)
+	if (!child_is_by_pidfd(child) || child->state != CHILD_RUNNING)
 		return 0;
 	child->status.ready = ready;
 	if (child->ended != 0)
@@ -103,5 +124,26 @@ int adopt_request(struct keeper *k, const struct request *request, struct start 
 	}
 	table_insert(&k->tables[TABLE_CHILDREN], &child->entry);
 	child_tell(k, child);
+	return 0;
+}
+
+int adopt_move(struct keeper *k, const struct request *request, struct descriptors *descriptors)
+{
+	struct child *child = (struct child *)table_find(&k->tables[TABLE_CHILDREN], request->key);
+	int pidfd = descriptors->numbers[0];
+	if (child == NULL)
+		return ENOENT;
+	if (child->state == CHILD_STARTING)
+		return EBUSY;
+	if (child->state == CHILD_FAILED)
+		return ESRCH;
+	/* EPERM: it is there, and has more rights than we have. */
+	if (sys_pidfd_send_signal(pidfd, 0) != 0 && errno != EPERM)
+		return errno;
+	int error = loop_add(&k->loop, pidfd, EPOLLIN, &child->status);
+	if (error != 0)
+		return error;
+	child_become(k, child, request->pid, descriptors_take(descriptors, 0));
+	child->status.ready = ready;
 	return 0;
 }

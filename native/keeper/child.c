@@ -64,10 +64,14 @@ static void close_status(struct keeper *k, struct child *child)
 	child->status_fd = -1;
 }
 
-static void close_pidfd(struct child *child)
+static void close_pidfd(struct keeper *k, struct child *child)
 {
-	if (child->pidfd >= 0)
-		close(child->pidfd);
+	if (child->pidfd < 0)
+		return;
+	/* Others have duplicates of it, so it would stay among what is watched. */
+	if (child_is_by_pidfd(child))
+		loop_remove(&k->loop, child->pidfd);
+	close(child->pidfd);
 	child->pidfd = -1;
 }
 
@@ -75,7 +79,7 @@ void child_free(struct keeper *k, struct child *child)
 {
 	child_told(k, child);
 	close_status(k, child);
-	close_pidfd(child);
+	close_pidfd(k, child);
 	drains_free(k, child);
 	for (size_t i = 0; i < child->kept_count; i++)
 		close(child->kept[i]);
@@ -94,6 +98,25 @@ bool child_keeps(const struct child *child, int fd)
 bool child_is_alive(const struct child *child)
 {
 	return child->state == CHILD_STARTING || child->state == CHILD_RUNNING;
+}
+
+bool child_is_by_pidfd(const struct child *child)
+{
+	return (child->by & (CHILD_ADOPTED | CHILD_MOVED)) != 0;
+}
+
+void child_become(struct keeper *k, struct child *child, pid_t pid, int pidfd)
+{
+	close_pidfd(k, child);
+	child->by |= CHILD_MOVED;
+	child->state = CHILD_RUNNING;
+	child->pid = pid;
+	child->pidfd = pidfd;
+	child->ended = 0;
+	child->wait_status = 0;
+	child->signals = 0; /* it was sent none */
+	child->usage = (struct rusage){0};
+	child_tell(k, child);
 }
 
 /* Of processes for connections there are many, and most are short: told together, they wake the supervisor once. */
@@ -203,7 +226,7 @@ void child_reaped(struct keeper *k, struct child *child, int wait_status, const 
 {
 	read_status(k, child);
 	close_status(k, child);
-	close_pidfd(child);
+	close_pidfd(k, child);
 	child->ended = clock_now();
 	if (child->stage != 0) {
 		child->state = CHILD_FAILED;
@@ -218,10 +241,16 @@ void child_reaped(struct keeper *k, struct child *child, int wait_status, const 
 
 struct child *child_by_pid(struct keeper *k, pid_t pid)
 {
-	for (size_t i = 0; i < k->tables[TABLE_CHILDREN].count; i++)
-		if (child_at(k, i)->pid == pid && child_is_alive(child_at(k, i)) && (child_at(k, i)->by & CHILD_ADOPTED) == 0)
-			return child_at(k, i);
-	return NULL;
+	struct child *moved = NULL;
+	for (size_t i = 0; i < k->tables[TABLE_CHILDREN].count; i++) {
+		struct child *child = child_at(k, i);
+		if (child->pid != pid || !child_is_alive(child) || (child->by & CHILD_ADOPTED) != 0)
+			continue;
+		if ((child->by & CHILD_MOVED) == 0)
+			return child;
+		moved = child; /* unless it was somebody else's child, was reaped, and one of ours has its number by now */
+	}
+	return moved;
 }
 
 static int send_signal(struct child *child, int number)

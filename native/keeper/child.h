@@ -6,7 +6,7 @@
  *   running   the status pipe ended without a word: execve(2) succeeded
  *   exited    reaped after that
  *   failed    reaped after a word on the status pipe, or never forked
- *   lost      ended, and nobody could tell how: it was another keeper's child (adopt.h)
+ *   lost      ended, and nobody could tell how: it was somebody else's child (adopt.h)
  *
  * A word on the status pipe wins over the exit status that follows it, whichever of the two the keeper meets first.
  * A process has ended when it was reaped, not before.
@@ -34,7 +34,7 @@ enum child_state {
 };
 
 /* Bits. */
-enum child_origin { BY_SPAWN = 0, BY_ARM = 1, CHILD_ADOPTED = 2, BY_CONNECTION = 4, CHILD_ORIGINS = 7 };
+enum child_origin { BY_SPAWN = 0, BY_ARM = 1, CHILD_ADOPTED = 2, BY_CONNECTION = 4, CHILD_MOVED = 8, CHILD_ORIGINS = 15 };
 
 struct armed;
 struct drains;
@@ -46,7 +46,7 @@ struct child {
 	pid_t pid;
 	int pidfd;                  /* -1 unless starting or running */
 	int status_fd;              /* -1 once it has spoken or ended */
-	struct watcher status;      /* of one that was adopted: its pidfd */
+	struct watcher status;      /* of one that is watched by its pidfd: that */
 	uint64_t started, ended;
 	int wait_status;
 	uint8_t stage;              /* 0 = no failure was told */
@@ -78,6 +78,12 @@ void child_free(struct keeper *keeper, struct child *child);
 
 bool child_keeps(const struct child *child, int fd);
 bool child_is_alive(const struct child *child);
+
+/* Its process is perhaps not our child: its end is what its pidfd says (adopt.h). */
+bool child_is_by_pidfd(const struct child *child);
+
+/* Another process takes the place of the one so far, which may have ended. `pidfd` is the record's now, and the caller watches it. */
+void child_become(struct keeper *keeper, struct child *child, pid_t pid, int pidfd);
 
 /* Ends that were met. `child_failed_to_fork` is for one that has no process. */
 void child_failed_to_fork(struct keeper *keeper, struct child *child, uint8_t stage, int error);

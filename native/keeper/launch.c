@@ -96,12 +96,9 @@ static void add_watchdog_pid(struct start *start)
 
 int launch_reset_signals(void)
 {
-	struct sigaction standard;
-	memset(&standard, 0, sizeof standard);
-	standard.sa_handler = SIG_DFL;
-	/* SIGKILL, SIGSTOP and the C library's own refuse, and need no reset. */
+	/* Past the C library, which refuses the two that are its own: they may have been ignored when we were started. SIGKILL and SIGSTOP need no reset. */
 	for (int number = 1; number <= SIGRTMAX; number++)
-		(void)sigaction(number, &standard, NULL);
+		(void)sys_sigaction_default(number);
 	sigset_t none;
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) == 0 ? 0 : errno;
@@ -109,7 +106,6 @@ int launch_reset_signals(void)
 
 static int set_signals(const struct start *start)
 {
-	
 	int error = launch_reset_signals();
 	if (error == 0 && (start->flags & START_IGNORE_SIGPIPE) != 0 && signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		error = errno;

@@ -166,6 +166,12 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 	case REQUEST_ADOPT:
 		adopted_decode(r, frame_fds, request, start);
 		break;
+	case REQUEST_MOVE:
+		request->key = reader_key(r);
+		request->pid = reader_i32(r);
+		if (request->pid <= 0 || frame_fds == 0)
+			reader_refuse(r);
+		break;
 	case REQUEST_HANDED_OVER:
 		request->supervisors = reader_u32(r);
 		request->nofile = reader_u64(r);

@@ -32,6 +32,7 @@ enum request_type {
 	REQUEST_REEXEC = 19,
 	REQUEST_ADOPT = 20,
 	REQUEST_HANDED_OVER = 21,
+	REQUEST_MOVE = 22,
 };
 
 enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUNT = 3 };
@@ -65,6 +66,7 @@ struct request {
 	enum attach_mode mode;
 	bool replace;
 	int32_t signal;
+	int32_t pid;                   /* of the process whose pidfd is the frame's first descriptor */
 	uint32_t heartbeat_ms;
 	const char *path;              /* absolute, or empty */
 	uint8_t exit_code;

@@ -68,6 +68,8 @@ static int perform(struct keeper *k, const struct request *request, struct reply
 		return reexec_request(k, request, reply->id);
 	case REQUEST_ADOPT:
 		return adopt_request(k, request, &k->start, descriptors);
+	case REQUEST_MOVE:
+		return adopt_move(k, request, descriptors);
 	case REQUEST_HANDED_OVER:
 		return hand_over_complete(k, request);
 	}

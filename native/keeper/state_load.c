@@ -62,8 +62,7 @@ static int fill_child(struct child *child, const struct child_record *r)
 			return EBADMSG;
 	if ((r->by & ~(unsigned)CHILD_ORIGINS) != 0 || (!child_is_alive(child) && (r->pidfd >= 0 || r->status_fd >= 0)))
 		return EBADMSG;
-	bool is_adopted = (r->by & CHILD_ADOPTED) != 0;
-	return is_adopted && (r->state < CHILD_RUNNING || r->status_fd >= 0 || (child_is_alive(child) && r->pidfd < 0)) ? EBADMSG : 0;
+	return child_is_by_pidfd(child) && (r->state < CHILD_RUNNING || r->status_fd >= 0 || (child_is_alive(child) && r->pidfd < 0)) ? EBADMSG : 0;
 }
 
 static struct armed *armed_of(struct keeper *k, const struct child_record *r)

@@ -3,8 +3,10 @@
 #define HOLDFAST_SYSTEM_CALLS_H
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -38,6 +40,19 @@ static inline int sys_pidfd_getfd(int pidfd, int number)
 static inline int sys_pidfd_send_signal(int pidfd, int signal_number)
 {
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0U);
+}
+
+/* rt_sigaction(2) to SIG_DFL, for which the kernel's struct is zero on every architecture; its mask has 8 bytes. */
+static inline int sys_sigaction_default(int number)
+{
+	static const uint64_t standard[8];
+	return (int)syscall(SYS_rt_sigaction, number, standard, NULL, (size_t)8);
+}
+
+/* waitid(2) of this very process, with the resources it has used, which the C library does not give. P_PIDFD: Linux 5.4. */
+static inline int sys_waitid_pidfd(int pidfd, siginfo_t *info, int options, struct rusage *usage)
+{
+	return (int)syscall(SYS_waitid, 3, pidfd, info, options, usage);
 }
 
 /*

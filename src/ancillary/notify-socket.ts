@@ -1,5 +1,6 @@
 import { AncillaryError } from "./ancillary-error.js";
 import { FdWatcher } from "./fd-watcher.js";
+import { kernelOffers } from "./kernel-feature.js";
 import { closeAll, type Reception, receive, sendWith } from "./message.js";
 import { parseNotifyFields } from "./notify-message.js";
 import type { BorrowedFd, Fd, OwnedFd } from "./owned-fd.js";
@@ -12,6 +13,8 @@ export interface NotifyMessage {
   uid: number;
   gid: number;
   fields: ReadonlyMap<string, string>;
+  /** Of the very sender, as SCM_PIDFD tells it (Linux 6.5); missing: the kernel does not. It is closed when the callback returns. */
+  pidfd?: BorrowedFd;
   /** The callback takes a descriptor by removing it from the array. What is left there is closed when the callback returns (BARRIER=1 waits for that). */
   fds: OwnedFd[];
 }
@@ -42,8 +45,8 @@ export class NotifySocket {
   static bind(name = ""): NotifySocket {
     const fd = socket("unix-dgram", "unix");
     try {
-      // Before bind: no message can come without credentials.
-      setSocketOption(fd, "SO_PASSCRED", true);
+      // Before bind: no message can come without them.
+      askForSender(fd);
       bind(fd, { kind: "unix", path: name });
       return NotifySocket.adopt(fd);
     } catch (error) {
@@ -59,7 +62,7 @@ export class NotifySocket {
     if (address.kind !== "unix" || address.path === "") {
       throw new AncillaryError("ERR_NOTIFY_ADDRESS", "a notify socket must be a unix socket with a name");
     }
-    setSocketOption(fd, "SO_PASSCRED", true);
+    askForSender(fd);
     return new NotifySocket(fd, address.path);
   }
 
@@ -128,7 +131,7 @@ export class NotifySocket {
   /** Takes the message that was peeked at out of the queue; the kernel closes what came with it. */
   #discard(): void {
     if (this.#onMessage === undefined) return; // The callback has closed the socket.
-    const rest = receive(this.#fd, { maxBytes: 1, maxFds: 0, allowTruncated: true });
+    const rest = receive(this.#fd, { maxBytes: 1, maxFds: 0, allowTruncated: true, pidfd: false });
     if (typeof rest !== "string") closeAll(rest);
   }
 
@@ -139,8 +142,14 @@ export class NotifySocket {
       this.#onDropped?.(reason ?? "malformed");
       return undefined;
     }
-    return this.#onMessage?.({ ...message.credentials, fields, fds: message.fds });
+    const { credentials, pidfd, fds } = message;
+    return this.#onMessage?.({ ...credentials, ...(pidfd && { pidfd: pidfd.borrow() }), fields, fds });
   }
+}
+
+function askForSender(fd: OwnedFd): void {
+  setSocketOption(fd, "SO_PASSCRED", true);
+  if (kernelOffers("SO_PASSPIDFD")) setSocketOption(fd, "SO_PASSPIDFD", true);
 }
 
 function dropReason(message: Reception): NotifyDropReason | undefined {

@@ -174,6 +174,8 @@ const requests = {
     ]),
   ),
   "handed-over": frame(21, Buffer.concat([u32(3), u64(1024)])),
+  move: frame(22, Buffer.concat([key("web/0/1"), u32(4711)]), 1),
+  "move-to-nobody": frame(22, Buffer.concat([key("web/0/1"), u32(0)]), 1),
   "no-registration": frame(15, list([])),
   "longest-key": frame(3, key("k".repeat(255))),
   "unknown-type": frame(99, u8(1, 2, 3)),

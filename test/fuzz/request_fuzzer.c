@@ -146,6 +146,8 @@ static void check_request(const struct request *request, size_t frame_fds, struc
 	}
 	if (request->type == REQUEST_QUIESCE || request->type == REQUEST_RESUME)
 		check_registrations(request, frame_fds, payload);
+	if (request->type == REQUEST_MOVE)
+		check(request->pid > 0 && frame_fds >= 1);
 	if (request->type == REQUEST_ADOPT)
 		check_adopted(request, frame_fds);
 	if (request->type == REQUEST_SHUT)

@@ -163,7 +163,10 @@ print("this is logged")
     const scene = await start({ prepare, config: echoing(port, { socket }) });
     const clients = [1, 2, 3].map(() => new Client({ host, port }));
     await clients[0]!.line();
-    const full = await until(scene, ({ accepts }) => accepts?.phase === "full" && accepts.queued === 2);
+    const full = await until(
+      scene,
+      ({ accepts }) => accepts?.phase === "full" && accepts.open === 1 && accepts.queued === 2,
+    );
     expect(full).toMatchObject({ phase: "ready", accepts: { open: 1, most: 1, atLimit: "queue" } });
     expect(full.next).toContain("the next one waits until one ends");
     await clients[0]!.end();
@@ -184,6 +187,7 @@ print("this is logged")
     });
     const client = new Client({ host, port });
     const [pid] = (await client.line()).split(" ");
+    await until(scene, open(1));
     const stopped = scene.act("echo", "stop");
     const stopping = await until(scene, ({ phase }) => phase === "stopping");
     expect(stopping.workers).toMatchObject([{ pid: Number(pid), phase: "draining", role: "retiring" }]);
@@ -237,7 +241,9 @@ print("this is logged")
     const young = new Client({ host, port });
     expect(await young.line()).toContain("new");
     expect(await old.say("still here")).toBe("still here");
-    expect((await until(scene, ({ accepts }) => accepts?.phase === "full")).accepts).toMatchObject({
+    expect(
+      (await until(scene, ({ accepts }) => accepts?.phase === "full" && accepts.open === 2)).accepts,
+    ).toMatchObject({
       open: 2,
       most: 2,
     });

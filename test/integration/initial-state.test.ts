@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { command } from "./fixture.js";
 import { itself } from "./itself.js";
@@ -70,3 +71,27 @@ describe("a worker at its first instruction", () => {
     for (const name of ["WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE"]) expect(environment).not.toHaveProperty(name);
   });
 });
+
+const ownMounts = spawnSync("unshare", ["--mount", "true"]).status === 0;
+
+describe.runIf(process.getuid?.() === 0 && ownMounts)(
+  "a worker that is to think that systemd has booted the machine",
+  () => {
+    // A namespace of its own for /run, which all of this machine would see otherwise.
+    const prefix = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"];
+    const asks = (more: string) => `
+    [service.s]
+    command = ["sh", "-c", "test -d /run/systemd/system && echo booted || echo not booted"]
+    ready = "spawned"
+    restart = "never"
+    ${more}`;
+
+    test.each([
+      ["pretend_booted = true", "booted"],
+      ["", "not booted"],
+    ])("with %j is %s", async (more, answer) => {
+      const scene = await start({ config: asks(more), prefix });
+      expect((await scene.line("s", /booted$/)).text).toBe(answer);
+    });
+  },
+);

@@ -33,6 +33,7 @@ const SWAPPED = {
     "connections/socket-use.ts",
     "connections/socket-use-words.ts",
     "process-stat.ts",
+    "living-pidfd.ts",
     "socket-queue.ts",
     "socket-flush.ts",
     "port-owner.ts",

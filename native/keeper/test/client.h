@@ -347,6 +347,15 @@ static inline int handed_over(struct client *c, uint32_t supervisors, uint64_t n
 	return call_error(c, REQUEST_HANDED_OVER, w, NULL, 0);
 }
 
+/* `pidfd` < 0: none is sent. */
+static inline int move(struct client *c, const char *key, pid_t pid, int pidfd)
+{
+	struct writer w = payload();
+	writer_key(&w, text(key));
+	writer_i32(&w, pid);
+	return call_error(c, REQUEST_MOVE, w, &pidfd, pidfd >= 0);
+}
+
 /* release, disarm and acknowledge take a key alone. */
 static inline int call_key(struct client *c, uint16_t type, const char *key)
 {

@@ -58,7 +58,7 @@ static int decode(uint16_t type, const uint8_t *bytes, size_t length, struct req
 	return error;
 }
 
-enum { LAST_TYPE = REQUEST_HANDED_OVER };
+enum { LAST_TYPE = REQUEST_MOVE };
 
 static struct writer sample(uint16_t type)
 {
@@ -135,6 +135,10 @@ static struct writer sample(uint16_t type)
 		writer_u16(&w, 1);
 		writer_u16(&w, 1);
 		writer_u8(&w, 1);
+		break;
+	case REQUEST_MOVE:
+		writer_key(&w, text("web/0/1"));
+		writer_i32(&w, 7);
 		break;
 	case REQUEST_HANDED_OVER:
 		writer_u32(&w, 3);

@@ -181,6 +181,22 @@ static inline void worker_fork_away(void)
 	_exit(0);
 }
 
+/* As above, and waits for its child to reap it. */
+static inline _Noreturn void worker_parent(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		char byte;
+		dprintf(1, "%d", (int)getpid());
+		close(1);
+		_exit(read(0, &byte, 1) == 0 ? 0 : 1);
+	}
+	close(1);
+	waitpid(pid, NULL, 0);
+	for (;;)
+		pause();
+}
+
 /* The byte at an offset of what a worker logs: lines of 64 bytes with their number. */
 static inline char logged(size_t offset)
 {
@@ -227,6 +243,8 @@ static inline _Noreturn void worker(char **arguments)
 		worker_log((size_t)atol(arguments[1]));
 	if (strcmp(mode, "fork-away") == 0)
 		worker_fork_away();
+	if (strcmp(mode, "parent") == 0)
+		worker_parent();
 	if (strcmp(mode, "ignore-term") == 0)
 		signal(SIGTERM, SIG_IGN);
 	if (strcmp(mode, "ignore-term") == 0 && arguments[1] != NULL && write(1, "i", 1) != 1)
@@ -255,8 +273,12 @@ static inline _Noreturn void supervise(const struct scenario *scenarios, const c
 static inline void become_keeper(const struct scenario *s, const char *keeper, int errors)
 {
 	const char *arguments[16];
+	/* SIG_IGN; the handler stands first in the kernel's struct. These two are the C library's own, which neither sets nor resets them. */
+	static const uint64_t ignored[8] = {1};
 	size_t n = 0;
 	dup2(errors, STDERR_FILENO);
+	for (int number = 32; number <= 33; number++)
+		syscall(SYS_rt_sigaction, number, ignored, NULL, (size_t)8);
 	if (s->nofile.rlim_max != 0)
 		setrlimit(RLIMIT_NOFILE, &s->nofile);
 	if (s->unprivileged && (setresgid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID) != 0 ||

@@ -102,7 +102,7 @@ static void add_adopted(struct keeper *k, const char *key, enum child_state stat
 	struct child *child = child_make(k, text(key), text(""), 0);
 	CHECK(child != NULL);
 	child->state = state;
-	child->by = BY_ARM | CHILD_ADOPTED;
+	child->by = BY_ARM | CHILD_ADOPTED | CHILD_MOVED;
 	child->pid = 4712;
 	child->pidfd = state == CHILD_RUNNING ? 50 : -1;
 	table_insert(&k->tables[TABLE_CHILDREN], &child->entry);
@@ -191,8 +191,8 @@ static void what_was_saved_is_loaded(struct bytes state)
 	check_child("a");
 	check_child("b");
 	const struct child *adopted = loaded("adopted"), *lost = loaded("lost");
-	CHECK(adopted != NULL && adopted->by == (BY_ARM | CHILD_ADOPTED) && adopted->state == CHILD_RUNNING && adopted->pidfd == 50);
-	CHECK(lost != NULL && lost->by == (BY_ARM | CHILD_ADOPTED) && lost->state == CHILD_LOST && lost->pidfd == -1);
+	CHECK(adopted != NULL && adopted->by == (BY_ARM | CHILD_ADOPTED | CHILD_MOVED) && adopted->state == CHILD_RUNNING && adopted->pidfd == 50);
+	CHECK(lost != NULL && lost->by == (BY_ARM | CHILD_ADOPTED | CHILD_MOVED) && lost->state == CHILD_LOST && lost->pidfd == -1);
 	CHECK(bytes_compare(after.news.first->entry.key, text("b")) == 0 && after.news.first->next == after.news.last);
 	const struct child *arm = (struct child *)table_find(&after.tables[TABLE_ARMS], text("arm"));
 	CHECK(arm != NULL && arm->armed->fds[0] == 40 && arm->armed->fds[1] == -1 && arm->kept[0] == 41);
@@ -274,7 +274,7 @@ static void an_adopted_process_without_its_pidfd_is_refused(void)
 	CHECK(load(save(k)) == EBADMSG);
 	child->pidfd = 50;
 	CHECK(load(save(k)) == 0);
-	child->by |= 4;
+	child->by |= 16;
 	CHECK(load(save(k)) == EBADMSG);
 	child->by = CHILD_ADOPTED;
 	child->state = CHILD_STARTING;

@@ -107,10 +107,11 @@ function valveOf({ valve, inFlight }: WorkerView): string {
 }
 
 /** All that it says of itself, and how it was found. */
-function statusOf({ statusText, errno, exitStatus, reloading, unhealthy }: WorkerView): string {
+function statusOf({ statusText, errno, exitStatus, reloading, unhealthy, startedAs }: WorkerView): string {
   const said = [
     ...(unhealthy === undefined ? [] : [`(unhealthy: ${unhealthy})`]),
     ...(reloading ? ["(reloading)"] : []),
+    ...(startedAs === undefined ? [] : [`(started as pid ${startedAs})`]),
     ...(errno === undefined ? [] : [`(${errno})`]),
     ...(exitStatus === undefined ? [] : [`(exit status ${exitStatus})`]),
   ];

@@ -19,6 +19,9 @@ export function checkServiceRights(service: ServiceConfig, o: { site: Site; acco
   if (service.group !== undefined && accounts.groupId(service.group) !== accounts.gid) {
     site.refuse(["group"], notPermitted(accounts, "run a service with another group"));
   }
+  if (service.pretendBooted === true) {
+    site.refuse(["pretend_booted"], notPermitted(accounts, "make the folder that sd_booted(3) looks for"));
+  }
   if (service.groups !== undefined) site.refuse(["groups"], notPermitted(accounts, "set supplementary groups"));
   if ((service.nice ?? 0) < 0) site.refuse(["nice"], notPermitted(accounts, "raise a priority above 0"));
   if ((service.oomScoreAdjust ?? 0) < 0) {

@@ -57,6 +57,19 @@ export function checkService(service: ServiceConfig, site: Site): void {
       }),
     );
   }
+  if (service.pidFile !== undefined && service.workers > 1) {
+    const key = site.inherits("workers") ? "pid_file" : "workers";
+    const hint = "let it run in the foreground";
+    site.refuse([key], wrong("several workers would write the same pid_file", { code: "conflict", hint }));
+  }
+  if (service.notifyAccess === "none" && ready.when === "notify") {
+    const key = site.inherits("notify_access") ? ["ready", "when"] : ["notify_access"];
+    const hint = 'write notify_access = "main", or another ready.when';
+    site.refuse(
+      key,
+      wrong('READY=1 is waited for, and with notify_access = "none" it is not heard', { code: "conflict", hint }),
+    );
+  }
   if (limits.nofile?.hard === "unlimited") {
     site.refuse(
       ["limits", "nofile"],

@@ -125,6 +125,8 @@ export interface ServiceConfig {
     Record<string, { readonly soft: number | "unlimited"; readonly hard: number | "unlimited" }>
   >;
   readonly noNewPrivileges: boolean;
+  /** Absolute. Its program goes into the background, and names there the process that it goes on as. */
+  readonly pidFile?: string;
   readonly ready: ReadyPolicy;
   readonly health?: HealthPolicy;
   readonly restart: RestartPolicy;
@@ -138,6 +140,10 @@ export interface ServiceConfig {
   readonly watchdogMs?: number;
   /** How many descriptors each instance may leave for its next worker (FDSTORE=1); undefined: none. 1 to 240. */
   readonly fdStore?: number;
+  /** Whose messages on NOTIFY_SOCKET count, until a worker says otherwise; undefined: `all`. */
+  readonly notifyAccess?: Exclude<NotifyAccess, "all">;
+  /** The folder that sd_booted(3) looks for is there before a worker starts. */
+  readonly pretendBooted?: true;
   /** SIGPIPE is ignored in its workers until they say otherwise. */
   readonly ignoreSigpipe: boolean;
   /** Each worker gets a channel, HOLDFAST_CHANNEL; docs/handoff.md. */
@@ -147,14 +153,17 @@ export interface ServiceConfig {
   readonly stdio?: "socket";
 }
 
+/** Of a worker: everybody of its tree, its main process (`exec` is the same: nothing else of a service is told where to speak), or nobody. */
+export type NotifyAccess = "all" | "exec" | "main" | "none";
+
 export interface ReadyPolicy {
   /**
    * `notify`: READY=1. `newline`: a line on the descriptor in READY_FD. `spawned`: exec succeeded and it lived for `settleMs`.
    * `listening`: the kernel shows it waiting for one of its sockets. `auto`: `notify` or `listening`, whichever comes first; a service without
    * sockets never has it, because there it means `spawned` with a `settleMs` of its own. Where the kernel does not let us look, both settle instead.
-   * `probe`: it answered `probe`, which is there then and only then.
+   * `probe`: it answered `probe`, which is there then and only then. `pid-file`: its first process has ended with 0, and `pidFile` names the one it goes on as.
    */
-  readonly when: "auto" | "notify" | "listening" | "newline" | "spawned" | "probe";
+  readonly when: "auto" | "notify" | "listening" | "newline" | "spawned" | "probe" | "pid-file";
   readonly timeoutMs: number;
   readonly settleMs: number;
   readonly probe?: ProbePolicy;

@@ -91,7 +91,7 @@ export const restartSchema = annotate(
 export const readySchema = annotate(
   z.strictObject({
     when: withDefault(choice(["auto", "notify", "listening", "newline", "spawned", "probe"]), "auto", {
-      is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `listening`: the kernel shows it waiting for one of its sockets (epoll, accept, poll, select). `auto`: `notify` or `listening`, whichever comes first; without sockets it must live for `settle`. `probe`: it answered `probe`; that is also what `auto` means where there is one.",
+      is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `listening`: the kernel shows it waiting for one of its sockets (epoll, accept, poll, select). `auto`: `notify` or `listening`, whichever comes first; without sockets it must live for `settle`. `probe`: it answered `probe`; that is also what `auto` means where there is one. With `pid_file`, `auto` waits for what that says.",
       example: '"notify"',
     }),
     timeout: withDefault(duration({ positive: true }), "30s", {

@@ -145,6 +145,11 @@ export const serviceSchema = z.strictObject({
     is: "No set-user-ID program gives a worker more rights.",
     example: "false",
   }),
+  pid_file: optional(path("the path of a file"), {
+    is: "For a program that goes into the background: the file in which it names the process that it goes on as. That one must be of the worker's tree. The worker is ready once its first process has ended with 0 and the file names another one, unless `ready.when` says something else; a ready worker whose main process ends goes on with the one that the file names then.",
+    otherwise: "the end of the process that was started is the worker's",
+    example: '"/run/web.pid"',
+  }),
   ready: withDefault(
     readySchema,
     {},
@@ -188,10 +193,18 @@ export const serviceSchema = z.strictObject({
     otherwise: "no worker is taken for hung",
     example: '"30s"',
   }),
+  notify_access: withDefault(choice(["all", "exec", "main", "none"]), "all", {
+    is: "Whose messages on NOTIFY_SOCKET count. `all`: those of every process of the worker's tree. `main`, `exec`: those of its main process. `none`: nobody's. A worker may change it for itself (NOTIFYACCESS).",
+    example: '"main"',
+  }),
   fd_store: optional(integer(1, 240), {
     is: "So many descriptors may each instance leave with Holdfast (FDSTORE=1) for its next worker, which gets them after the sockets in LISTEN_FDS. They survive crashes and restarts, and are closed by `holdfast stop`.",
     otherwise: "what is left is closed",
     example: "16",
+  }),
+  pretend_booted: withDefault(flag(), false, {
+    is: "Make the folder `/run/systemd/system` before a worker starts, where it is missing: programs that ask sd_booted(3), as unbound does, use LISTEN_FDS only where it is there. Everything else on the machine sees it as well, and Holdfast leaves it there. Needs root.",
+    example: "true",
   }),
   ignore_sigpipe: withDefault(flag(), true, {
     is: "Start workers with SIGPIPE ignored, as systemd does: a write to a connection that was closed fails with EPIPE instead of ending the worker.",

@@ -32,6 +32,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     inheritEnv: input.inherit_env,
     limits: { ...input.limits },
     noNewPrivileges: input.no_new_privileges,
+    ...(input.pid_file === undefined ? {} : { pidFile: resolve(o.base, input.pid_file) }),
     ready: readyPolicy(input, o),
     ...present({ health: healthPolicy(input.health, o) }),
     restart: restartPolicy(input),
@@ -41,6 +42,8 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
     ...present({ reload: reloadPolicy(input, o.site) }),
     ...present({ watchdogMs: input.watchdog, fdStore: input.fd_store }),
+    ...(input.pretend_booted ? { pretendBooted: true as const } : {}),
+    ...(input.notify_access === "all" ? {} : { notifyAccess: input.notify_access }),
     ignoreSigpipe: input.ignore_sigpipe,
     handoff: input.handoff,
     log: logConfig(input, o.base),
@@ -54,7 +57,10 @@ function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], 
   return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
-function readyPolicy({ ready, sockets }: ServiceInput, o: { site: Site; base: string }): ReadyPolicy {
+function readyPolicy(
+  { ready, sockets, pid_file: pidFile }: ServiceInput,
+  o: { site: Site; base: string },
+): ReadyPolicy {
   if (ready.probe !== undefined && (ready.when === "probe" || ready.when === "auto")) {
     const probe = probePolicy(ready.probe, o);
     return { when: "probe", timeoutMs: ready.timeout, settleMs: 0, ...(probe === undefined ? {} : { probe }) };
@@ -70,6 +76,8 @@ function readyPolicy({ ready, sockets }: ServiceInput, o: { site: Site; base: st
       wrong(`a probe has no effect with when = "${ready.when}"`, { code: "conflict", hint: 'write when = "probe"' }),
     );
   }
+  if (pidFile !== undefined && ready.when === "auto")
+    return { when: "pid-file", timeoutMs: ready.timeout, settleMs: 0 };
   const when = ready.when === "auto" && sockets.length === 0 ? "spawned" : ready.when;
   // By the word that was written: `spawned` asks for no more than a start; with `auto` a new version that ends at once must not replace a good one.
   const settleMs = ready.settle ?? (ready.when === "auto" || ready.when === "listening" ? SETTLE_MS : 0);

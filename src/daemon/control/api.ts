@@ -105,7 +105,10 @@ export interface WorkerView {
   readonly instance: string;
   /** Never reused within a service. */
   readonly id: number;
+  /** Of its main process. */
   readonly pid?: number;
+  /** The pid that it was started with, if it has named another process as its main one since (MAINPID). */
+  readonly startedAs?: number;
   readonly phase: "starting" | "ready" | "draining" | "stopping" | "killing" | "exited";
   readonly role: "current" | "successor" | "retiring";
   readonly startedAt?: string;

@@ -83,6 +83,7 @@ export const workerView = view<WorkerView>("Worker")({
   instance: z.string(),
   id: count,
   pid: z.int().positive().exactOptional(),
+  startedAs: z.int().positive().exactOptional(),
   phase: z.enum(["starting", "ready", "draining", "stopping", "killing", "exited"]),
   role: z.enum(["current", "successor", "retiring"]),
   startedAt: at.exactOptional(),

@@ -174,6 +174,7 @@ export type ServiceFact =
         | "watchdog"
         | "unhealthy"
         | "recovered"
+        | "moved"
         | "canary-ready";
       readonly slot: number;
       readonly worker: number;

@@ -252,6 +252,7 @@ function workerFact(worker: Worker, fact: WorkerFact): ServiceFact {
     case "watchdog":
     case "unhealthy":
     case "recovered":
+    case "moved":
       return { type: fact, slot, worker: id };
   }
 }

@@ -307,6 +307,22 @@ export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep 
   }
 }
 
+/** The keeper tells of another process than before. */
+export function isOther({ pid, state }: Worker, told: number): boolean {
+  return pid !== undefined && pid !== told && state.phase !== "sweeping" && state.phase !== "gone";
+}
+
+/** What the process so far was sent, this one was not. */
+export function moved(worker: Worker, pid: number, policy: WorkerPolicy): WorkerStep {
+  const { id, state } = worker;
+  const signal = state.phase === "stopping" ? stopSignalOf(worker, policy) : undefined;
+  const effects: WorkerEffect[] = [
+    ...(signal === undefined ? [] : [{ type: "signal", worker: id, signal } as const]),
+    ...(state.phase === "killing" ? [{ type: "kill-tree", worker: id } as const] : []),
+  ];
+  return { worker: { ...worker, pid }, effects, facts: ["moved"] };
+}
+
 /** Only of one that serves: any other is judged by how it becomes ready, or is on its way out. */
 export function health(worker: Worker, ok: boolean): WorkerStep {
   if (worker.state.phase !== "ready" || ok === (worker.unhealthy === undefined)) return same(worker);

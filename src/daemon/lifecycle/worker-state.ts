@@ -58,7 +58,7 @@ export type WorkerState =
   | { readonly phase: "gone"; readonly end: End };
 
 export type WorkerEvent =
-  /** Exec succeeded. `at` is the time of the fork. */
+  /** Exec succeeded. `at` is the time of the fork. With another pid than before: that process is its main one from now on. */
   | { readonly type: "started"; readonly pid: number; readonly at: Monotonic }
   | { readonly type: "start-failed"; readonly stage: number; readonly errno: number }
   /** The worker itself said so (READY=1, a line on READY_FD), or the kernel shows it waiting for its socket. */
@@ -104,7 +104,7 @@ export type WorkerEvent =
   | { readonly type: "gone" }
   | { readonly type: "deadline" };
 
-export type Announcer = "notify" | "newline" | "listening" | "probe";
+export type Announcer = "notify" | "newline" | "listening" | "probe" | "pid-file";
 
 export type WorkerEffect =
   | { readonly type: "spawn"; readonly worker: number }
@@ -142,6 +142,7 @@ export type WorkerFact =
   | "watchdog"
   | "unhealthy"
   | "recovered"
+  | "moved"
   | "ended";
 
 export interface WorkerStep {

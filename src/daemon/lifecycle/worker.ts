@@ -15,6 +15,8 @@
  *   all but sweeping, gone ──exited──> sweeping ──gone──> gone
  *   armed, disarming, starting, stopping, killing ──start-failed──> gone
  *
+ * `started` with another pid than before: it has named another process as its main one (MAINPID), and the keeper watches that now. No phase changes by it.
+ *
  * The worker itself may move a deadline that it is under, but only to later (`extend`); its watchdog is in watchdog.ts.
  *
  * In sweeping the process is dead, and what it left behind gets a signal: SIGKILL at once after an end of its own or a
@@ -40,7 +42,9 @@ import {
   extend,
   health,
   heardEarly,
+  isOther,
   leave,
+  moved,
   neverRan,
   notReady,
   ready,
@@ -69,6 +73,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
   if (event.type === "forgive") return same(worker); // Its instance's matter.
   if (event.type === "watchdog") return changeWatchdog(worker, event.everyMs, at);
   if (event.type === "health") return health(worker, event.ok);
+  if (event.type === "started" && isOther(worker, event.pid)) return moved(worker, event.pid, policy);
   switch (now.phase) {
     case "armed":
       switch (event.type) {

@@ -47,6 +47,7 @@ const LIVE_SERVICE_KEYS: ReadonlySet<string> = new Set([
   "drain",
   "rollout",
   "idleStopMs",
+  "notifyAccess",
 ]);
 /** Where the operator finds the supervisor, and how its output is written: both are settled when it starts. */
 function needsRestart(before: SupervisorConfig, after: SupervisorConfig): boolean {

@@ -1,8 +1,12 @@
 import type { NotifyMessage } from "../../ancillary/index.js";
+import { wasReaped } from "./living-pidfd.js";
 import { environmentMark, readStat } from "./process-stat.js";
 
 export interface NotifyReceiver {
+  /** Its main process. */
   readonly pid: number;
+  /** Its session: the pid that it was started with. */
+  readonly session: number;
   readonly uid: number;
   /** `INVOCATION_ID=…` */
   readonly mark: string;
@@ -15,20 +19,26 @@ export const LINE_EACH = 1_000;
 const MAX_DEPTH = 64;
 
 /**
- * Whether the sender, whom the kernel named (SCM_CREDENTIALS), speaks for the worker: it is the worker, descends from
- * it, is in its session, or carries its mark.
+ * Whether the sender, whom the kernel named (SCM_CREDENTIALS, and SCM_PIDFD where it has that), speaks for the worker: it is of its tree.
  *
  * A sender that has ended already cannot be looked at. It is believed if it ran as the worker's user or as root, because
  * such a process could have traced the worker and made it say the same.
  */
-export function speaksFor(message: Pick<NotifyMessage, "pid" | "uid">, worker: NotifyReceiver): boolean {
-  if (message.pid === worker.pid) return true;
-  let stat = readStat(message.pid);
-  if (stat === undefined) return message.uid === 0 || message.uid === worker.uid;
-  if (stat.session === worker.pid) return true;
+export function speaksFor(message: Pick<NotifyMessage, "pid" | "uid" | "pidfd">, worker: NotifyReceiver): boolean {
+  const seen = isOfTree(message.pid, worker);
+  const gone = seen === undefined || (message.pidfd !== undefined && wasReaped(message.pidfd));
+  return gone ? message.uid === 0 || message.uid === worker.uid : seen;
+}
+
+/** Whether a process is the worker, descends from it, is in its session, or carries its mark; undefined: there is none of that number. */
+export function isOfTree(pid: number, worker: NotifyReceiver): boolean | undefined {
+  if (pid === worker.pid) return true;
+  let stat = readStat(pid);
+  if (stat === undefined) return undefined;
+  if (stat.session === worker.session) return true;
   for (let depth = 0; depth < MAX_DEPTH && stat !== undefined && stat.parent > 1; depth += 1) {
     if (stat.parent === worker.pid) return true;
     stat = readStat(stat.parent);
   }
-  return environmentMark(message.pid, worker.mark) === "same";
+  return environmentMark(pid, worker.mark) === "same";
 }

@@ -29,6 +29,8 @@ export interface TreeQuery {
   readonly adopted?: boolean;
   /** Of an adopted worker that was left to somebody else: who that is. It gets what that worker leaves, too. */
   readonly reaper?: number;
+  /** Of a worker that goes on with another main process: that one and the one that it was started as, wherever they stand. */
+  readonly own?: readonly Pick<ProcessStat, "pid" | "startTicks">[];
   /** The other workers and the supervisor. They and what they started are never looked at. */
   readonly except: ReadonlySet<number>;
 }
@@ -45,7 +47,8 @@ const MAX_LOOKS = 64;
  * 1. Descendants of the worker while it is there, by the kernel's parent links.
  * 2. Orphans: the keeper is the subreaper, so whoever lost its parent is the keeper's child. It belongs to this worker if it is in its
  *    session or carries its mark; a process whose mark is another worker's never does.
- * 3. The descendants of those.
+ * 3. What is known as its own by number and start time.
+ * 4. The descendants of those.
  *
  * What left the session, overwrote its environment and lost its parent between two looks is not found; only a cgroup could tell.
  *
@@ -106,11 +109,15 @@ function membersAmong(keeperChildren: readonly number[], query: TreeQuery): Tree
       descend(child, (stat) => stat.parent === pid || stat.parent === query.keeperPid);
   };
   // The number of a session is free again once nobody is in it. A live leader that is not the worker means that it was given away.
+  const isOwn = (stat: ProcessStat | undefined): boolean =>
+    query.own?.some(({ pid, startTicks }) => pid === stat?.pid && startTicks === stat.startTicks) ?? false;
   const sessionHolds =
     query.mainPid === query.session ||
+    isOwn(readStat(query.session)) ||
     !keeperChildren.includes(query.session) ||
     readStat(query.session)?.dead !== false;
   const isRoot = (stat: ProcessStat): boolean => {
+    if (isOwn(stat)) return true;
     if (stat.parent !== query.keeperPid) return false;
     if (stat.pid === query.mainPid) return true;
     const mark = environmentMark(stat.pid, query.mark);
@@ -118,6 +125,7 @@ function membersAmong(keeperChildren: readonly number[], query: TreeQuery): Tree
   };
   try {
     for (const pid of keeperChildren) descend(pid, isRoot);
+    for (const { pid } of query.own ?? []) descend(pid, isOwn);
   } catch (error) {
     closeMembers([...found.values()]);
     throw error;

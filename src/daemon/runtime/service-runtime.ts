@@ -15,7 +15,6 @@ import {
 } from "../lifecycle/service-state.js";
 import { isAbandoned, type Share } from "../lifecycle/steering.js";
 import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js";
-import { eventsOf } from "./child-events.js";
 import { IdleWatch } from "./idle-watch.js";
 import type { ArmRecord, ChildRecord, HeldRecord, ListedChild } from "./keeper/records.js";
 import { LogRing } from "./logs/log-ring.js";
@@ -173,6 +172,7 @@ export class ServiceRuntime {
       saidBy: (worker) => this.#workers.saidBy(worker),
       storedBy: (slot) => this.#workers.store.count(slot),
       unhealthy: (worker) => this.#workers.unhealthy(worker),
+      startedAs: (worker) => this.#workers.startedAs(worker),
       socketProblem: this.socketProblem(),
       logDropped: this.#sinks.reduce((sum, sink) => sum + (sink?.dropped ?? 0), 0),
       logBytesDropped: this.#workers.logBytesDropped,
@@ -266,6 +266,7 @@ export class ServiceRuntime {
     const armOf = new Map(arms.map((arm) => [arm.key, arm]));
     const events: ServiceEvent[] = [];
     const effects: ServiceEffect[] = [];
+    const told: (() => void)[] = [];
     for (const { worker } of workersOf(this.#state)) {
       const key = workerKey(this.config.name, worker.slot, worker.id);
       const child = childOf.get(key);
@@ -282,13 +283,13 @@ export class ServiceRuntime {
       );
       effects.push(...resumed.effects);
       for (const event of resumed.events) events.push({ type: "worker", worker: worker.id, event });
-      if (child !== undefined)
-        for (const event of eventsOf(child)) events.push({ type: "worker", worker: worker.id, event });
+      if (child !== undefined) told.push(() => this.#workers.hear(worker.id, child));
     }
     this.#steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
     this.#adopting = false;
     for (const event of events) this.dispatch(event);
+    for (const tell of told) tell(); // After what the worker itself has said before.
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
     for (const arm of arms) {
       const tag = decodeWorkerTag(arm.tag);

@@ -62,6 +62,27 @@ export interface WorkerTag {
   readonly reaper?: number;
   /** What it has said of itself; missing: nothing. */
   readonly said?: Said;
+  /** It goes on with another main process than it was started as. */
+  readonly moved?: MovedMain;
+}
+
+/** Two processes of a worker, each known by its number and the time of its start (clock ticks, as digits). */
+export interface MovedMain {
+  /** The one that it was started as: its number is that of the session. */
+  readonly leader: number;
+  readonly leaderTicks: string;
+  readonly main: number;
+  readonly mainTicks: string;
+}
+
+/** Both of them, for whoever looks for the worker's tree; none if it has not moved. */
+export function ownProcesses(moved: MovedMain | undefined): { readonly pid: number; readonly startTicks: bigint }[] {
+  if (moved === undefined) return [];
+  const { leader, leaderTicks, main, mainTicks } = moved;
+  return [
+    { pid: leader, startTicks: BigInt(leaderTicks) },
+    { pid: main, startTicks: BigInt(mainTicks) },
+  ];
 }
 
 export function encodeWorkerTag(tag: WorkerTag): Buffer {

@@ -18,6 +18,8 @@ export interface ViewInput {
   readonly socketProblem: string | undefined;
   readonly logDropped: number;
   readonly logBytesDropped: number;
+  /** The pid that a worker was started with, if its main process is another one by now. */
+  readonly startedAs: (worker: number) => number | undefined;
   /** Why a worker counts as unhealthy. */
   readonly unhealthy: (worker: number) => string | undefined;
   /** What could keep new connections from a ready worker, in words; missing: that is not looked at this time. */
@@ -65,6 +67,7 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
   const { config, clock, saidBy, storedBy } = input;
   const { status, errno, exitStatus, reloading } = saidBy(worker.id);
   const stored = storedBy(worker.slot);
+  const startedAs = input.startedAs(worker.id);
   const valve = valveInWords(input, worker);
   return {
     instance: `${config.name}/${worker.slot}`,
@@ -72,6 +75,7 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
     phase: workerPhase(worker),
     role,
     ...(worker.pid === undefined ? {} : { pid: worker.pid }),
+    ...(startedAs === undefined ? {} : { startedAs }),
     ...(worker.startedAt === undefined ? {} : { startedAt: clock.wallAt(worker.startedAt).toISOString() }),
     ...(worker.readyAt === undefined ? {} : { readyAt: clock.wallAt(worker.readyAt).toISOString() }),
     ...(status === undefined ? {} : { statusText: status }),

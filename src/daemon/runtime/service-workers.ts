@@ -17,13 +17,15 @@ import { type DrainedLogs, settleDrained, takeDrained } from "./logs/drained-log
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { FdStore } from "./notify/fd-store.js";
+import { MainMoves } from "./notify/main-moves.js";
+import { PidFiles } from "./notify/pid-files.js";
 import { type Said, WorkerNotices } from "./notify/worker-notices.js";
 import { type Reloaded, WorkerReloads } from "./notify/worker-reloads.js";
 import { WorkerHealth } from "./probe/worker-health.js";
 import { WorkerProbes } from "./probe/worker-probes.js";
 import { closeMembers } from "./process-tree.js";
 import type { ServiceSetup } from "./service-setup.js";
-import { decodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
+import { decodeWorkerTag, ownProcesses, type WorkerTag, workerKey } from "./service-store.js";
 import type { ServiceWorld } from "./service-world.js";
 import { planStart, type StartPlan, StartPlanError } from "./start-plan.js";
 import { signalNumber } from "./words.js";
@@ -76,6 +78,8 @@ export class ServiceWorkers {
   readonly #ended: EndedWorkers;
   readonly #notices: WorkerNotices;
   readonly #reloads: WorkerReloads;
+  readonly #moves: MainMoves;
+  readonly #pidFiles: PidFiles;
   readonly #store: FdStore;
 
   constructor(input: WorkersInput) {
@@ -84,6 +88,7 @@ export class ServiceWorkers {
       setup: input.setup,
       world: input.world,
       find: input.find,
+      receiver: (worker) => this.#notices.receiver(worker),
       // READY=1 by another way.
       ready: (worker) => this.#emit(worker, { type: "announced", by: "notify" }),
       status: (worker, text) => this.#notices.setStatus(worker, text),
@@ -102,6 +107,10 @@ export class ServiceWorkers {
       isAwaited: input.isAwaited,
     });
     this.#reloads = new WorkerReloads(input.world.clock);
+    this.#moves = new MainMoves({
+      keeper: input.world.keeper,
+      ended: (worker, record) => this.#tell(worker, record),
+    });
     this.#notices = new WorkerNotices({
       setup: input.setup,
       world: input.world,
@@ -109,6 +118,14 @@ export class ServiceWorkers {
       emit: (worker, event) => this.#emit(worker, event),
       store: this.#store,
       reloads: this.#reloads,
+      moves: this.#moves,
+    });
+    this.#pidFiles = new PidFiles({
+      path: () => this.#config.pidFile,
+      phase: (worker) => input.find(worker)?.state.phase,
+      treeIsEmpty: (worker) => this.#tree(worker, false)?.isEmpty() ?? true,
+      follow: (worker, pid) => this.#notices.follow(worker, pid),
+      ended: (worker, record) => this.#emitEnd(worker, record),
     });
     const asking = {
       setup: input.setup,
@@ -256,7 +273,19 @@ export class ServiceWorkers {
   /** The keeper's news of a worker. What the worker itself said before is heard first. */
   hear(worker: number, record: ChildRecord): void {
     this.#resources.get(worker)?.drainNotify();
-    for (const event of eventsOf(record)) this.#emit(worker, event);
+    if (!this.#moves.isPast(worker, record)) this.#tell(worker, record);
+  }
+
+  #tell(worker: number, record: ChildRecord): void {
+    for (const event of eventsOf(record)) {
+      if (event.type === "exited" && this.#pidFiles.holds(worker, record)) return;
+      this.#emit(worker, event);
+    }
+  }
+
+  #emitEnd(worker: number, record: ChildRecord): void {
+    const end = eventsOf(record).find(({ type }) => type === "exited");
+    if (end !== undefined) this.#emit(worker, end);
   }
 
   /** Hears what all workers have said by now. */
@@ -268,6 +297,11 @@ export class ServiceWorkers {
   /** What a worker has said of itself. */
   saidBy(worker: number): Said {
     return this.#notices.of(worker);
+  }
+
+  /** The pid that it was started with, if its main process is another one by now. */
+  startedAs(worker: number): number | undefined {
+    return this.#notices.moved(worker)?.leader;
   }
 
   /** These are ready now. */
@@ -328,6 +362,7 @@ export class ServiceWorkers {
   close(): void {
     this.#drains.closeAll();
     this.#reloads.closeAll();
+    this.#pidFiles.close();
     this.#store.close();
     this.#handoffs.close();
     this.#probes.closeAll();
@@ -441,12 +476,15 @@ export class ServiceWorkers {
     const resources = this.#resources.get(worker);
     if (pid === undefined || resources === undefined) return undefined;
     const { keeperPid, knownPids } = this.#o.world;
+    const moved = this.#notices.moved(worker);
     return new WorkerTree(() => {
       const except = knownPids();
       except.delete(pid);
       const { adopted, mark, tag } = resources;
+      const main = withMain ? { mainPid: pid } : {};
       const reaper = tag.reaper === undefined ? {} : { reaper: tag.reaper };
-      return { ...(withMain ? { mainPid: pid } : {}), session: pid, mark, keeperPid, adopted, ...reaper, except };
+      const [session, own] = [moved?.leader ?? pid, ownProcesses(moved)];
+      return { ...main, session, own, mark, keeperPid, adopted, ...reaper, except };
     });
   }
 
@@ -474,6 +512,8 @@ export class ServiceWorkers {
     );
     if (event.type !== "started") return;
     this.#notices.started(worker, event.pid);
+    this.#handoffs.started(worker);
+    if (this.#notices.moved(worker)?.main === event.pid) this.#emit(worker, { type: "announced", by: "pid-file" });
     resources?.drainNotify(); // What it has said before waits there.
   }
 
@@ -544,8 +584,7 @@ export class ServiceWorkers {
     });
     this.#resources.set(worker, resources);
     this.#notices.open(worker, key, tag);
-    if (pipes.channel !== undefined)
-      this.#handoffs.join(worker, pipes.channel, { mark: resources.mark, reopened: drained !== undefined });
+    if (pipes.channel !== undefined) this.#handoffs.join(worker, pipes.channel, drained !== undefined);
   }
 
   #send(what: string, asked: Promise<void>, expected: readonly number[]): void {

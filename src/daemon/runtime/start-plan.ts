@@ -8,6 +8,7 @@ import { resolveIdentity } from "./identity.js";
 import type { KeptDescriptor, StartRequest } from "./keeper/records.js";
 import { launchSettings } from "./launch-settings.js";
 import { isDrained } from "./logs/drained-logs.js";
+import { pretendBooted } from "./pretend-booted.js";
 import { encodeWorkerTag, type WorkerTag, workerKey } from "./service-store.js";
 
 const FIRST_LISTEN_FD = 3;
@@ -85,6 +86,7 @@ function errnoOf(error: unknown): number {
 
 function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   const { service, slot, worker, notify } = input;
+  if (service.pretendBooted === true) pretendBooted();
   const frame: Fd[] = [];
   const theirs: OwnedFd[] = [];
   const send = (fd: OwnedFd): number => {

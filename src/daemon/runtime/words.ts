@@ -182,6 +182,8 @@ export function factSentence(
       return { message: `${who}${pid} is unhealthy: ${more.lines.at(-1) ?? "it does not answer"}`, level: "warn" };
     case "recovered":
       return { message: `${who}${pid} is healthy again`, level: "info" };
+    case "moved":
+      return { message: `${who} goes on with the process that it has named as its main one${pid}`, level: "info" };
     case "canary-ready":
       return { message: `${who}${pid} is ready, as a canary`, level: "info" };
     case "stop-timeout":

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { notify } from "../../../src/ancillary/index.js";
 import { descriptorCount } from "../census.js";
@@ -68,6 +70,30 @@ describe.skipIf(!hasLibsystemd)("what a worker has said", () => {
     expect((await scene.service("s")).statusText).toBe("by-a-child");
     await hear(scene, "NOTIFYACCESS=none", "STATUS=too-late");
     expect((await scene.service("s")).statusText).toBe("by-a-child");
+  });
+
+  test("by a child does not count with notify_access = main, until the worker itself says otherwise", async () => {
+    const scene = await start({ config: saying("READY=1", 'notify_access = "main"') });
+    await scene.ready("s");
+    await say(scene, "child STATUS=not-me");
+    await logged(scene, ({ text }) => text === "child said STATUS=not-me");
+    await hear(scene, "NOTIFYACCESS=all");
+    expect((await scene.service("s")).statusText).toBeUndefined();
+    await say(scene, "child STATUS=me");
+    await logged(scene, ({ text }) => text === "child said STATUS=me");
+    expect((await scene.service("s")).statusText).toBe("me");
+  });
+
+  test("by a process that has ended since counts, as what the real systemd-notify says in passing", async () => {
+    const scene = await start({ config: saying() });
+    await scene.ready("s");
+    const supervisor = await scene.supervisorPid();
+    process.kill(supervisor, "SIGSTOP"); // It hears of it only when nothing is left of the sender.
+    await say(scene, "run systemd-notify --no-block --status=in-passing");
+    await expect.poll(() => existsSync(join(scene.directory, "ran")), { timeout: 20_000 }).toBe(true);
+    process.kill(supervisor, "SIGCONT");
+    await hear(scene, "X_BARRIER=1");
+    expect((await scene.service("s")).statusText).toBe("in-passing");
   });
 
   test("by strangers, with garbage, or too long is dropped and counted", async () => {

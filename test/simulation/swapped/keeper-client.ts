@@ -80,6 +80,11 @@ export class KeeperClient {
     return this.#ask("signal", { key, signal });
   }
 
+  /** No program here names another process. */
+  move(): Promise<unknown> {
+    return Promise.resolve();
+  }
+
   acknowledge(key: string): Promise<unknown> {
     return this.#ask("acknowledge", { key });
   }

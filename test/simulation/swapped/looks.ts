@@ -191,6 +191,14 @@ export function environmentMark(): "same" {
   return "same";
 }
 
+// living-pidfd.ts
+export function livingPidfd(): undefined {
+  return undefined;
+}
+export function wasReaped(): boolean {
+  return false;
+}
+
 // socket-queue.ts, socket-flush.ts, port-owner.ts
 export function queueLooks(fds: readonly { readonly file: SimulatedFile }[]): readonly object[] {
   return fds.map(({ file }) => ({ queued: file.listener?.queued ?? 0, drops: 0 }));

@@ -1,13 +1,16 @@
 import { execFile } from "node:child_process";
+import { fstatSync } from "node:fs";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   duplicate,
+  kernelOffers,
   memfd,
   type NotifyMessage,
   NotifySocket,
   notify,
+  openPidfd,
   ownCredentials,
   pipe,
   readAll,
@@ -77,6 +80,17 @@ describe("a notify socket", () => {
     });
     receiver.drain();
     expect(messages.map(({ pid }) => pid)).toEqual([Number(stdout)]);
+  });
+
+  test.runIf(kernelOffers("SO_PASSPIDFD"))("lends a pidfd of the sender while it is heard", () => {
+    using own = openPidfd(process.pid);
+    const same: boolean[] = [];
+    receiver.start(({ pidfd }) =>
+      same.push(pidfd !== undefined && fstatSync(pidfd.number).ino === Number(own.identity().ino)),
+    );
+    notify("READY=1", { socket: receiver.address });
+    receiver.drain();
+    expect(same).toEqual([true]);
   });
 
   test("closes descriptors that the callback does not take, which is what BARRIER=1 waits for", () => {
@@ -171,6 +185,8 @@ describe("a notify socket", () => {
   test("drops what was sent before credentials were asked for", () => {
     const plain = socket("unix-dgram", "unix");
     setSocketOption(receiver.fd(), "SO_PASSCRED", false);
+    // With it the kernel writes credentials as well.
+    if (kernelOffers("SO_PASSPIDFD")) setSocketOption(receiver.fd(), "SO_PASSPIDFD", false);
     notify("READY=1", { socket: receiver.address });
     const adopted = NotifySocket.adopt(duplicate(receiver.fd()));
     adopted.start(

@@ -222,6 +222,8 @@ describe("a file with every key", () => {
       noNewPrivileges: false,
       watchdogMs: 45_000,
       fdStore: 3,
+      notifyAccess: "main",
+      pretendBooted: true,
       ignoreSigpipe: false,
       handoff: true,
       ready: { when: "newline", timeoutMs: 5000, settleMs: 0 },

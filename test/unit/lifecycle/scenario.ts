@@ -17,6 +17,7 @@
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
  *   @0 #1 leaving | extend 5000 | alive | unwell | watchdog 2000 | forgive      what it says of itself; sd_notify(3)
  *   @0 #1 health ok|bad                            what its checks have found
+ *   @0 #1 started 77                               it has named another process as its main one
  *   @0 #1 disarmed | fired    what the keeper said to a disarm: in time, or too late
  *   @0 deadline               must be the very time that the service asked for; `deadline late` and `deadline early` are not
  *   @0 adopt #1=child #2=child,signalled #3=arm     the supervisor was replaced; the rest is unknown to the keeper
@@ -186,7 +187,7 @@ const STAGES: Readonly<Record<string, number>> = { fork: 1, descriptors: 8, work
 function parseWorkerEvent(at: number, worker: number, what: string, rest: string[]): WorkerEvent {
   switch (what) {
     case "started":
-      return { type: "started", pid: 100 + worker, at };
+      return { type: "started", pid: Number(rest[0] ?? 100 + worker), at };
     case "start-failed": {
       const stage = STAGES[rest[0]!];
       const errno = (constants.errno as Record<string, number>)[rest[1]!];

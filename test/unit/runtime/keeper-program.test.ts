@@ -15,7 +15,6 @@ const hello: Hello = {
   supervisors: 1,
   previousEnd: { how: "none", detail: 0 },
   dropped: 0,
-  accepts: true,
   nofile: 1024n,
   reExecs: { count: 2, lastAt: 2000 },
 };

@@ -1,4 +1,6 @@
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readStat } from "../../../src/daemon/runtime/process-stat.js";
 import { closeMembers, findTree, type TreeQuery, treeIsEmpty } from "../../../src/daemon/runtime/process-tree.js";
@@ -91,6 +93,29 @@ describe("the tree of a running worker", () => {
     expect(pidsOf(query(worker, { mainPid: worker }))).toEqual([worker, daemon]);
     expect(readStat(daemon)?.parent).toBe(keeper.pid);
     expect(readStat(daemon)?.session).not.toBe(worker);
+  });
+
+  test("includes what is known as its own by its start, wherever that stands, and nobody else of that number", async () => {
+    const worker = await startWorker("ready(); signal.pause()");
+    await readyPid();
+    // Of another session, with another mark, and the child of nobody here.
+    const foreign = spawn("/bin/sleep", ["1000"], { env: {}, argv0: token });
+    await once(foreign, "spawn");
+    const pid = foreign.pid!;
+    const { startTicks } = readStat(pid)!;
+    expect(pidsOf(query(worker, { mainPid: worker }))).toEqual([worker]);
+    expect(pidsOf(query(worker, { mainPid: pid, own: [{ pid, startTicks }] }))).toEqual(
+      [worker, pid].sort((a, b) => a - b),
+    );
+    expect(pidsOf(query(worker, { mainPid: pid, own: [{ pid, startTicks: startTicks + 1n }] }))).toEqual([worker]);
+    // A live leader is its own only if it is the very one.
+    const leader = { pid: worker, startTicks: readStat(worker)!.startTicks };
+    const other = query(worker, { mainPid: pid, mark: "INVOCATION_ID=none" });
+    expect(pidsOf({ ...other, own: [leader] })).toEqual([worker]);
+    expect(pidsOf(other)).toEqual([]);
+    const ended = once(foreign, "exit");
+    foreign.kill("SIGKILL");
+    await ended;
   });
 
   test("does not include the keeper, ourselves, or other workers and what they started", async () => {

@@ -43,6 +43,7 @@ function view(state: Partial<ServiceState>) {
     saidBy: () => ({}),
     storedBy: () => 0,
     unhealthy: () => undefined,
+    startedAs: () => undefined,
     socketProblem: undefined,
     logDropped: 0,
     logBytesDropped: 0,

@@ -13,10 +13,7 @@ import { eventsOf } from "../child-events.js";
 import type { AcceptorRecord } from "../keeper/acceptor-record.js";
 import { KeeperError } from "../keeper/keeper-client.js";
 import type { ChildRecord } from "../keeper/records.js";
-import { type DrainedLogs, settleDrained, takeDrained } from "../logs/drained-logs.js";
-import { LogRing } from "../logs/log-ring.js";
-import type { LogSink } from "../logs/log-sink.js";
-import type { WorkerOutput } from "../logs/worker-output.js";
+import type { LogRing } from "../logs/log-ring.js";
 import type { Service } from "../service.js";
 import type { Answered, KeeperTables } from "../service-runtime.js";
 import { type ServiceSetup, versionOf } from "../service-setup.js";
@@ -24,7 +21,7 @@ import { serviceKey, type WorkerTag } from "../service-store.js";
 import type { ServiceWorld } from "../service-world.js";
 import { signalNumber } from "../words.js";
 import { WorkerTree } from "../worker-tree.js";
-import { closeLogPipes, type LogPipes, newLogPipes, openLogPipes, readLogPipes } from "./accept-log.js";
+import { AcceptLog } from "./accept-log.js";
 import { acceptorOf, planAccept } from "./accept-plan.js";
 import {
   acceptKey,
@@ -39,6 +36,7 @@ import { acceptView } from "./accept-view.js";
 import { acceptorSentence, factSentence, failureOf, notForConnections } from "./accept-words.js";
 
 const ENOENT = 2;
+const EBADMSG = 74;
 const ESRCH = 3;
 const SIGKILL = 9;
 /** Until the keeper is told to forget a process that has ended well. */
@@ -54,7 +52,6 @@ const FAILURE_LINES = 5;
  */
 export class AcceptService implements Service {
   readonly isNew: boolean;
-  readonly ring = new LogRing({ maxLines: 2_000, maxBytes: 1024 * 1024 });
   readonly #world: ServiceWorld;
   readonly #askers = new Map<number, (answered: Answered) => void>();
   readonly #watchers = new Set<() => void>();
@@ -67,10 +64,7 @@ export class AcceptService implements Service {
   #stepping = false;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  #pipes: LogPipes | undefined;
-  #output: WorkerOutput | undefined;
-  #sink: LogSink | undefined;
-  #logBytesDropped = 0;
+  readonly #log: AcceptLog;
   /** Keys that the keeper is to be told to forget. */
   readonly #forgotten: string[] = [];
   #forgetting: NodeJS.Timeout | undefined;
@@ -87,7 +81,11 @@ export class AcceptService implements Service {
     this.#world = world;
     this.isNew = found === undefined;
     this.#state = found ?? newAccept;
-    this.#sink = world.sinks.open(setup.config.name, setup.config.log);
+    this.#log = new AcceptLog(setup.config, world, (what, error) => this.#complain(what, error));
+  }
+
+  get ring(): LogRing {
+    return this.#log.ring;
   }
 
   get config(): ServiceConfig {
@@ -133,8 +131,8 @@ export class AcceptService implements Service {
       acceptor: this.#acceptor,
       policy: this.#policy,
       socketProblem: this.socketProblem(),
-      logDropped: this.#sink?.dropped ?? 0,
-      logBytesDropped: this.#logBytesDropped,
+      logDropped: this.#log.dropped,
+      logBytesDropped: this.#log.bytesDropped,
       ...(detailed ? { queued: this.#queued() } : {}),
     });
   }
@@ -158,9 +156,8 @@ export class AcceptService implements Service {
 
   /** From now on new connections get this. What runs goes on as it is. */
   async configure(setup: ServiceSetup, asker: number): Promise<Answered> {
-    const before = this.config.log;
     this.#setup = setup;
-    if (JSON.stringify(before) !== JSON.stringify(setup.config.log)) this.#changeLog();
+    this.#log.configure(setup.config);
     this.socketsChanged();
     return this.#ask(asker, { type: "configure", asker });
   }
@@ -182,13 +179,9 @@ export class AcceptService implements Service {
 
   /** Goes on with what the keeper has accepted meanwhile. */
   async adopt({ children, arms, held }: KeeperTables): Promise<void> {
-    const { keeper } = this.#world;
     const { name } = this.config;
     const arm = arms.find(({ key }) => key === acceptKey(name));
-    const drained = arm === undefined ? {} : await takeDrained(keeper, arm.key, ["stdout", "stderr"]);
-    const hasPipes = held.some(({ key }) => key === acceptLogKey(name));
-    if (hasPipes) this.#openLog(await openLogPipes(keeper, name, true), drained);
-    if (arm !== undefined) void this.#settleLogs(arm.key);
+    if (held.some(({ key }) => key === acceptLogKey(name))) await this.#log.adopt(arm?.key);
     this.#armedVersion = arm && acceptTagOf(arm.tag)?.version;
     this.#state = { ...this.#state, armed: arm === undefined ? "no" : "yes" };
     for (const { tag, ...record } of children) {
@@ -253,8 +246,7 @@ export class AcceptService implements Service {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#forgetAll();
-    this.#closeLog();
-    await this.#sink?.close();
+    await this.#log.close();
   }
 
   get #policy() {
@@ -294,7 +286,7 @@ export class AcceptService implements Service {
     for (const effect of step.effects) this.#perform(effect);
     for (const fact of step.facts) {
       this.#report(fact.type, factSentence(this.config, fact));
-      if (fact.type === "stopped") this.#dropLog();
+      if (fact.type === "stopped") this.#log.drop();
     }
   }
 
@@ -328,8 +320,7 @@ export class AcceptService implements Service {
     const policy = this.#policy;
     if (policy === undefined) return;
     try {
-      if (this.#pipes === undefined) this.#openLog(newLogPipes(keeper, this.config.name), {});
-      const pipes = this.#pipes as unknown as LogPipes;
+      const pipes = this.#log.pipes();
       const version = this.#version;
       const plan = planAccept({ service: this.config, version, pipes, configFile, own: environment });
       const keys = this.#setup.sockets.flatMap((socket) => sockets.keys(socket));
@@ -337,7 +328,7 @@ export class AcceptService implements Service {
       for (const fd of plan.opened) fd.close();
       asked.then(
         () => this.#dispatch({ type: "armed" }),
-        (error: Error) => this.#dispatch({ type: "not-armed", message: error.message }),
+        (error: Error) => this.#dispatch({ type: "not-armed", message: notArmed(error) }),
       );
     } catch (error) {
       this.#dispatch({ type: "not-armed", message: (error as Error).message });
@@ -371,8 +362,7 @@ export class AcceptService implements Service {
     this.#marks.delete(number);
     this.#over?.add(number);
     const failed = end.kind !== "exited" || end.code !== 0;
-    if (failed) this.#output?.readNow();
-    const lines = failed ? (this.#output?.lastLines(FAILURE_LINES) ?? []) : [];
+    const lines = failed ? this.#log.lastLines(FAILURE_LINES) : [];
     this.#dispatch({ type: "ended", number, peer, end, lines });
   }
 
@@ -412,45 +402,6 @@ export class AcceptService implements Service {
   #keyOf(number: number): string {
     const peer = this.#state.connections.get(number)?.peer ?? "";
     return `${acceptKey(this.config.name)}/${number}/${peer}`;
-  }
-
-  #openLog(pipes: LogPipes, drained: DrainedLogs): void {
-    this.#pipes = pipes;
-    for (const stream of Object.values(drained)) this.#logBytesDropped += stream.dropped;
-    if (this.#sink === undefined) return;
-    this.#output = readLogPipes(pipes, { service: this.config.name, ring: this.ring, sink: this.#sink, drained });
-  }
-
-  #changeLog(): void {
-    const before = this.#sink;
-    this.#sink = this.#world.sinks.open(this.config.name, this.config.log);
-    this.#output?.close();
-    this.#output = undefined;
-    if (this.#pipes !== undefined) this.#openLog(this.#pipes, {});
-    before?.close().catch((error: Error) => this.#complain("close its log", error));
-  }
-
-  #closeLog(): void {
-    this.#output?.close();
-    this.#output = undefined;
-    if (this.#pipes !== undefined) closeLogPipes(this.#pipes);
-    this.#pipes = undefined;
-  }
-
-  /** Nobody writes to it any more. */
-  #dropLog(): void {
-    if (this.#pipes === undefined) return;
-    this.#closeLog();
-    this.#send("release its log", this.#world.keeper.release(acceptLogKey(this.config.name)));
-  }
-
-  async #settleLogs(arm: string): Promise<void> {
-    try {
-      await this.#sink?.written();
-      await settleDrained(this.#world.keeper, arm, ["stdout", "stderr"]);
-    } catch (error) {
-      this.#complain("settle what the keeper read", error as Error);
-    }
   }
 
   #queued(): number {
@@ -503,4 +454,10 @@ export class AcceptService implements Service {
   #complain(what: string, error: Error): void {
     this.#world.log.error(`${this.config.name}: could not ${what}: ${error.message}`, { error });
   }
+}
+
+/** A keeper of an earlier version does not know such an arm. */
+function notArmed(error: Error): string {
+  if (!(error instanceof KeeperError) || error.errno !== EBADMSG) return error.message;
+  return "the keeper is of a version that cannot accept connections; `holdfast self reexec` replaces it";
 }

@@ -1,8 +1,7 @@
 import type { OwnedFd } from "../../../ancillary/index.js";
 import type { Valve } from "../../lifecycle/drain.js";
 import type { Worker } from "../../lifecycle/worker.js";
-import { resolveIdentity } from "../identity.js";
-import { LINE_EACH, speaksFor } from "../notify-sender.js";
+import { LINE_EACH, type NotifyReceiver, speaksFor } from "../notify-sender.js";
 import type { ServiceSetup } from "../service-setup.js";
 import type { ServiceWorld } from "../service-world.js";
 import type { HandoffCounts } from "./member.js";
@@ -15,6 +14,8 @@ export interface HandoffsInput {
   readonly setup: () => ServiceSetup;
   readonly world: ServiceWorld;
   readonly find: (worker: number) => Worker | undefined;
+  /** Who is its own; undefined: its pid is not told yet. */
+  readonly receiver: (worker: number) => NotifyReceiver | undefined;
   readonly ready: (worker: number) => void;
   readonly status: (worker: number, text: string) => void;
 }
@@ -24,6 +25,8 @@ export class WorkerHandoffs {
   readonly #o: HandoffsInput;
   readonly #speaking = new Set<number>();
   readonly #waiting: (() => void)[] = [];
+  /** Those whose pid is not told yet: who speaks for one of them is not clear, because a program may have written over the mark in its environment. */
+  readonly #unstarted = new Map<number, { readonly channel: OwnedFd; readonly join: () => void }>();
   readonly #ended = new Map<number, HandoffCounts>();
   #relay: HandoffRelay | undefined;
   #dropped = 0;
@@ -36,9 +39,16 @@ export class WorkerHandoffs {
    * Takes over our end of a worker's channel. Those of workers that an earlier supervisor had started wait for `begin`: none may be given a connection
    * before the others can say that they have it.
    */
-  join(worker: number, channel: OwnedFd, o: { readonly mark: string; readonly reopened: boolean }): void {
-    if (o.reopened) this.#waiting.push(() => this.#join(worker, channel, o));
-    else this.#join(worker, channel, o);
+  join(worker: number, channel: OwnedFd, reopened: boolean): void {
+    if (reopened) this.#waiting.push(() => this.#joinStarted(worker, channel, reopened));
+    else this.#joinStarted(worker, channel, reopened);
+  }
+
+  /** Its pid is told. */
+  started(worker: number): void {
+    const unstarted = this.#unstarted.get(worker);
+    this.#unstarted.delete(worker);
+    unstarted?.join();
   }
 
   /** All workers of earlier supervisors are known. */
@@ -46,15 +56,21 @@ export class WorkerHandoffs {
     for (const join of this.#waiting.splice(0)) join();
   }
 
-  #join(worker: number, channel: OwnedFd, o: { readonly mark: string; readonly reopened: boolean }): void {
+  #joinStarted(worker: number, channel: OwnedFd, reopened: boolean): void {
+    const join = () => this.#join(worker, channel, reopened);
+    if (this.#o.receiver(worker) === undefined) this.#unstarted.set(worker, { channel, join });
+    else join();
+  }
+
+  #join(worker: number, channel: OwnedFd, reopened: boolean): void {
     const found = this.#o.find(worker);
     this.#theRelay().join({
       worker,
       slot: found?.slot ?? 0,
       channel,
-      reopened: o.reopened,
+      reopened,
       sockets: this.#sockets(found?.lane),
-      isSender: (sender) => this.#speaks(worker, o.mark, sender),
+      isSender: (sender) => this.#speaks(worker, sender),
     });
   }
 
@@ -75,6 +91,8 @@ export class WorkerHandoffs {
   /** Its whole tree is gone: what it left is taken by others, or closed. */
   leave(worker: number): void {
     this.#speaking.delete(worker);
+    this.#unstarted.get(worker)?.channel.close();
+    this.#unstarted.delete(worker);
     const counts = this.#relay?.counts(worker);
     if (counts === undefined) return;
     this.#remember(worker, counts);
@@ -90,6 +108,8 @@ export class WorkerHandoffs {
   }
 
   close(): void {
+    for (const { channel } of this.#unstarted.values()) channel.close();
+    this.#unstarted.clear();
     this.#relay?.close();
   }
 
@@ -125,10 +145,9 @@ export class WorkerHandoffs {
     );
   }
 
-  #speaks(worker: number, mark: string, sender: { readonly pid: number; readonly uid: number }): boolean {
-    const pid = this.#o.find(worker)?.pid ?? 0; // Not told yet: then only the mark counts.
-    const uid = resolveIdentity(this.#o.setup().config).uid ?? process.getuid?.() ?? 0;
-    return speaksFor(sender, { pid, uid, mark });
+  #speaks(worker: number, sender: { readonly pid: number; readonly uid: number }): boolean {
+    const receiver = this.#o.receiver(worker);
+    return receiver !== undefined && speaksFor(sender, receiver);
   }
 
   #remember(worker: number, counts: HandoffCounts): void {

@@ -29,6 +29,7 @@ export const RequestType = {
   reExec: 19,
   adopt: 20,
   handedOver: 21,
+  move: 22,
 } as const;
 
 /** Bits of `attach` and `hello`. */

@@ -243,6 +243,15 @@ export class KeeperClient {
     await this.#ask("adopt", encodeAdopted({ record, tag, keep }), fds);
   }
 
+  /**
+   * The child goes on with this process, whose end is its own from now on; news of it tell. KeeperError ESRCH: that one has ended, and was reaped;
+   * EPROTO: the keeper is of a version that cannot do it.
+   */
+  async move(key: string, pid: number, pidfd: Fd): Promise<void> {
+    const change = this.#mirror?.move(key, pid, pidfd);
+    await this.#ask("move", new ByteWriter().key(key).i32(pid).bytes(), [pidfd], change);
+  }
+
   /** The keeper was told all that the one before held, and starts a supervisor once this channel ends. */
   async handedOver(supervisors: number, nofile: bigint): Promise<void> {
     await this.#ask("handedOver", new ByteWriter().u32(supervisors).u64(nofile).bytes());

@@ -153,6 +153,22 @@ export class KeeperMirror {
     };
   }
 
+  /** Another process takes the place of the child's own. The descriptor stays the caller's. */
+  move(key: string, pid: number, pidfd: Fd): Change {
+    const copies = this.#duplicates([pidfd]);
+    return {
+      unanswered: "commit",
+      commit: () => {
+        const child = this.children.get(key);
+        if (child?.record === undefined) return closeAll(copies);
+        child.record = { ...child.record, state: "running", pid, endedAt: 0, status: 0, signals: 0n };
+        child.pidfd?.close();
+        child.pidfd = copies?.[0];
+      },
+      discard: () => closeAll(copies),
+    };
+  }
+
   /** The keeper's news. The descriptor stays the caller's. */
   child(record: ChildRecord, tag: Uint8Array, pidfd: Fd | undefined): void {
     const entry = this.children.get(record.key) ?? { tag, fds: undefined, record: undefined, pidfd: undefined };

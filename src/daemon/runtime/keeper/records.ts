@@ -69,8 +69,6 @@ export interface Hello {
   readonly reExecs?: { readonly count: number; readonly lastAt?: number };
   /** The soft limit of descriptors that the keeper was started with, and that what it starts has; 0: it does not tell. */
   readonly nofile: bigint;
-  /** Whether it can accept connections. */
-  readonly accepts: boolean;
 }
 
 export interface StartRequest {
@@ -291,9 +289,8 @@ export function decodeHello(reader: ByteReader): Hello {
   const reExecs =
     (features & Feature.reExec) === 0 ? undefined : { count: reader.u32(), at: Number(reader.u64()) / 1e6 };
   const nofile = (features & Feature.handOver) === 0 ? 0n : reader.u64();
-  const accepts = (features & Feature.accept) !== 0;
   const previousEnd = { how, detail };
-  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd, dropped, nofile, accepts };
+  const hello = { version, keeperPid, keeperStartedAt, supervisors, previousEnd, dropped, nofile };
   if (reExecs === undefined) return hello;
   const { count, at } = reExecs;
   return { ...hello, reExecs: { count, ...(at === 0 ? {} : { lastAt: at }) } };

@@ -1,7 +1,6 @@
+import type { NotifyAccess } from "../../config/config.js";
 import type { Monotonic } from "../../lifecycle/end.js";
-
-/** Whose messages count: everybody's of the worker's tree, its own process's, or nobody's any more. */
-export type NotifyAccess = "all" | "main" | "none";
+import type { MainClaim } from "./claimed-main.js";
 
 /** What one message of sd_notify(3) says. */
 export interface Notice {
@@ -14,6 +13,8 @@ export interface Notice {
   readonly errno?: number;
   readonly exitStatus?: number;
   readonly access?: NotifyAccess;
+  /** Its main process is another one from now on. */
+  readonly main?: MainClaim;
   readonly extendMs?: number;
   readonly alive: boolean;
   readonly unwell: boolean;
@@ -39,6 +40,8 @@ const NEVER = 2n ** 64n - 1n;
 /** No worker needs more time at once; it keeps deadlines within what numbers hold exactly. */
 const LONGEST_MS = 366 * 24 * 60 * 60 * 1_000;
 const MOST_ERRNO = 4_095;
+/** PID_MAX_LIMIT of the kernel. */
+const MOST_PID = 4_194_304;
 
 export function readNotice(fields: ReadonlyMap<string, string>): Notice {
   const malformed: string[] = [];
@@ -59,12 +62,16 @@ export function readNotice(fields: ReadonlyMap<string, string>): Notice {
     extendMs: read("EXTEND_TIMEOUT_USEC", length),
     watchdogMs: read("WATCHDOG_USEC", (text) => (BigInt.asUintN(64, digits(text) ?? 0n) === NEVER ? 0 : length(text))),
   };
+  const pid = read("MAINPID", (text) => natural(text, MOST_PID) || undefined);
+  const inode = read("MAINPIDFDID", digits);
+  const named = pid === undefined ? undefined : { pid, ...(inode === undefined ? {} : { inode }) };
+  const main: MainClaim | undefined = says("MAINPIDFD") ? "descriptor" : named;
   const name = read("FDNAME", (text) => (FD_NAME.test(text) ? text : undefined));
   return {
     ready: says("READY"),
     ...(says("RELOADING") ? { reloading: at === undefined ? {} : { at } } : {}),
     stopping: says("STOPPING"),
-    ...present(optional),
+    ...present({ ...optional, main }),
     alive: says("WATCHDOG"),
     unwell: says("WATCHDOG", "trigger"),
     ...(says("FDSTORE") ? { store: { name: name ?? NO_NAME, watched: fields.get("FDPOLL") !== "0" } } : {}),
@@ -94,8 +101,7 @@ function natural(text: string, most: number): number | undefined {
 }
 
 function accessOf(text: string): NotifyAccess | undefined {
-  if (text === "exec") return "main"; // There are no processes of control beside it that could speak.
-  return text === "all" || text === "main" || text === "none" ? text : undefined;
+  return text === "all" || text === "exec" || text === "main" || text === "none" ? text : undefined;
 }
 
 function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -1,13 +1,17 @@
 import type { NotifyMessage } from "../../../ancillary/index.js";
+import type { NotifyAccess } from "../../config/config.js";
 import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
 import { resolveIdentity } from "../identity.js";
-import { LINE_EACH, speaksFor } from "../notify-sender.js";
+import { LINE_EACH, type NotifyReceiver, speaksFor } from "../notify-sender.js";
+import { readStat } from "../process-stat.js";
 import type { ServiceSetup } from "../service-setup.js";
-import { encodeWorkerTag, type WorkerTag } from "../service-store.js";
+import { encodeWorkerTag, type MovedMain, type WorkerTag } from "../service-store.js";
 import type { ServiceWorld } from "../service-world.js";
 import { errnoWords } from "../words.js";
+import { type ClaimedMain, claimMain, type MainClaim } from "./claimed-main.js";
 import type { FdStore } from "./fd-store.js";
-import { type Notice, type NotifyAccess, readNotice } from "./notice.js";
+import type { MainMoves } from "./main-moves.js";
+import { type Notice, readNotice } from "./notice.js";
 import type { WorkerReloads } from "./worker-reloads.js";
 
 /** What a worker has said of itself and what has no part in its life's machine. Plain data: it is part of the worker's tag. */
@@ -21,7 +25,7 @@ export interface Said {
   readonly ready?: true;
   /** STOPPING=1. */
   readonly stopping?: true;
-  /** Missing: `all`. */
+  /** Missing: as the configuration says. */
   readonly access?: NotifyAccess;
 }
 
@@ -32,6 +36,7 @@ export interface NoticesInput {
   readonly emit: (worker: number, event: WorkerEvent) => void;
   readonly store: FdStore;
   readonly reloads: WorkerReloads;
+  readonly moves: Pick<MainMoves, "ask">;
 }
 
 /** STATUS= is cut to this. */
@@ -74,6 +79,11 @@ export class WorkerNotices {
     return this.#workers.get(worker)?.tag.said ?? {};
   }
 
+  /** Which processes are its own, if it goes on with another one than it was started as. */
+  moved(worker: number): MovedMain | undefined {
+    return this.#workers.get(worker)?.tag.moved;
+  }
+
   /** For STATUS= by another way than its notify socket. */
   setStatus(worker: number, text: string): void {
     this.#note(worker, { status: text.slice(0, STATUS_CHARACTERS) });
@@ -105,6 +115,7 @@ export class WorkerNotices {
       if (message.fds.length !== 1) world.count("notify-barriers-refused");
       return undefined;
     }
+    if (notice.main !== undefined) this.#move(worker, { known, pid, message, claim: notice.main });
     this.#remember(worker, notice);
     this.#tell(worker, notice);
     this.#keep(worker, notice, message);
@@ -114,9 +125,7 @@ export class WorkerNotices {
   #maySpeak(known: Known, pid: number, message: NotifyMessage): boolean {
     const { world, setup } = this.#o;
     const { config } = setup();
-    const uid = resolveIdentity(config).uid ?? process.getuid?.() ?? 0;
-    const mark = `INVOCATION_ID=${known.tag.invocation}`;
-    if (!speaksFor(message, { pid, uid, mark })) {
+    if (!speaksFor(message, this.#receiverOf(known, pid))) {
       world.count("notify-foreign");
       this.#foreign += 1;
       if (this.#foreign % LINE_EACH === 1) {
@@ -126,10 +135,100 @@ export class WorkerNotices {
       }
       return false;
     }
-    const access = known.tag.said?.access ?? "all";
-    if (access === "all" || (access === "main" && message.pid === pid)) return true;
+    const access = known.tag.said?.access ?? config.notifyAccess ?? "all";
+    // For "exec" as well: no process of control beside it is told where to speak.
+    if (access === "all" || (access !== "none" && message.pid === pid)) return true;
     world.count("notify-refused");
     return false;
+  }
+
+  /** Who is its own; undefined: its pid is not told yet. */
+  receiver(worker: number): NotifyReceiver | undefined {
+    const known = this.#workers.get(worker);
+    const pid = known?.pid ?? this.#o.find(worker)?.pid;
+    return known === undefined || pid === undefined ? undefined : this.#receiverOf(known, pid);
+  }
+
+  #receiverOf({ tag }: Known, pid: number): NotifyReceiver {
+    const uid = resolveIdentity(this.#o.setup().config).uid ?? process.getuid?.() ?? 0;
+    return { pid, session: tag.moved?.leader ?? pid, uid, mark: `INVOCATION_ID=${tag.invocation}` };
+  }
+
+  /** The tag goes first: whoever finds the keeper with the other process finds in it which was the first one. */
+  #move(
+    worker: number,
+    o: { readonly known: Known; readonly pid: number; readonly message: NotifyMessage; readonly claim: MainClaim },
+  ): void {
+    const { known, pid, message } = o;
+    const claimed = claimMain(o.claim, {
+      fds: message.fds,
+      worker: this.#receiverOf(known, pid),
+      byRoot: message.uid === 0,
+      others: this.#othersThan(pid),
+    });
+    const { phase } = this.#o.find(worker)?.state ?? { phase: "gone" };
+    const late = phase === "sweeping" || phase === "gone";
+    const moved =
+      typeof claimed === "string" ? Promise.resolve(claimed) : this.#goOn(worker, { known, pid, claimed, late });
+    moved.then(
+      (why) => why === undefined || this.#refuseMain(message, why),
+      (error: Error) => this.#o.world.log.error(`${known.key}: MAINPID: ${error.message}`, { error }),
+    );
+  }
+
+  /** As its pid file says, after the end of the process so far. Resolves with why not, to be put after "it ". */
+  async follow(worker: number, pid: number): Promise<string | undefined> {
+    const known = this.#workers.get(worker);
+    const receiver = this.receiver(worker);
+    if (known === undefined || receiver === undefined) return "is nobody's";
+    const others = this.#othersThan(receiver.pid);
+    const orphansOf = this.#o.world.keeperPid;
+    const claimed = claimMain({ pid }, { fds: [], worker: receiver, byRoot: false, others, orphansOf });
+    if (typeof claimed === "string") return claimed;
+    return this.#goOn(worker, { known, pid: receiver.pid, claimed, late: false });
+  }
+
+  #othersThan(pid: number): ReadonlySet<number> {
+    const { knownPids, keeperPid } = this.#o.world;
+    const others = knownPids().add(keeperPid).add(process.pid);
+    others.delete(pid);
+    return others;
+  }
+
+  async #goOn(
+    worker: number,
+    o: { readonly known: Known; readonly pid: number; readonly claimed: ClaimedMain; readonly late: boolean },
+  ): Promise<string | undefined> {
+    const { known, pid, claimed } = o;
+    using _pidfd = claimed.pidfd; // The request carries a duplicate.
+    if (o.late) return "comes too late";
+    if (claimed.pid === pid) return undefined;
+    const { leader, leaderTicks } = known.tag.moved ?? {
+      leader: pid,
+      leaderTicks: String(readStat(pid)?.startTicks ?? 0n),
+    };
+    const before = { pid: known.pid, moved: known.tag.moved };
+    const moved = { leader, leaderTicks, main: claimed.pid, mainTicks: String(claimed.startTicks) };
+    known.pid = claimed.pid;
+    known.tag = { ...known.tag, moved };
+    this.#unwritten.add(worker);
+    this.#write();
+    const errno = await this.#o.moves.ask(worker, known.key, claimed);
+    if (errno === undefined) return undefined;
+    if (known.tag.moved === moved) {
+      const { moved: _, ...tag } = known.tag;
+      known.tag = { ...tag, ...(before.moved === undefined ? {} : { moved: before.moved }) };
+      if (before.pid !== undefined) known.pid = before.pid;
+      this.#unwritten.add(worker);
+      this.#write();
+    }
+    return `was refused by the keeper (${errnoInWords(errno)})`;
+  }
+
+  #refuseMain({ pid }: NotifyMessage, why: string): void {
+    const { world, setup } = this.#o;
+    world.count("notify-mainpid-refused");
+    world.log.warn(`${setup().config.name}: the main process that pid ${pid} has named ${why}; the one so far stays`);
   }
 
   #remember(worker: number, notice: Notice): void {

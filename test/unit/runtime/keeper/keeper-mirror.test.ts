@@ -57,6 +57,20 @@ describe("the mirror of the keeper", () => {
     expect(openDescriptors().size).toBe(count - 1);
   });
 
+  test("follows a child to another process, also one that has ended, with its pidfd", () => {
+    const ended = { ...record("web/1/1", "exited"), status: 9, endedAt: 5, signals: 4n };
+    mirror.child(ended, tag, undefined);
+    mirror.move("web/1/1", 8, file).discard();
+    expect(mirror.children.get("web/1/1")).toMatchObject({ record: ended, pidfd: undefined });
+    const moved = mirror.move("web/1/1", 8, file);
+    expect(moved.unanswered).toBe("commit");
+    moved.commit();
+    const { record: now, pidfd } = mirror.children.get("web/1/1")!;
+    expect(now).toEqual({ ...record("web/1/1"), pid: 8 });
+    expect(pidfd!.identity()).toEqual(file.identity());
+    mirror.move("unknown", 8, file).commit();
+  });
+
   test("takes what the keeper did not answer for done, where a repetition would not do it", () => {
     expect(mirror.hold("a", tag, []).unanswered).toBe("commit");
     expect(mirror.release("a").unanswered).toBe("commit");

@@ -38,11 +38,20 @@ describe("a notice", () => {
     ["BARRIER=1", { barrier: true }],
     ["RESTART_RESET=1", { restartReset: true }],
     ["NOTIFYACCESS=all", { access: "all" }],
-    ["NOTIFYACCESS=exec", { access: "main" }],
+    ["NOTIFYACCESS=exec", { access: "exec" }],
+    ["MAINPID=4711", { main: { pid: 4711 } }],
+    ["MAINPIDFDID=5", {}],
+    ["MAINPIDFD=1\nMAINPID=4711", { main: "descriptor" }],
+    ["MAINPIDFD=0", {}],
     ["NOTIFYACCESS=none", { access: "none" }],
     ["X_MINE=1", {}],
   ])("%j means %j", (text, wanted) => {
     expect(read(text)).toEqual({ ...nothing, ...wanted });
+  });
+
+  test("with the inode of a pidfd keeps it whole", () => {
+    const main = { pid: 4711, inode: 2n ** 64n - 1n };
+    expect(read("MAINPID=4711\nMAINPIDFDID=18446744073709551615")).toEqual({ ...nothing, main });
   });
 
   test.each([
@@ -51,6 +60,8 @@ describe("a notice", () => {
     ["WATCHDOG_USEC", ["soon", "-5", "1.5", "184467440737095516150"]],
     ["EXTEND_TIMEOUT_USEC", ["", "5s"]],
     ["MONOTONIC_USEC", ["0x10"]],
+    ["MAINPID", ["0", "-1", "4194305", "self", ""]],
+    ["MAINPIDFDID", ["-1", "x"]],
     ["NOTIFYACCESS", ["everybody"]],
     ["FDNAME", ["", "a:b", "a\u00e4", "x".repeat(256)]],
   ])("with a %s of %j is read without it", (name, values) => {

@@ -31,6 +31,7 @@ beforeEach(async () => {
     emit: (worker, event) => heard.push(`#${worker} ${event.type}`),
     reloads: new WorkerReloads(systemClock),
     store: undefined as never,
+    moves: { ask: async () => undefined },
   };
   notices = new WorkerNotices(input as NoticesInput);
   notices.open(WORKER, "web/1/7", { v: 1, service: "web", slot: 1, worker: WORKER, invocation: "f00", keep: [] });

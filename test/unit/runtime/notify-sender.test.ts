@@ -1,0 +1,42 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type OwnedFd, openPidfd } from "../../../src/ancillary/index.js";
+import { speaksFor } from "../../../src/daemon/runtime/notify-sender.js";
+
+const worker = { pid: 999_999_999, session: 999_999_998, uid: 64_123, mark: "INVOCATION_ID=none" };
+let ended: OwnedFd;
+
+beforeEach(async () => {
+  const program = spawn("/bin/sleep", ["1000"]);
+  await once(program, "spawn");
+  ended = openPidfd(program.pid!);
+  const exit = once(program, "exit");
+  program.kill("SIGKILL");
+  await exit;
+});
+afterEach(() => ended.close());
+
+describe("a sender that has ended", () => {
+  // Its number is ours by now: whoever is looked at has nothing to do with it.
+  test.each([
+    [64_123, true],
+    [0, true],
+    [64_124, false],
+  ])("and ran as uid %d, of a worker of uid 64123, is believed: %s", (uid, believed) => {
+    expect(speaksFor({ pid: process.pid, uid, pidfd: ended.borrow() }, worker)).toBe(believed);
+  });
+
+  test("is not mistaken for whoever has its number now", () => {
+    const stranger = { ...worker, session: worker.session, pid: process.pid };
+    expect(speaksFor({ pid: process.pid, uid: 64_124, pidfd: ended.borrow() }, stranger)).toBe(false);
+  });
+});
+
+describe("a sender that lives", () => {
+  test("is judged by what it is", () => {
+    using own = openPidfd(process.pid);
+    expect(speaksFor({ pid: process.pid, uid: 0, pidfd: own.borrow() }, worker)).toBe(false);
+    expect(speaksFor({ pid: process.pid, uid: 5, pidfd: own.borrow() }, { ...worker, pid: process.ppid })).toBe(true);
+  });
+});
