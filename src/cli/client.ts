@@ -11,6 +11,7 @@ import type {
   SocketOutcome,
   SocketView,
   SupervisorView,
+  UpgradeView,
   WaitFor,
 } from "../daemon/control/api.js";
 import { exitCode } from "./exit-code.js";
@@ -84,6 +85,19 @@ export class ControlClient {
     }
   }
 
+  /** Not repeated when the connection is lost, as with `act`. @param directory undefined: the version that is installed where the one that runs was started */
+  async upgrade(directory: string | undefined, timeoutMs: number): Promise<UpgradeView> {
+    const body = { timeoutMs, ...(directory === undefined ? {} : { directory }) };
+    try {
+      return await this.#ask<UpgradeView>("POST", "/v1/supervisor/upgrade", { body });
+    } catch (error) {
+      if (!isConnectionLost(error)) throw this.#explained(error);
+      const message =
+        'the supervisor ended before it answered, and the upgrade with it; "holdfast self status" shows who is in charge';
+      throw new Failure(exitCode.unreachable, message, { cause: error });
+    }
+  }
+
   /** One service, with what is looked for only when it is asked for by name: the valves of its workers. */
   service(name: string): Promise<ServiceView> {
     return this.#get(servicePath(name));
@@ -142,7 +156,11 @@ export class ControlClient {
   }
 
   /** Follows a stream until it ends; throws `TransportError` when the connection is lost, `Refusal` when it is refused. */
-  async follow(path: string, onOpen: () => void, onEvent: (event: string, data: unknown) => void): Promise<void> {
+  async follow(
+    path: string,
+    onOpen: (supervisor: string | undefined) => void,
+    onEvent: (event: string, data: unknown) => void,
+  ): Promise<void> {
     const refused = await openStream(this.socketPath, path, onOpen, onEvent);
     if (refused !== undefined) throw refusal(refused.body, refused.status);
   }

@@ -9,7 +9,7 @@ export interface CommandOptions {
   readonly control?: string;
   readonly output: OutputFormat;
   readonly hard?: boolean;
-  readonly orphans?: "refuse" | "stop";
+  readonly orphans?: "refuse" | "adopt" | "stop";
   /** A path. */
   readonly to?: string;
   /** Milliseconds. */

@@ -2,12 +2,17 @@
 import { fstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { OwnedFd, setCloseOnExec } from "../ancillary/index.js";
+import type { Config } from "./config/config.js";
+import { PROTOCOL_VERSION } from "./runtime/keeper/frame.js";
+import { type Keeper, KeeperError } from "./runtime/keeper/keeper-client.js";
 import { Succession } from "./runtime/succession/succession.js";
-import { packageVersion, Supervisor } from "./runtime/supervisor.js";
+import { type Cleared, packageVersion, Supervisor } from "./runtime/supervisor.js";
 
 const EXIT_USAGE = 2;
 const EXIT_CONFIGURATION = 6;
 const EXIT_CRASH = 70;
+const EXIT_PROTOCOL = 76;
+const EPROTONOSUPPORT = 93;
 
 function exit(code: number): never {
   process.exit(code);
@@ -28,21 +33,35 @@ function takeChannel(): OwnedFd | undefined {
   return channel;
 }
 
-/** What an earlier run has left is ended only if somebody has said so: it serves, and nobody else does. */
-async function clearAway(control: string, orphans: string): Promise<string | undefined> {
-  const { LeftOvers } = await import("./runtime/left-overs.js");
+/** What an earlier run has left is ended, or taken over, only if somebody has said so: it serves, and nobody else does. */
+async function clearAway(config: Config, keeper: Keeper, orphans: string): Promise<Cleared> {
+  const { LeftOvers } = await import("./runtime/left-overs/left-overs.js");
+  const { control } = config.supervisor;
   const left = new LeftOvers(control);
   const words = left.inWords();
-  if (words.length === 0) return undefined;
-  const keeper = left.keeper();
-  if (keeper !== undefined)
-    return `another keeper (pid ${keeper}) runs this configuration, although nobody listens on ${control}; end it first`;
+  if (words.length === 0) return {};
+  const running = left.keeper();
+  if (running !== undefined)
+    return {
+      problem: `another keeper (pid ${running}) runs this configuration, although nobody listens on ${control}; end it first`,
+    };
   const all = words.join(", ");
+  if (orphans === "adopt") {
+    const { takeOver } = await import("./runtime/left-overs/take-over.js");
+    return { takenOver: await takeOver(keeper, config, left) };
+  }
   if (orphans !== "stop")
-    return `an earlier run was killed together with its supervisor and has left processes, which would run beside new ones: ${all}; \`holdfast run --orphans stop\` ends them first`;
+    return {
+      problem: `an earlier run was killed together with its supervisor and has left processes, which would run beside new ones: ${all}; \`holdfast run --orphans adopt\` takes over what it can, \`--orphans stop\` ends them first`,
+    };
   process.stderr.write(`holdfast: ending what an earlier run has left: ${all}\n`);
   await left.end();
-  return undefined;
+  return {};
+}
+
+async function shadow() {
+  const { waitForLease } = await import("./runtime/upgrade/shadow.js");
+  return waitForLease;
 }
 
 async function main(): Promise<void> {
@@ -50,6 +69,8 @@ async function main(): Promise<void> {
     options: { config: { type: "string", short: "c" }, orphans: { type: "string", default: "refuse" } },
   });
   const channel = takeChannel();
+  const isShadow = process.env.HOLDFAST_KEEPER_MODE === "shadow";
+  delete process.env.HOLDFAST_KEEPER_MODE;
   const path = values.config;
   if (channel === undefined || path === undefined) {
     process.stderr.write(
@@ -62,14 +83,18 @@ async function main(): Promise<void> {
     const { loadConfig, renderProblem } = await import("./config/index.js");
     return { result: loadConfig(path, { env: process.env, uid: process.getuid?.() ?? 0 }), renderProblem };
   };
+  const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const supervisor = new Supervisor({
     channel,
     keeperPid: process.ppid,
-    succession: new Succession(process.ppid),
+    succession: new Succession(process.ppid, argv),
+    argv,
+    program: 1 + process.execArgv.length,
+    ...(isShadow ? { waitForLease: await shadow() } : {}),
     environment: process.env,
     version: packageVersion(),
     exit,
-    clearAway: (control) => clearAway(control, values.orphans),
+    clearAway: (config, keeper) => clearAway(config, keeper, values.orphans),
     loadConfig: async (refuse) => {
       const { result, renderProblem } = await load();
       if (result.ok) return result.config;
@@ -86,7 +111,17 @@ async function main(): Promise<void> {
       return { ok: false, problems: texts(result.problems) };
     },
   });
-  await supervisor.run();
+  try {
+    await supervisor.run();
+  } catch (error) {
+    if (!(error instanceof KeeperError) || error.request !== "attach") throw error;
+    const why =
+      error.errno === EPROTONOSUPPORT
+        ? `the keeper (pid ${process.ppid}) does not speak version ${PROTOCOL_VERSION} of the protocol between the two, which holdfast ${packageVersion()} needs; bring the keeper up to date first (holdfast self reexec), or start the version of holdfast that fits it`
+        : error.message;
+    process.stderr.write(`holdfast: this supervisor cannot be in charge: ${why}\n`);
+    exit(EXIT_PROTOCOL);
+  }
 }
 
 // A fault of ours: say all that is known and end. The keeper starts a new supervisor, which adopts everything.

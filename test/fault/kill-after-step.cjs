@@ -74,9 +74,17 @@ const REQUESTS = [
   "acknowledge",
   "heartbeat",
   "shut down",
+  "quiesce",
+  "resume",
+  "shut",
+  "take",
+  "settle",
+  "re-exec",
+  "adopt",
+  "handed over",
 ];
-/** Frames that begin with a key: hold, release, spawn, arm, disarm, signal, acknowledge; and the event `child`. */
-const KEYED = new Set([2, 3, 7, 8, 9, 10, 11, 192]);
+/** Frames that begin with a key: hold, release, spawn, arm, disarm, signal, acknowledge, adopt; and the event `child`. */
+const KEYED = new Set([2, 3, 7, 8, 9, 10, 11, 20, 192]);
 const STATES = ["", "starting", "running", "exited", "failed"];
 
 function nameOf(frame, asked) {

@@ -129,7 +129,7 @@ export class Life {
       if (this.startsMayFail && result === "unchanged") return; // It was started again by itself meanwhile.
       if (result !== "done") throw new Error(`${JSON.stringify(action)} of ${service}: ${result}, ${message}`);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error;
+      if (!["ECONNRESET", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
   }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { OwnedFd } from "../../ancillary/index.js";
 import type { Config } from "../config/config.js";
-import type { ReExecView, SupervisorView } from "../control/api.js";
+import type { ReExecView, SupervisorView, UpgradeView } from "../control/api.js";
 import type { ControlServer } from "../control/server.js";
 import { AcceptService } from "./accept/accept-service.js";
 import { acceptKey } from "./accept/accept-store.js";
@@ -13,9 +13,10 @@ import { ControlSocket } from "./control-socket.js";
 import { SUPERVISOR_VARIABLE } from "./environment.js";
 import { EventLog } from "./event-log.js";
 import type { AcceptorRecord } from "./keeper/acceptor-record.js";
-import { KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
+import { type Keeper, KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
 import { KeeperProgram } from "./keeper-program.js";
+import type { TakenOver } from "./left-overs/take-over.js";
 import { createLogger, type Logger } from "./logger.js";
 import { LogSinks } from "./logs/log-sinks.js";
 import { openOutputStream } from "./logs/output-stream.js";
@@ -23,6 +24,7 @@ import { SupervisorOutput } from "./logs/supervisor-output.js";
 import { makeService } from "./make-service.js";
 import { storingService } from "./notify/fd-store.js";
 import { operationsOn } from "./operations.js";
+import { Ordering } from "./ordering.js";
 import type { Service } from "./service.js";
 import type { Answered } from "./service-runtime.js";
 import { setupOf } from "./service-setup.js";
@@ -40,6 +42,8 @@ import {
   keeperDeathIn,
 } from "./succession/keeper-death.js";
 import type { Succession } from "./succession/succession.js";
+import { LastUpgrade } from "./upgrade/last-upgrade.js";
+import { SupervisorUpgrade } from "./upgrade/supervisor-upgrade.js";
 import { signalName } from "./words.js";
 
 const SIGHUP = 1;
@@ -59,10 +63,23 @@ const EXIT_NO_KEEPER = 111;
 /** More heartbeats than one fit the watchdog, so that one late timer is no death sentence. */
 const HEARTBEATS_PER_WATCHDOG = 3;
 
+/** What became of what an earlier run has left. */
+export interface Cleared {
+  /** Why nothing may be started. */
+  readonly problem?: string;
+  /** The keeper has it now. */
+  readonly takenOver?: TakenOver;
+}
+
 export interface SupervisorInput {
   /** Our end of the keeper's channel. */
   readonly channel: OwnedFd;
   readonly keeperPid: number;
+  /** The words that this process was started with, an absolute path first; its entry point stands at the index `program`. */
+  readonly argv: readonly string[];
+  readonly program: number;
+  /** Another supervisor is in charge: resolves once it has ceded, or with the reason why we would not go on as it does. undefined: nobody is. */
+  readonly waitForLease?: (keeper: KeeperClient, leased: Promise<void>) => Promise<string | undefined>;
   /** What follows when the keeper is killed; undefined: the supervisor ends with it. */
   readonly succession?: Succession;
   /** Reads the configuration when no earlier supervisor has left one; it ends the process itself if that fails. */
@@ -70,8 +87,8 @@ export interface SupervisorInput {
   /** Reads the same files again, for `plan` and `apply`. */
   readonly readConfig: () => Promise<ReadConfig>;
   readonly environment: NodeJS.ProcessEnv;
-  /** Ends what an earlier run with this control socket has left, or resolves with the reason why this one must not begin. */
-  readonly clearAway?: (control: string) => Promise<string | undefined>;
+  /** Ends what an earlier run with this control socket has left, or takes it over; or says why this one must not begin. */
+  readonly clearAway?: (config: Config, keeper: Keeper) => Promise<Cleared>;
   readonly version: string;
   readonly exit: (code: number) => never;
 }
@@ -104,10 +121,14 @@ export class Supervisor {
   #controlSocket!: ControlSocket;
   #control: ControlServer | undefined;
   #applier!: Applier;
+  readonly #order: Ordering;
   #lastAsker = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #adoptedInMs: number | undefined;
   #keeperDeath: KeeperDeath | undefined;
+  #upgrade!: SupervisorUpgrade;
+  #lastUpgrade!: LastUpgrade;
+  readonly #leased: Promise<void>;
   /** Nothing is left that another keeper could be given. */
   #left = false;
   /** Those that the keeper has told. */
@@ -117,6 +138,19 @@ export class Supervisor {
 
   constructor(input: SupervisorInput) {
     this.#input = input;
+    let leased!: () => void;
+    this.#leased = new Promise((resolve) => {
+      leased = resolve;
+    });
+    this.#order = new Ordering({
+      services: this.#services,
+      nextAsker: () => this.#nextAsker(),
+      tell: (message, service) => {
+        this.#log.warn(message, { event: "started-for-failure", service });
+        this.#events.add({ type: "started-for-failure", service, message });
+      },
+      isEnding: () => this.#endCode !== undefined,
+    });
     const events: KeeperEvents = {
       child: (record, tag, pidfd) => {
         pidfd?.close(); // Signals go through the keeper, which is the parent and cannot hit a stranger.
@@ -124,6 +158,7 @@ export class Supervisor {
       },
       acceptor: (record) => this.#whenAdopted(() => this.#accepts(record)),
       signalled: (signals) => this.#whenAdopted(() => this.#signalled(signals)),
+      leased: () => leased(),
       dropped: (reason) => {
         this.#count("keeper-frames-dropped");
         this.#log?.warn(`a frame on the keeper's channel was dropped: ${reason}`);
@@ -135,11 +170,21 @@ export class Supervisor {
 
   async run(): Promise<void> {
     const keeper = this.#keeper;
+    const { waitForLease } = this.#input;
+    const problem = await waitForLease?.(keeper, this.#leased);
+    if (problem !== undefined) return this.#giveWay(problem);
     this.#hello = await keeper.attach();
     this.#keeperProgram = new KeeperProgram(keeper, systemClock, this.#hello);
-    const filled = this.#input.succession?.mirror.fill(keeper);
-    const held = await keeper.listHeld();
+    const mirror = this.#input.succession?.mirror;
+    let filled = mirror?.fill(keeper);
+    if (waitForLease !== undefined) {
+      // Until then whoever has ceded is the donor of the next keeper, and knows nothing of what we decide.
+      await filled;
+      await keeper.report("hasAll");
+    }
+    let held = await keeper.listHeld();
     this.#keeperDeath = keeperDeathIn(held);
+    this.#lastUpgrade = new LastUpgrade(held);
     const applied = await readAppliedConfig(keeper, held);
     this.#config = applied?.config ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
     const leaving = applied?.leaving ?? nothingLeaves;
@@ -147,7 +192,11 @@ export class Supervisor {
     this.#openLog();
     this.#beat();
     this.#commands = this.#makeCommands();
-    if (applied === undefined) await this.#clearAway();
+    const takenOver = applied === undefined ? await this.#clearAway() : undefined;
+    if (takenOver !== undefined) {
+      held = await keeper.listHeld();
+      filled = filled?.then(() => mirror?.fill(keeper));
+    }
     if (applied === undefined) await writeAppliedConfig(keeper, { config: this.#config, leaving });
 
     this.#controlSocket = new ControlSocket(this.#config.supervisor);
@@ -169,14 +218,20 @@ export class Supervisor {
     await this.#adoptServices(held, leaving);
     this.#pauses.carryOn();
     this.#sockets.openMissing();
-    this.#startServices();
+    this.#order.together(() => this.#startServices());
+    this.#order.begin();
     this.#applier = this.#makeApplier();
+    this.#upgrade = this.#makeUpgrade();
     if (leaving.services.length + leaving.sockets.length > 0) this.#finishApply(leaving);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const event of early) event();
     this.#adoptedInMs = Math.round(performance.now());
+    const decidesSince = systemClock.monotonic();
     await this.#serve(control);
+    if (waitForLease !== undefined) await keeper.report("serves");
+    this.#tellUpgrade(decidesSince);
+    if (takenOver !== undefined) this.#tellTakenOver(takenOver);
     this.#announce(applied !== undefined);
     await filled;
   }
@@ -212,11 +267,10 @@ export class Supervisor {
   }
 
   #startServices(): void {
+    const isNew = [...this.#services].flatMap(([name, service]) => (service.isNew ? [name] : []));
+    this.#order.boot(isNew);
     for (const [name, service] of this.#services) {
-      if (service.isNew) {
-        service.boot();
-        continue;
-      }
+      if (service.isNew) continue;
       service.goOn();
       this.#settle(name, service);
     }
@@ -270,6 +324,7 @@ export class Supervisor {
       events: this.#events,
       services: this.#services,
       sockets: this.#sockets,
+      order: this.#order,
       inForce: () => this.#config,
       adjust: ({ supervisor }) => this.#controlSocket.adjust(supervisor),
       enforce: (config) => {
@@ -319,14 +374,17 @@ export class Supervisor {
       operations: operationsOn({
         services: this.#services,
         sockets: this.#sockets,
+        order: this.#order,
         events: this.#events,
         clock: systemClock,
         supervisor: () => this.#view(),
         isEnding: () => this.#endCode !== undefined,
+        isCeding: () => this.#upgrade.isUnderWay,
         nextAsker: () => this.#nextAsker(),
         applier: this.#applier,
         pauses: this.#pauses,
         reExec: (path) => this.#reExec(path),
+        upgrade: (directory, timeoutMs) => this.#tryUpgrade(directory, timeoutMs),
       }),
       listenFd: control.release(),
       authorize: (peer) => {
@@ -348,6 +406,54 @@ export class Supervisor {
     return view;
   }
 
+  #makeUpgrade(): SupervisorUpgrade {
+    const { argv, program, version } = this.#input;
+    return new SupervisorUpgrade({
+      keeper: this.#keeper,
+      clock: systemClock,
+      version,
+      argv,
+      program,
+      obstacle: () => {
+        if (this.#endCode !== undefined) return "holdfast is stopping everything";
+        return this.#applier.isBusy ? "an apply is under way; wait until it has ended" : undefined;
+      },
+      refuseCommands: async () => this.#control?.close(),
+      stop: () => this.#stopDeciding(),
+      ceded: (problem) => {
+        if (problem !== undefined)
+          process.stderr.write(`holdfast: the supervisor has ceded, and the new one does not serve: ${problem}\n`);
+        void this.#output.close(LAST_WORDS_MS).then(() => this.#input.exit(0));
+      },
+    });
+  }
+
+  async #tryUpgrade(directory: string | undefined, timeoutMs: number): Promise<UpgradeView> {
+    const view = await this.#upgrade.try(directory, timeoutMs);
+    const willing = view.result === "willing";
+    this.#log[willing ? "info" : "warn"](view.message);
+    this.#events.add({ type: willing ? "supervisor-cedes" : "supervisor-upgrade-refused", message: view.message });
+    // Once the answer is on its way: what is closed first is the control interface.
+    if (willing)
+      setImmediate(() => void this.#upgrade.cede().catch((error: Error) => this.#log.error(error.message, { error })));
+    return view;
+  }
+
+  /** Lets go of everything without ending a worker. */
+  async #stopDeciding(): Promise<void> {
+    this.#pauses.close();
+    const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
+    this.#sockets.close(false);
+    await settlesWithin(closed, LOGS_CLOSE_MS);
+    clearInterval(this.#heartbeat);
+  }
+
+  /** It must not have the lease: another one goes on. */
+  async #giveWay(problem: string): Promise<void> {
+    process.stderr.write(`holdfast: this version of the supervisor does not take over: ${problem}\n`);
+    this.#input.exit(1);
+  }
+
   #world(): ServiceWorld {
     return {
       keeper: this.#keeper,
@@ -358,6 +464,7 @@ export class Supervisor {
       sockets: this.#sockets,
       sinks: this.#sinks,
       commands: this.#commands,
+      order: this.#order,
       isPaused: (socket) => this.#pauses.until(socket) !== undefined,
       configFile: this.#mainFile,
       environment: this.#environment,
@@ -435,9 +542,10 @@ export class Supervisor {
     const running = [...this.#services.values()].flatMap((service) => service.pids()).length;
     this.#log.info(`${signalName(signal)}: stopping ${running} ${running === 1 ? "worker" : "workers"}`);
     this.#events.add({ type: "supervisor-stopping", message: `stopping because of ${signalName(signal)}` });
-    await Promise.all(
-      [...this.#services.values()].map((service) =>
-        service.ask(0, { type: "stop", asker: 0, withinMs: LAST_DRAIN_MS }),
+    const names = this.#order.inStopOrder(this.#services.keys());
+    await this.#order.together(() =>
+      Promise.all(
+        names.map((name) => this.#services.get(name)!.ask(0, { type: "stop", asker: 0, withinMs: LAST_DRAIN_MS })),
       ),
     );
     await this.#applier.idle(); // Its services were stopped with all others, so it does not go on.
@@ -463,11 +571,11 @@ export class Supervisor {
   }
 
   /** No worker of ours runs yet: whatever does is somebody's who is gone. */
-  async #clearAway(): Promise<void> {
-    const problem = await this.#input.clearAway?.(this.#config.supervisor.control);
-    if (problem === undefined) return;
+  async #clearAway(): Promise<TakenOver | undefined> {
+    const { problem, takenOver } = (await this.#input.clearAway?.(this.#config, this.#keeper)) ?? {};
+    if (problem === undefined) return takenOver;
     process.stderr.write(`holdfast: ${problem}\n`);
-    await this.#refuse(1);
+    return this.#refuse(1);
   }
 
   /** The configuration is not usable: the keeper ends with the same exit code instead of trying again. */
@@ -524,6 +632,7 @@ export class Supervisor {
 
   #announce(adopted: boolean): void {
     if (this.#keeperDeath?.told === false) this.#tellKeeperDeath(this.#keeperDeath);
+    if (this.#lastUpgrade.isNews) return;
     if (adopted) {
       const workers = [...this.#services.values()].flatMap((service) => service.pids()).length;
       const message = `a new supervisor (pid ${process.pid}) took over ${workers} ${workers === 1 ? "worker" : "workers"} in ${this.#adoptedInMs} ms; the one before ${previousEnd(this.#hello) ?? "ended"}`;
@@ -540,6 +649,25 @@ export class Supervisor {
     const control = this.#config.supervisor.control;
     this.#log.info(`${where}; \`holdfast ls\` shows more (control socket ${control})`, { event: "supervisor-started" });
     this.#events.add({ type: "supervisor-started", message: `holdfast ${this.#input.version} started` });
+  }
+
+  #tellUpgrade(decidesSince: number): void {
+    const { argv, program } = this.#input;
+    this.#lastUpgrade.tell({
+      keeper: this.#keeper,
+      log: this.#log,
+      events: this.#events,
+      program: argv[program] ?? "",
+      decidesSince,
+      end: previousEnd(this.#hello) ?? "ended",
+    });
+  }
+
+  #tellTakenOver({ workers, sockets, lost }: TakenOver): void {
+    const taken = `what an earlier run has left was taken over: ${counted(workers, "worker")}, ${counted(sockets, "socket")}`;
+    const message = [taken, ...lost].join("; ");
+    this.#log.warn(message, { event: "left-overs-adopted" });
+    this.#events.add({ type: "left-overs-adopted", message, data: { workers, sockets, lost } });
   }
 
   #tellKeeperDeath(death: KeeperDeath): void {
@@ -564,6 +692,7 @@ export class Supervisor {
       control: this.#config.supervisor.control,
       counters: { "keeper-frames-refused": this.#hello.dropped, ...this.#counters },
       ...(end === undefined ? {} : { previousEnd: end }),
+      ...this.#lastUpgrade.view(),
       ...(this.#keeperDeath === undefined
         ? {}
         : { keeperDeaths: this.#keeperDeath.count, keeperDeath: describeKeeperDeath(this.#keeperDeath) }),
@@ -579,6 +708,10 @@ export class Supervisor {
   #count(counter: string): void {
     this.#counters[counter] = (this.#counters[counter] ?? 0) + 1;
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${count === 1 ? what : `${what}s`}`;
 }
 
 function previousEnd({ previousEnd: { how, detail } }: Hello): string | undefined {

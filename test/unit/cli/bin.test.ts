@@ -86,6 +86,23 @@ describe("the listing commands", () => {
     expect(out).toBe(`${JSON.stringify(anEvent(2))}\n`);
   });
 
+  test("self upgrade waits for what the next supervisor says, and shows why one is refused", async () => {
+    const upgrade = { id: "17", result: "done", message: "the supervisor was upgraded", pauseMs: 80 } as const;
+    operations.supervisorView = { ...operations.supervisorView, upgrade };
+    expect(await run("self", "upgrade", "--to", "next", "--timeout", "5s")).toEqual({
+      code: 0,
+      out: "the supervisor was upgraded\n",
+      err: "",
+    });
+    expect(operations.upgraded).toEqual([["/next", 5_000]]);
+    expect(await json("self", "upgrade")).toEqual(upgrade);
+    const taken = { ...upgrade, result: "failed", message: "it ended" } as const;
+    operations.supervisorView = { ...operations.supervisorView, upgrade: taken };
+    expect(await run("self", "upgrade")).toEqual({ code: 1, out: "", err: "holdfast: failed: it ended\n" });
+    operations.upgradeView = { result: "failed", message: "it would end web/1" };
+    expect(await run("self", "upgrade")).toEqual({ code: 1, out: "", err: "holdfast: failed: it would end web/1\n" });
+  });
+
   test("why explains the last failure", async () => {
     operations.serviceViews = [aService("web", { phase: "backoff", lastFailure: aFailure(), next: "another start" })];
     const { code, out } = await run("why", "web");
@@ -269,6 +286,17 @@ describe("logs and events", () => {
     expect((await run("logs", "b")).out).toBe(`${at(2)} b/1 | two\n`);
   });
 
+  test("keep the order of a service's lines where the clock was set back", async () => {
+    operations.serviceViews = [aService("a"), aService("b")];
+    const at = (second: number) => `2026-01-01T00:00:0${second}.000Z`;
+    operations.lines = [
+      aLine("one", { service: "a", instance: "a/1", at: at(5) }),
+      aLine("two", { service: "a", instance: "a/1", at: at(1) }),
+      aLine("three", { service: "b", instance: "b/1", at: at(6) }),
+    ];
+    expect((await run("logs", "*", "--raw")).out).toBe("one\ntwo\nthree\n");
+  });
+
   test("-f shows what comes, and Ctrl-C ends it quietly with 130", async () => {
     operations.lines = [aLine("before")];
     const { child, ended } = start("logs", "web", "-f", "--raw");
@@ -291,6 +319,19 @@ describe("logs and events", () => {
     const { code, err } = await ended;
     expect(code).toBe(130);
     expect(err).toMatch(/connection to the supervisor ended.*\n.*connected again\n$/);
+    await operations.followers(0);
+  });
+
+  test("-f shows what another supervisor tells, also where the clock was set back since", async () => {
+    operations.eventViews = [anEvent(1)];
+    const { child, ended } = start("events", "-f", "-o", "jsonl");
+    await readUntil(child.stdout, /\n/);
+    operations.supervisorView = { ...operations.supervisorView, starts: operations.supervisorView.starts + 1 };
+    operations.eventViews = [anEvent(1, { at: "2020-01-01T00:00:00.000Z", message: "a year before" })];
+    await fixture.replaceServer();
+    expect(await readUntil(child.stdout, /\n/)).toContain("a year before");
+    child.kill("SIGINT");
+    expect((await ended).code).toBe(130);
     await operations.followers(0);
   });
 

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { systemClock } from "../clock.js";
+import { COMMAND_PREFIX } from "../commands/command-runs.js";
 import { KeeperClient, KeeperError } from "../keeper/keeper-client.js";
 import { KeeperMirror, type MirroredChild } from "../keeper/keeper-mirror.js";
 import type { ChildRecord, KeptDescriptor } from "../keeper/records.js";
@@ -7,8 +7,9 @@ import { livingPidfd } from "../living-pidfd.js";
 import { isDrained } from "../logs/drained-logs.js";
 import { readProc } from "../process-stat.js";
 import { decodeKeeperDeath, encodeKeeperDeath, KEEPER_DEATH_KEY, type KeeperDeath } from "./keeper-death.js";
+import { recordOf } from "./process-record.js";
 import { hasEnded, type KeeperProcess, lookAtKeeper, type StartedKeeper, startKeeper } from "./start-keeper.js";
-import { findStarted, type Started } from "./started-unheard.js";
+import { findStarted } from "./started-unheard.js";
 
 const ENDED_WITHIN_MS = 800;
 /** New keepers that are tried: somebody may kill one after the other. */
@@ -34,9 +35,12 @@ export interface Inheritance {
  */
 export class Succession {
   readonly mirror = new KeeperMirror(roomForDuplicates());
+  readonly #supervisor: readonly string[];
   #keeper: KeeperProcess | undefined;
 
-  constructor(keeperPid: number) {
+  /** @param supervisor the words that the next supervisor is started with: those of this one, which the keeper may have got later than its own */
+  constructor(keeperPid: number, supervisor: readonly string[]) {
+    this.#supervisor = supervisor;
     this.#keeper = lookAtKeeper(keeperPid);
   }
 
@@ -60,7 +64,7 @@ export class Succession {
     for (let tried = 0; tried < TRIES; tried += 1) {
       if (tried > 0) await wait(RETRY_MS);
       try {
-        await this.#giveAll(await startKeeper(keeper), { ...inheritance, oldPid: keeper.pid, since });
+        await this.#giveAll(await startKeeper(keeper, this.#supervisor), { ...inheritance, oldPid: keeper.pid, since });
         return undefined;
       } catch (error) {
         problem = (error as Error).message;
@@ -181,26 +185,6 @@ function numbersOf(arm: string, children: ReadonlyMap<string, unknown>): Readonl
   return new Set(own.map((key) => Number(key.slice(arm.length + 1).split("/")[0])));
 }
 
-/** What the keeper would have said of it. */
-function recordOf(key: string, { pid, startTicks }: Started): ChildRecord {
-  return {
-    key,
-    state: "running",
-    pid,
-    by: "spawn",
-    adopted: true,
-    startedAt: startedAt(startTicks),
-    endedAt: 0,
-    status: 0,
-    stage: 0,
-    errno: 0,
-    signals: 0n,
-    userMicros: 0,
-    systemMicros: 0,
-    maxRssKib: 0,
-  };
-}
-
 function adopt(keeper: KeeperClient, child: MirroredChild): Promise<void> {
   const { tag, pidfd } = child;
   const record = child.record as ChildRecord;
@@ -229,13 +213,7 @@ function tagOf({ tag }: Pick<MirroredChild, "tag">): {
 }
 
 function isWorker([key, { record }]: readonly [string, MirroredChild]): boolean {
-  return record?.state === "running" && !key.startsWith("command:");
-}
-
-/** Clock ticks since boot, of which there are 100 a second, on the clock of the keeper's records. */
-function startedAt(startTicks: bigint): number {
-  const uptimeMs = Number(readProc("/proc/uptime")?.split(" ")[0] ?? 0) * 1_000;
-  return Math.max(1, systemClock.monotonic() - (uptimeMs - Number(startTicks) * 10));
+  return record?.state === "running" && !key.startsWith(COMMAND_PREFIX);
 }
 
 function roomForDuplicates(): number {
