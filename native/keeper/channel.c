@@ -18,9 +18,8 @@ enum {
 
 static void ready(struct keeper *keeper, struct watcher *watcher, uint32_t events);
 
-int channel_open(struct keeper *k, int fd, pid_t peer)
+int channel_open(struct keeper *k, struct channel *c, int fd, pid_t peer)
 {
-	struct channel *c = &k->channel;
 	c->watcher.ready = ready;
 	c->interest = EPOLLIN;
 	int error = loop_add(&k->loop, fd, c->interest, &c->watcher);
@@ -41,18 +40,35 @@ static void forget_pending(struct channel *c)
 	c->retry_at = 0;
 }
 
-void channel_close(struct keeper *k)
+int channel_release(struct keeper *k, struct channel *c)
 {
-	struct channel *c = &k->channel;
-	if (c->fd < 0)
-		return;
+	int fd = c->fd;
 	forget_pending(c);
-	reexec_forget_asker(&k->reexec);
-	loop_remove(&k->loop, c->fd);
-	close(c->fd);
+	loop_remove(&k->loop, fd);
 	c->fd = -1;
 	c->peer = 0;
 	c->attached_at = 0;
+	return fd;
+}
+
+void channel_close(struct keeper *k, struct channel *c)
+{
+	if (c->fd < 0)
+		return;
+	if (c == &k->channel)
+		reexec_forget_asker(&k->reexec);
+	close(channel_release(k, c));
+}
+
+void channel_move(struct keeper *k, struct channel *from, struct channel *to)
+{
+	uint64_t dropped = to->dropped + from->dropped;
+	*to = *from;
+	to->dropped = dropped;
+	to->attached_at = 0;
+	/* The same registration, so nothing can be missing for it. */
+	(void)loop_change(&k->loop, to->fd, to->interest, &to->watcher);
+	*from = (struct channel){.fd = -1};
 }
 
 bool channel_is_attached(const struct channel *c)
@@ -79,9 +95,8 @@ static bool keep_duplicates(struct channel *c, const int *fds, size_t count)
 	return true;
 }
 
-void channel_send_reply(struct keeper *k, uint16_t type, uint32_t id, size_t payload_length, const int *fds, size_t fd_count)
+void channel_send_reply(struct channel *c, uint16_t type, uint32_t id, size_t payload_length, const int *fds, size_t fd_count)
 {
-	struct channel *c = &k->channel;
 	if (c->fd < 0)
 		return;
 	header_encode(c->out, type, id, payload_length);
@@ -102,12 +117,16 @@ void channel_send_reply(struct keeper *k, uint16_t type, uint32_t id, size_t pay
 
 bool channel_takes_events(const struct channel *c)
 {
-	return channel_is_attached(c) && c->pending == 0 && !c->full && c->retry_at == 0;
+	return channel_is_attached(c) && channel_has_room(c);
 }
 
-bool channel_send_event(struct keeper *k, uint16_t type, size_t payload_length, int fd)
+bool channel_has_room(const struct channel *c)
 {
-	struct channel *c = &k->channel;
+	return c->fd >= 0 && c->pending == 0 && !c->full && c->retry_at == 0;
+}
+
+bool channel_send_event(struct channel *c, uint16_t type, size_t payload_length, int fd)
+{
 	header_encode(c->out, type, 0, payload_length);
 	return sent(c, message_send(c->fd, c->out, FRAME_HEADER + payload_length, &fd, fd < 0 ? 0 : 1)) == SENT;
 }
@@ -119,23 +138,23 @@ static void send_pending(struct channel *c)
 		forget_pending(c);
 }
 
-static enum received serve_one(struct keeper *k)
+static enum received serve_one(struct keeper *k, struct channel *c)
 {
-	enum received received = message_receive(k->channel.fd, &k->message);
+	enum received received = message_receive(c->fd, &k->message);
 	if (received != RECEIVED_MESSAGE)
 		return received;
-	if (k->message.sender == k->channel.peer)
-		serve(k, &k->message);
+	if (k->message.sender == c->peer)
+		serve(k, c, &k->message);
 	else
-		k->channel.dropped++;
+		c->dropped++;
 	descriptors_close_rest(&k->message.descriptors);
 	return RECEIVED_MESSAGE;
 }
 
-bool channel_serve_waiting(struct keeper *k)
+bool channel_serve_waiting(struct keeper *k, struct channel *c)
 {
-	for (int i = 0; i < FRAMES_PER_ROUND && k->channel.fd >= 0 && k->channel.pending == 0; i++) {
-		enum received received = serve_one(k);
+	for (int i = 0; i < FRAMES_PER_ROUND && c->fd >= 0 && c->pending == 0; i++) {
+		enum received received = serve_one(k, c);
 		if (received == RECEIVED_END)
 			return false;
 		if (received == RECEIVED_NOTHING)
@@ -144,32 +163,34 @@ bool channel_serve_waiting(struct keeper *k)
 	return true;
 }
 
-void channel_drain(struct keeper *k)
+void channel_drain(struct keeper *k, struct channel *c)
 {
-	if (k->channel.fd < 0)
+	if (c->fd < 0)
 		return;
-	forget_pending(&k->channel);
-	(void)channel_serve_waiting(k);
-	channel_close(k);
+	forget_pending(c);
+	(void)channel_serve_waiting(k, c);
+	channel_close(k, c);
 }
 
 static void ready(struct keeper *k, struct watcher *watcher, uint32_t events)
 {
-	(void)watcher;
-	struct channel *c = &k->channel;
+	struct channel *c = container_of(watcher, struct channel, watcher);
 	if ((events & EPOLLHUP) != 0)
 		forget_pending(c); /* nobody will read it */
 	if ((events & EPOLLOUT) != 0) {
 		c->full = false;
 		return; /* channel_resume comes next */
 	}
-	if (c->pending == 0 && serve_one(k) == RECEIVED_END)
+	if (c->pending != 0 || serve_one(k, c) != RECEIVED_END)
+		return;
+	if (c == &k->channel)
 		supervisor_hung_up(k);
+	else
+		successor_hung_up(k);
 }
 
-void channel_resume(struct keeper *k, uint64_t now)
+void channel_resume(struct channel *c, uint64_t now)
 {
-	struct channel *c = &k->channel;
 	if (c->fd < 0)
 		return;
 	if (clock_passed(c->retry_at, now))
@@ -178,9 +199,8 @@ void channel_resume(struct keeper *k, uint64_t now)
 		send_pending(c);
 }
 
-void channel_watch(struct keeper *k)
+void channel_watch(struct keeper *k, struct channel *c)
 {
-	struct channel *c = &k->channel;
 	if (c->fd < 0)
 		return;
 	uint32_t interest = (c->pending == 0 ? EPOLLIN : 0U) | (c->full ? EPOLLOUT : 0U);

@@ -19,6 +19,7 @@ static void begin(struct keeper *k, enum ending_phase phase, int code)
 	k->ending.deadline = 0;
 	k->supervisor.restart_at = 0;
 	arms_drop_all(k);
+	successor_kill(k);
 }
 
 void ending_shut_down(struct keeper *k, int code)

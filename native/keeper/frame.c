@@ -200,6 +200,12 @@ void writer_tag(struct writer *w, struct bytes tag)
 	put(w, tag.at, tag.length);
 }
 
+void writer_string(struct writer *w, const char *string)
+{
+	writer_tag(w, (struct bytes){(const uint8_t *)string, strlen(string)});
+	writer_u8(w, 0);
+}
+
 void writer_bytes(struct writer *w, struct bytes bytes)
 {
 	put(w, bytes.at, bytes.length);

@@ -12,8 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef PROTOCOL_VERSION
+#define PROTOCOL_VERSION 1
+#endif
+
 enum {
-	PROTOCOL_VERSION = 1,
 	FRAME_MAX = 131072,    /* bytes, with the header */
 	FRAME_HEADER = 12,     /* bytes */
 	FRAME_FDS_MAX = 253,   /* SCM_MAX_FD of the kernel */
@@ -78,6 +81,7 @@ void writer_u64(struct writer *w, uint64_t value);
 void writer_i32(struct writer *w, int32_t value);
 void writer_key(struct writer *w, struct bytes key);
 void writer_tag(struct writer *w, struct bytes tag);
+void writer_string(struct writer *w, const char *string);
 void writer_bytes(struct writer *w, struct bytes bytes); /* as they are, without their length */
 
 /* Writes the header of a frame in front of the payload that a writer over `frame + FRAME_HEADER` has made. */

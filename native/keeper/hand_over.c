@@ -21,7 +21,7 @@ int hand_over_begin(struct keeper *k, int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
 		return errno;
 	k->supervisor.handing_over = true;
-	return channel_open(k, fd, peer.pid);
+	return channel_open(k, &k->channel, fd, peer.pid);
 }
 
 int hand_over_complete(struct keeper *k, const struct request *request)
@@ -43,7 +43,7 @@ void hand_over_ended(struct keeper *k)
 		complain("the supervisor of the keeper before ended before it had handed over everything: nothing is started");
 		exit(EXIT_INCOMPLETE);
 	}
-	channel_close(k);
+	channel_close(k, &k->channel);
 	drains_begin_all(k);
 	s->last_end = END_EXITED;
 	s->last_end_at = clock_now();

@@ -18,6 +18,7 @@
 #include "request.h"
 #include "signals.h"
 #include "start.h"
+#include "successor.h"
 #include "supervisor.h"
 #include "table.h"
 
@@ -34,6 +35,8 @@ struct keeper {
 	struct drain_total drained;
 	struct channel channel;
 	struct supervisor supervisor;
+	struct successor successor;
+	char **program;         /* owned: our own arguments since the program of the supervisor was replaced; NULL = as we were started */
 	struct signals signals;
 	struct reaper reaper;
 	struct ending ending;

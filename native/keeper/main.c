@@ -162,7 +162,7 @@ static uint64_t next_deadline(const struct keeper *k)
 	return clock_earlier(clock_earlier(clock_earlier(supervisor_deadline(&k->supervisor), k->ending.deadline),
 					   clock_earlier(k->acceptors.at, tell_deadline(k))),
 			     clock_earlier(clock_earlier(channel_deadline(&k->channel), k->adopted_until),
-					   reexec_deadline(&k->reexec)));
+					   clock_earlier(reexec_deadline(&k->reexec), successor_deadline(&k->successor))));
 }
 
 int main(int argc, char **argv)
@@ -174,6 +174,7 @@ int main(int argc, char **argv)
 	int channel = parse_arguments(k, argv);
 	reexec_init(&k->reexec, argv);
 	k->channel.fd = -1;
+	successor_init(&k->successor);
 	k->supervisor.status_fd = -1;
 	if (takeover.mode == MODE_TRIAL)
 		return trial_run(k, takeover.state, takeover.other);
@@ -190,10 +191,13 @@ int main(int argc, char **argv)
 		adopt_tick(k, now);
 		ending_tick(k, now);
 		acceptors_tick(k, now);
-		channel_resume(k, now);
+		channel_resume(&k->channel, now);
+		channel_resume(&k->successor.channel, now);
 		reexec_tick(k, now);
+		successor_tick(k, now);
 		tell(k);
-		channel_watch(k);
+		channel_watch(k, &k->channel);
+		channel_watch(k, &k->successor.channel);
 		if (ending_is_complete(k))
 			return k->ending.code;
 		loop_wait(&k->loop, k, next_deadline(k));

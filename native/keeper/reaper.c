@@ -31,6 +31,8 @@ void reaper_run(struct keeper *k)
 			reexec_reaped(k, wait_status);
 			continue;
 		}
+		if (successor_reaped(k, pid, wait_status))
+			continue;
 		struct child *child = child_by_pid(k, pid);
 		if (child != NULL)
 			child_reaped(k, child, wait_status, &usage);

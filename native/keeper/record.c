@@ -163,7 +163,7 @@ void record_supervisor(struct fields *f, struct supervisor *s)
 	u64(f, &s->last_end_at);
 }
 
-void record_channel(struct fields *f, struct channel *c)
+uint16_t record_channel(struct fields *f, struct channel *c)
 {
 	uint16_t protocol = PROTOCOL_VERSION;
 	descriptor(f, &c->fd);
@@ -171,9 +171,7 @@ void record_channel(struct fields *f, struct channel *c)
 	u64(f, &c->attached_at);
 	u64(f, &c->dropped);
 	u16(f, &protocol);
-	/* Whoever is attached goes on in the version that was agreed on. */
-	if (f->from != NULL && protocol != PROTOCOL_VERSION)
-		reader_refuse(f->from);
+	return protocol;
 }
 
 void record_held(struct fields *f, struct held_record *r)

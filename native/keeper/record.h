@@ -72,7 +72,7 @@ struct drain_record {
 
 void record_keeper(struct fields *f, struct keeper *keeper);
 void record_supervisor(struct fields *f, struct supervisor *supervisor);
-void record_channel(struct fields *f, struct channel *channel);
+uint16_t record_channel(struct fields *f, struct channel *channel); /* the version of the protocol that was agreed on */
 void record_held(struct fields *f, struct held_record *record);
 void record_child(struct fields *f, struct child_record *record, bool is_arm);
 void record_drain(struct fields *f, struct drain_record *record);

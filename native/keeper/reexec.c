@@ -83,7 +83,7 @@ int reexec_request(struct keeper *k, const struct request *request, uint32_t id)
 	struct reexec *r = &k->reexec;
 	if (k->ending.phase != ENDING_NOT)
 		return ESHUTDOWN;
-	if (r->phase != REEXEC_IDLE || k->supervisor.handing_over)
+	if (r->phase != REEXEC_IDLE || k->supervisor.handing_over || successor_is_under_way(&k->successor))
 		return EBUSY;
 	int error = open_program(r, request->path);
 	if (error != 0)
@@ -142,6 +142,7 @@ static void proceed(struct keeper *k)
 		finish(r, REEXEC_NOT_PASSED, ESHUTDOWN);
 		return;
 	}
+	successor_forget_before(&k->successor); /* whoever takes over would not know it */
 	int error = takeover_begin(k, r->program);
 	finish(r, REEXEC_NOT_EXECUTED, error);
 }
@@ -172,7 +173,7 @@ static void answer(struct keeper *k)
 	writer_u8(&body, (uint8_t)r->result);
 	writer_i32(&body, r->detail);
 	writer_u32(&body, r->count);
-	channel_send_reply(k, REPLY_OK, r->id, body.at, NULL, 0);
+	channel_send_reply(&k->channel, REPLY_OK, r->id, body.at, NULL, 0);
 }
 
 void reexec_tick(struct keeper *k, uint64_t now)

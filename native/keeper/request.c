@@ -97,6 +97,41 @@ static void decode_path(struct reader *r, struct request *request)
 		reader_refuse(r);
 }
 
+static void decode_upgrade(struct reader *r, struct request *request)
+{
+	request->within_ms = reader_u32(r);
+	size_t count = reader_u16(r);
+	if (count == 0 || count > START_ARGUMENTS_MAX || request->within_ms == 0)
+		reader_refuse(r);
+	size_t from = r->at;
+	for (size_t i = 0; i < count && !r->failed; i++) {
+		const char *argument = reader_string(r);
+		if (i == 0 && argument[0] != '/')
+			reader_refuse(r);
+	}
+	request->argument_count = count;
+	request->arguments = (struct bytes){r->bytes + from, r->at - from};
+}
+
+static void decode_report(struct reader *r, struct request *request)
+{
+	uint8_t report = reader_u8(r);
+	if (report > REPORT_SERVES)
+		reader_refuse(r);
+	request->report = report;
+	request->words = reader_string(r);
+	if (strlen(request->words) > REPORT_WORDS_MAX)
+		reader_refuse(r);
+}
+
+static void decode_cede(struct reader *r, struct request *request)
+{
+	uint8_t cede = reader_u8(r);
+	if (cede > 1)
+		reader_refuse(r);
+	request->cede = cede == 1;
+}
+
 int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct request *request, struct start *start,
 		   uint32_t *place)
 {
@@ -175,6 +210,15 @@ int request_decode(uint16_t type, struct bytes payload, size_t frame_fds, struct
 	case REQUEST_HANDED_OVER:
 		request->supervisors = reader_u32(r);
 		request->nofile = reader_u64(r);
+		break;
+	case REQUEST_UPGRADE:
+		decode_upgrade(r, request);
+		break;
+	case REQUEST_REPORT:
+		decode_report(r, request);
+		break;
+	case REQUEST_CEDE:
+		decode_cede(r, request);
 		break;
 	default:
 		return EPROTO;

@@ -32,7 +32,10 @@ enum request_type {
 	REQUEST_REEXEC = 19,
 	REQUEST_ADOPT = 20,
 	REQUEST_HANDED_OVER = 21,
-	REQUEST_MOVE = 22,
+	REQUEST_UPGRADE = 22,
+	REQUEST_REPORT = 23,
+	REQUEST_CEDE = 24,
+	REQUEST_MOVE = 25,
 };
 
 enum table_name { TABLE_HELD = 0, TABLE_CHILDREN = 1, TABLE_ARMS = 2, TABLE_COUNT = 3 };
@@ -41,7 +44,12 @@ enum attach_mode { ATTACH_LEASE = 0, ATTACH_SHADOW = 1 };
 
 enum feature { FEATURE_REEXEC = 1, FEATURE_HAND_OVER = 2, FEATURE_ACCEPT = 4, FEATURES = 7 };
 
+enum { REPORT_WORDS_MAX = 4096 };
+
 enum trigger { TRIGGER_READABLE = 1, TRIGGER_CONNECTION = 2 };
+
+/* What the program that is to be the supervisor says of itself (successor.h). */
+enum report { REPORT_WILLING = 0, REPORT_UNWILLING = 1, REPORT_HAS_ALL = 2, REPORT_SERVES = 3 };
 
 /* What `adopt` says of a process, in place of what we would have seen ourselves. Fields as in struct child. */
 struct adopted {
@@ -73,6 +81,12 @@ struct request {
 	uint16_t index;                /* of a kept descriptor */
 	struct adopted adopted;
 	uint32_t supervisors;          /* how many there were before */
+	uint32_t within_ms;            /* for each part of an upgrade */
+	size_t argument_count;
+	struct bytes arguments;        /* encoded strings, one after the other; checked, at least one */
+	enum report report;
+	const char *words;
+	bool cede;                     /* else: nothing comes of it */
 	uint64_t nofile;               /* soft limit of descriptors for what is started; 0 = our own */
 	struct bytes start;            /* the bytes of `start` that follow its key and tag; decoded in the caller's struct start */
 	enum trigger trigger;

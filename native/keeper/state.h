@@ -29,7 +29,7 @@ int state_save(struct keeper *keeper, int *file);
 
 /*
  * Fills a keeper that is still empty with what `state` says. Nothing is watched and no descriptor is looked at: that is for whoever takes over.
- * 0 or errno: EPROTONOSUPPORT (another version), EBADMSG (malformed), ENOMEM (more than fits).
+ * 0 or errno: EPROTONOSUPPORT (another version, or the supervisor speaks another one of the protocol), EBADMSG (malformed), ENOMEM (more than fits).
  */
 int state_load(struct keeper *keeper, struct bytes state);
 

@@ -172,7 +172,9 @@ static int load_record(struct keeper *k, enum record_kind kind, struct fields *f
 		record_supervisor(f, &k->supervisor);
 		break;
 	case RECORD_CHANNEL:
-		record_channel(f, &k->channel);
+		/* Whoever is attached goes on in the version that was agreed on. */
+		if (record_channel(f, &k->channel) != PROTOCOL_VERSION && !f->from->failed)
+			return EPROTONOSUPPORT;
 		break;
 	case RECORD_HELD:
 		return load_held(k, f);

@@ -141,7 +141,7 @@ static void save_all(struct saver *s, struct keeper *k)
 	end(s, RECORD_KEEPER);
 	record_supervisor(begin(s), &k->supervisor);
 	end(s, RECORD_SUPERVISOR);
-	record_channel(begin(s), &k->channel);
+	(void)record_channel(begin(s), &k->channel);
 	end(s, RECORD_CHANNEL);
 	for (size_t i = 0; i < k->tables[TABLE_HELD].count; i++)
 		save_held(s, (const struct held *)k->tables[TABLE_HELD].entries[i]);

@@ -35,6 +35,33 @@ void supervisor_signal(struct keeper *k, int number)
 		kill(k->supervisor.pid, number);
 }
 
+void supervisor_is_hung(struct keeper *k)
+{
+	kill_as(&k->supervisor, END_HUNG);
+}
+
+pid_t supervisor_replaced(struct keeper *k, pid_t pid)
+{
+	struct supervisor *s = &k->supervisor;
+	pid_t before = s->pid;
+	if (s->status_fd >= 0) {
+		loop_remove(&k->loop, s->status_fd);
+		close(s->status_fd);
+		s->status_fd = -1;
+	}
+	s->pid = pid;
+	s->starts++;
+	s->attached = false;
+	s->exec_error = 0;
+	s->attached_for = 0;
+	s->restart_at = s->kill_at = s->heartbeat_at = 0;
+	s->kill_as = s->killed_as = END_NONE;
+	s->last_end = END_EXITED; /* as good as: it has ceded */
+	s->last_detail = 0;
+	s->last_end_at = clock_now();
+	return before;
+}
+
 void supervisor_kill_at(struct keeper *k, uint64_t deadline)
 {
 	k->supervisor.kill_at = deadline;
@@ -70,7 +97,7 @@ void supervisor_hung_up(struct keeper *k)
 	}
 	if (channel_is_attached(&k->channel))
 		s->attached_for = clock_now() - k->channel.attached_at;
-	channel_close(k);
+	channel_close(k, &k->channel);
 	s->heartbeat_at = 0;
 	if (k->ending.phase == ENDING_NOT) {
 		s->kill_at = clock_now() + KILL_AFTER_HANG_UP;
@@ -153,10 +180,12 @@ void supervisor_reaped(struct keeper *k, int wait_status)
 	if (channel_is_attached(&k->channel))
 		s->attached_for = clock_now() - k->channel.attached_at;
 	/* What it had sent before it died was asked for: a hold or a spawn counts, and so does `shut down`. */
-	channel_drain(k);
+	channel_drain(k, &k->channel);
 	drains_begin_all(k);
 	s->kill_at = s->heartbeat_at = 0;
 	remember_end(s, wait_status);
+	if (successor_lost_supervisor(k))
+		s->attached_for = HEALTHY_AFTER;
 	if (k->ending.phase != ENDING_NOT)
 		return;
 	ending_supervisor_lost(k);
@@ -170,7 +199,7 @@ static void check_heartbeat(struct keeper *k, uint64_t now)
 {
 	struct supervisor *s = &k->supervisor;
 	/* It may have been us who did not look: a keeper that was stopped finds the heartbeats waiting. */
-	if (!channel_serve_waiting(k)) {
+	if (!channel_serve_waiting(k, &k->channel)) {
 		supervisor_hung_up(k);
 		return;
 	}
@@ -198,24 +227,9 @@ uint64_t supervisor_deadline(const struct supervisor *s)
 	return clock_earlier(s->restart_at, clock_earlier(s->kill_at, s->heartbeat_at));
 }
 
-int supervisor_attach(struct keeper *k, const struct request *request, struct writer *hello)
+void supervisor_hello(struct keeper *k, const struct request *request, struct writer *hello)
 {
-	struct supervisor *s = &k->supervisor;
-	if (k->ending.phase != ENDING_NOT)
-		return ESHUTDOWN;
-	if (request->mode != ATTACH_LEASE)
-		return EOPNOTSUPP;
-	if (request->lowest_version > PROTOCOL_VERSION || request->highest_version < PROTOCOL_VERSION)
-		return EPROTONOSUPPORT;
-	if (!channel_is_attached(&k->channel))
-		k->channel.attached_at = clock_now();
-	if (!s->attached)
-		s->heartbeat_at = 0; /* in time; from its first heartbeat on it is watched by those */
-	s->attached = true;
-	s->ever_attached = true;
-	children_tell_all(k);
-	acceptors_tell_all(k);
-	signals_tell_again(&k->signals);
+	const struct supervisor *s = &k->supervisor;
 	writer_u16(hello, PROTOCOL_VERSION);
 	writer_u32(hello, request->features & FEATURES);
 	writer_i32(hello, getpid());
@@ -231,6 +245,27 @@ int supervisor_attach(struct keeper *k, const struct request *request, struct wr
 	}
 	if ((request->features & FEATURE_HAND_OVER) != 0)
 		writer_u64(hello, k->nofile_before.rlim_cur);
+}
+
+int supervisor_attach(struct keeper *k, const struct request *request, struct writer *hello)
+{
+	struct supervisor *s = &k->supervisor;
+	if (k->ending.phase != ENDING_NOT)
+		return ESHUTDOWN;
+	if (request->mode != ATTACH_LEASE)
+		return EPERM; /* it has the lease already */
+	if (request->lowest_version > PROTOCOL_VERSION || request->highest_version < PROTOCOL_VERSION)
+		return EPROTONOSUPPORT;
+	if (!channel_is_attached(&k->channel))
+		k->channel.attached_at = clock_now();
+	if (!s->attached)
+		s->heartbeat_at = 0; /* in time; from its first heartbeat on it is watched by those */
+	s->attached = true;
+	s->ever_attached = true;
+	children_tell_all(k);
+	acceptors_tell_all(k);
+	signals_tell_again(&k->signals);
+	supervisor_hello(k, request, hello);
 	return 0;
 }
 

@@ -53,6 +53,14 @@ void supervisor_kill_at(struct keeper *keeper, uint64_t deadline);
 void supervisor_tick(struct keeper *keeper, uint64_t now);
 uint64_t supervisor_deadline(const struct supervisor *supervisor);
 
+/* It has not done in time what it had to. */
+void supervisor_is_hung(struct keeper *keeper);
+
+/* Another process has its place; returns the pid of the one before, which is nobody's any more. Its channel is for the caller to replace. */
+pid_t supervisor_replaced(struct keeper *keeper, pid_t pid);
+
+void supervisor_hello(struct keeper *keeper, const struct request *request, struct writer *hello);
+
 /* The requests. attach: 0 or errno, and `hello`. */
 int supervisor_attach(struct keeper *keeper, const struct request *request, struct writer *hello);
 void supervisor_heartbeat(struct keeper *keeper, uint32_t next_ms);

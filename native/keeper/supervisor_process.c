@@ -53,16 +53,24 @@ static int put_descriptors(int channel, int *status)
 	return 0;
 }
 
-static _Noreturn void become_supervisor(char *const *arguments, int channel, int status)
+/* The environment of the keeper is its own, and may have been inherited from a shadow. */
+static int set_environment(bool shadow)
+{
+	char number[16];
+	snprintf(number, sizeof number, "%d", CHANNEL_FD);
+	if (setenv("HOLDFAST_KEEPER_FD", number, 1) != 0)
+		return -1;
+	return shadow ? setenv("HOLDFAST_KEEPER_MODE", "shadow", 1) : unsetenv("HOLDFAST_KEEPER_MODE");
+}
+
+static _Noreturn void become_supervisor(char *const *arguments, bool shadow, int channel, int status)
 {
 	struct launch_failure failure = {.stage = STAGE_DESCRIPTORS};
 	setsid();
 	failure.error = put_descriptors(channel, &status);
 	if (failure.error == 0) {
-		char number[16];
-		snprintf(number, sizeof number, "%d", CHANNEL_FD);
 		failure.stage = STAGE_EXEC;
-		if (launch_reset_signals() == 0 && setenv("HOLDFAST_KEEPER_FD", number, 1) == 0)
+		if (launch_reset_signals() == 0 && set_environment(shadow) == 0)
 			execvp(arguments[0], arguments);
 		failure.error = errno;
 	}
@@ -98,16 +106,15 @@ int supervisor_process_watch(struct keeper *k)
 	return s->status_fd < 0 ? 0 : loop_add(&k->loop, s->status_fd, EPOLLIN, &s->status);
 }
 
-int supervisor_process_start(struct keeper *k)
+int supervisor_process_fork(char *const *arguments, bool shadow, struct supervisor_process *process)
 {
-	struct supervisor *s = &k->supervisor;
 	int channel[2], status[2];
 	int error = open_all(channel, status);
 	if (error != 0)
 		return error;
 	pid_t pid = fork();
 	if (pid == 0)
-		become_supervisor(s->arguments, channel[1], status[1]);
+		become_supervisor(arguments, shadow, channel[1], status[1]);
 	error = pid < 0 ? errno : 0;
 	close(channel[1]);
 	close(status[1]);
@@ -116,18 +123,41 @@ int supervisor_process_start(struct keeper *k)
 		close(status[0]);
 		return error;
 	}
-	s->pid = pid;
-	s->status_fd = status[0];
+	*process = (struct supervisor_process){.pid = pid, .channel = channel[0], .status = status[0]};
+	return 0;
+}
+
+int supervisor_process_start(struct keeper *k)
+{
+	struct supervisor *s = &k->supervisor;
+	struct supervisor_process process;
+	int error = supervisor_process_fork(s->arguments, false, &process);
+	if (error != 0)
+		return error;
+	s->pid = process.pid;
+	s->status_fd = process.status;
 	if (supervisor_process_watch(k) != 0) {
-		close(status[0]);
+		close(process.status);
 		s->status_fd = -1;
 	}
 	/* Without its channel it could do nothing: it will be reaped and started again like any other that ended. */
-	if (channel_open(k, channel[0], pid) != 0) {
-		close(channel[0]);
-		kill(pid, SIGKILL);
+	if (channel_open(k, &k->channel, process.channel, process.pid) != 0) {
+		close(process.channel);
+		kill(process.pid, SIGKILL);
 	}
 	return 0;
+}
+
+int supervisor_process_exec_error(int status)
+{
+	struct launch_failure failure;
+	ssize_t count;
+	if (status < 0)
+		return 0;
+	do
+		count = read(status, &failure, sizeof failure);
+	while (count < 0 && errno == EINTR);
+	return count == (ssize_t)sizeof failure ? failure.error : 0;
 }
 
 void supervisor_process_status(struct keeper *k)

@@ -2,7 +2,23 @@
 #ifndef HOLDFAST_SUPERVISOR_PROCESS_H
 #define HOLDFAST_SUPERVISOR_PROCESS_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "loop.h"
+
+/* One that was forked. Its descriptors are the caller's. */
+struct supervisor_process {
+	pid_t pid;
+	int channel; /* our end */
+	int status;  /* what tells of an exec that failed, for supervisor_process_exec_error */
+};
+
+/* 0 or errno. `shadow`: it is told that it has to look without touching first. */
+int supervisor_process_fork(char *const *arguments, bool shadow, struct supervisor_process *process);
+
+/* Of one that has ended; 0 = it was executed, or `status` is -1. */
+int supervisor_process_exec_error(int status);
 
 /* Forks it and opens the channel to it. 0 or errno; a program that cannot be executed is found out later. */
 int supervisor_process_start(struct keeper *keeper);

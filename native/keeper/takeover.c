@@ -88,7 +88,7 @@ static int watch_all(struct keeper *k)
 	if (error == 0)
 		error = signals_open(k);
 	if (error == 0 && channel >= 0)
-		error = channel_open(k, channel, k->channel.peer);
+		error = channel_open(k, &k->channel, channel, k->channel.peer);
 	if (error == 0)
 		error = supervisor_process_watch(k);
 	acceptors_resume(k);

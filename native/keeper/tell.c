@@ -8,7 +8,7 @@
 static bool tell_signals(struct keeper *k, struct writer w)
 {
 	writer_u64(&w, k->signals.untold);
-	if (!channel_send_event(k, EVENT_SIGNALLED, w.at, -1))
+	if (!channel_send_event(&k->channel, EVENT_SIGNALLED, w.at, -1))
 		return false;
 	k->signals.untold = 0;
 	return true;
@@ -18,7 +18,7 @@ static bool tell_child(struct keeper *k, struct writer w, struct child *child)
 {
 	child_encode(&w, child);
 	writer_tag(&w, entry_tag(&child->entry));
-	if (!channel_send_event(k, EVENT_CHILD, w.at, child->state == CHILD_RUNNING ? child->pidfd : -1))
+	if (!channel_send_event(&k->channel, EVENT_CHILD, w.at, child->state == CHILD_RUNNING ? child->pidfd : -1))
 		return false;
 	child_told(k, child);
 	return true;
@@ -33,7 +33,7 @@ static bool tell_acceptors(struct keeper *k, const struct writer payload)
 		if (!acceptor->untold)
 			continue;
 		acceptor_encode(&w, arm);
-		if (!channel_send_event(k, EVENT_ACCEPTOR, w.at, -1))
+		if (!channel_send_event(&k->channel, EVENT_ACCEPTOR, w.at, -1))
 			return false;
 		acceptor->untold = false;
 		acceptor->told_at = clock_now();

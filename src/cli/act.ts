@@ -44,7 +44,7 @@ const codes: Readonly<Record<Outcome["result"], number>> = {
 export async function actOn(
   context: CommandContext,
   patterns: readonly string[],
-  actionFor: (service: ServiceView) => Action,
+  actionFor: (service: ServiceView, all: readonly ServiceView[]) => Action,
 ): Promise<number> {
   const client = await context.client();
   const { services, single, missing } = await servicesNamed(context, client, patterns);
@@ -54,7 +54,7 @@ export async function actOn(
     context.onInterrupt(`${services.length === 1 ? services[0]!.name : "the services"}: it goes on in the supervisor`);
   const next = async (): Promise<void> => {
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      const end = await actOnOne(client, job.service.name, actionFor(job.service), context.options.timeout);
+      const end = await actOnOne(client, job.service.name, actionFor(job.service, services), context.options.timeout);
       ends[job.i] = end;
       tell(context, end);
     }

@@ -97,7 +97,7 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
     load: async () => (await import("./commands/sockets.js")).sockets,
   },
   self: {
-    summary: "show the supervisor itself, or renew the keeper's program",
+    summary: "show the supervisor itself, or renew its program or the keeper's",
     load: async () => (await import("./commands/self.js")).self,
   },
   config: {

@@ -11,6 +11,7 @@ import type {
   SocketOutcome,
   SocketView,
   SupervisorView,
+  UpgradeView,
   WaitFor,
 } from "../daemon/control/api.js";
 import { exitCode } from "./exit-code.js";
@@ -80,6 +81,19 @@ export class ControlClient {
       if (!isConnectionLost(error)) throw this.#explained(error);
       const message =
         'the supervisor ended before it answered; the keeper goes on with the re-exec, and "holdfast self status" tells how often it was done';
+      throw new Failure(exitCode.unreachable, message, { cause: error });
+    }
+  }
+
+  /** Not repeated when the connection is lost, as with `act`. @param directory undefined: the version that is installed where the one that runs was started */
+  async upgrade(directory: string | undefined, timeoutMs: number): Promise<UpgradeView> {
+    const body = { timeoutMs, ...(directory === undefined ? {} : { directory }) };
+    try {
+      return await this.#ask<UpgradeView>("POST", "/v1/supervisor/upgrade", { body });
+    } catch (error) {
+      if (!isConnectionLost(error)) throw this.#explained(error);
+      const message =
+        'the supervisor ended before it answered, and the upgrade with it; "holdfast self status" shows who is in charge';
       throw new Failure(exitCode.unreachable, message, { cause: error });
     }
   }

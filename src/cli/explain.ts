@@ -15,6 +15,9 @@ const phases: Readonly<Record<ServicePhase, string>> = {
   limited: "was started too often and waits until its start limit allows another start",
   stopping: "is stopping",
   blocked: "cannot be started: a socket of it is not bound",
+  pending: "waits for other services",
+  running: "is running",
+  completed: "has completed",
   failed: "has failed and is not started again by itself",
 };
 
@@ -72,7 +75,7 @@ function explainAwaited({ workers, readiness }: ServiceView, now: number): strin
 }
 
 function explainNext(service: ServiceView, now: number): string[] {
-  const { name, phase, desired, next, nextStartAt } = service;
+  const { name, phase, desired, next, nextStartAt, ready } = service;
   if (next !== undefined || nextStartAt !== undefined) {
     // `next` says when in words already; the point in time is for those who compare it with a log.
     const when = nextStartAt === undefined ? "" : ` (${nextStartAt})`;
@@ -80,6 +83,10 @@ function explainNext(service: ServiceView, now: number): string[] {
     return [`Next: ${printable(words)}${when}.`];
   }
   if (phase === "failed") return [`Next: nothing by itself; "holdfast start ${name}" tries again.`];
+  if (phase === "completed") {
+    const again = ready > 0 ? "restart" : "start";
+    return [`Next: nothing by itself; "holdfast ${again} ${name}" runs it again.`];
+  }
   if (phase === "stopped") {
     return [
       desired === "stopped" ? `Next: nothing until "holdfast start ${name}".` : "Next: nothing; its work is done.",

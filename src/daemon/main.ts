@@ -3,13 +3,16 @@ import { fstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { OwnedFd, setCloseOnExec } from "../ancillary/index.js";
 import type { Config } from "./config/config.js";
-import type { Keeper } from "./runtime/keeper/keeper-client.js";
+import { PROTOCOL_VERSION } from "./runtime/keeper/frame.js";
+import { type Keeper, KeeperError } from "./runtime/keeper/keeper-client.js";
 import { Succession } from "./runtime/succession/succession.js";
 import { type Cleared, packageVersion, Supervisor } from "./runtime/supervisor.js";
 
 const EXIT_USAGE = 2;
 const EXIT_CONFIGURATION = 6;
 const EXIT_CRASH = 70;
+const EXIT_PROTOCOL = 76;
+const EPROTONOSUPPORT = 93;
 
 function exit(code: number): never {
   process.exit(code);
@@ -56,11 +59,18 @@ async function clearAway(config: Config, keeper: Keeper, orphans: string): Promi
   return {};
 }
 
+async function shadow() {
+  const { waitForLease } = await import("./runtime/upgrade/shadow.js");
+  return waitForLease;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { config: { type: "string", short: "c" }, orphans: { type: "string", default: "refuse" } },
   });
   const channel = takeChannel();
+  const isShadow = process.env.HOLDFAST_KEEPER_MODE === "shadow";
+  delete process.env.HOLDFAST_KEEPER_MODE;
   const path = values.config;
   if (channel === undefined || path === undefined) {
     process.stderr.write(
@@ -73,10 +83,14 @@ async function main(): Promise<void> {
     const { loadConfig, renderProblem } = await import("./config/index.js");
     return { result: loadConfig(path, { env: process.env, uid: process.getuid?.() ?? 0 }), renderProblem };
   };
+  const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const supervisor = new Supervisor({
     channel,
     keeperPid: process.ppid,
-    succession: new Succession(process.ppid),
+    succession: new Succession(process.ppid, argv),
+    argv,
+    program: 1 + process.execArgv.length,
+    ...(isShadow ? { waitForLease: await shadow() } : {}),
     environment: process.env,
     version: packageVersion(),
     exit,
@@ -97,7 +111,17 @@ async function main(): Promise<void> {
       return { ok: false, problems: texts(result.problems) };
     },
   });
-  await supervisor.run();
+  try {
+    await supervisor.run();
+  } catch (error) {
+    if (!(error instanceof KeeperError) || error.request !== "attach") throw error;
+    const why =
+      error.errno === EPROTONOSUPPORT
+        ? `the keeper (pid ${process.ppid}) does not speak version ${PROTOCOL_VERSION} of the protocol between the two, which holdfast ${packageVersion()} needs; bring the keeper up to date first (holdfast self reexec), or start the version of holdfast that fits it`
+        : error.message;
+    process.stderr.write(`holdfast: this supervisor cannot be in charge: ${why}\n`);
+    exit(EXIT_PROTOCOL);
+  }
 }
 
 // A fault of ours: say all that is known and end. The keeper starts a new supervisor, which adopts everything.

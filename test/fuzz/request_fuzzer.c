@@ -122,16 +122,37 @@ static void check_adopted(const struct request *request, size_t frame_fds)
 	}
 }
 
+/* They are decoded again when they are copied. */
+static void check_program(const struct request *request, struct bytes payload)
+{
+	check_within(request->arguments.at, request->arguments.length, payload);
+	check(request->within_ms > 0 && request->argument_count >= 1 && request->argument_count <= START_ARGUMENTS_MAX);
+	struct reader r = reader_over(request->arguments);
+	for (size_t i = 0; i < request->argument_count; i++) {
+		const char *argument = reader_string(&r);
+		check_within(argument, strlen(argument) + 1, payload);
+		check(i > 0 || argument[0] == '/');
+	}
+	check(reader_done(&r));
+}
+
 static void check_request(const struct request *request, size_t frame_fds, struct bytes payload)
 {
 	check_key(request->key, payload);
 	check(request->key.length > 0 || request->type == REQUEST_LIST || request->type == REQUEST_ATTACH ||
 	      request->type == REQUEST_HEARTBEAT || request->type == REQUEST_SHUT_DOWN || request->type == REQUEST_QUIESCE ||
 	      request->type == REQUEST_RESUME || request->type == REQUEST_SHUT || request->type == REQUEST_REEXEC ||
-	      request->type == REQUEST_HANDED_OVER);
+	      request->type == REQUEST_HANDED_OVER || request->type == REQUEST_UPGRADE || request->type == REQUEST_REPORT ||
+	      request->type == REQUEST_CEDE);
 	if (request->type == REQUEST_REEXEC) {
 		check_within(request->path, strlen(request->path) + 1, payload);
 		check(request->path[0] == '/' || request->path[0] == '\0');
+	}
+	if (request->type == REQUEST_UPGRADE)
+		check_program(request, payload);
+	if (request->type == REQUEST_REPORT) {
+		check_within(request->words, strlen(request->words) + 1, payload);
+		check(request->report <= REPORT_SERVES && strlen(request->words) <= REPORT_WORDS_MAX);
 	}
 	check(request->tag.length <= TAG_MAX && request->table < TABLE_COUNT && request->mode <= ATTACH_SHADOW);
 	check_within(request->tag.at, request->tag.length, payload);

@@ -51,7 +51,7 @@ describe("an example", () => {
     const config = readFileSync(join(examples, name), "utf8")
       .replace(/^version = 1$/m, "")
       .replace("tcp://127.0.0.1:8080", `tcp://127.0.0.1:${port}`)
-      .replace(/"(hello|blocking)\//, `"${examples}/$1/`);
+      .replaceAll(/(?<=["\s])(hello|blocking)\//g, `${examples}/$1/`);
     holdfast = await startHoldfast({ config });
     expect((await holdfast.cli("wait", "web", "--for", "ready")).code).toBe(0);
     return port;
@@ -96,5 +96,11 @@ describe("an example", () => {
     for (const pid of await Promise.all(Array.from({ length: 20 }, () => ask(port)))) expect(before).toContain(pid);
     await holdfast.stop();
     expect(holdfast.left()).toEqual([]);
+  });
+
+  test("migration.toml migrates before the server starts", async () => {
+    await start("migration.toml");
+    expect((await holdfast.cli("logs", "migrate")).stdout).toMatch(/the schema is 1 now/);
+    expect(await holdfast.get("/v1/services/migrate")).toMatchObject({ type: "task", phase: "completed" });
   });
 });

@@ -75,10 +75,14 @@ export class ServiceLaws {
     }
     if (state.rollout !== undefined && state.job === undefined)
       throw new BrokenLaw("a rollout goes on without a command that waits for it");
-    if ("asker" in event) {
+    // A restart that had to wait for others goes on; or a task is to run with what has changed meanwhile.
+    const departs = before.lingers !== undefined && state.lingers === undefined;
+    if ("asker" in event || departs || (before.again && state.again === undefined)) {
       this.#automatic.clear();
       this.#delayed.clear();
     }
+    // What it waited for has been started as often, and has a limit of its own.
+    if (event.type === "release") this.#automatic.clear();
     if (event.type === "start" && state.instances.some(({ wait, current }) => wait && current === undefined))
       throw new BrokenLaw("P8: an instance waits in spite of the operator's start");
     for (const effect of effects) {
@@ -174,7 +178,7 @@ export class ServiceLaws {
   #checkStart(state: ServiceState, id: number): void {
     if (id <= this.#lastWorker) throw new BrokenLaw(`the id ${id} is used again`);
     this.#lastWorker = id;
-    if (state.desired === "stopped" || state.blocked)
+    if (state.desired === "stopped" || state.blocked || state.awaits !== undefined)
       throw new BrokenLaw(`#${id} is started although that is not wanted`);
     const all = workersOf(state);
     const { worker, role } = all.find((one) => one.worker.id === id)!;
@@ -215,6 +219,8 @@ export class ServiceLaws {
     if (this.#policy.start === "connection" && (event.type === "idle" || old.reason === "idle")) return;
     const operatorEndsIt =
       event.type === "stop" ||
+      event.type === "hold" ||
+      event.type === "depart" ||
       event.type === "scale" ||
       (event.type === "restart" && event.hard && before.desired === "started");
     if (operatorEndsIt) return;

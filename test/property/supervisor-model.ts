@@ -12,6 +12,7 @@ import {
 } from "../../src/daemon/lifecycle/service-state.js";
 import { resumeWorker, stopSignalOf } from "../../src/daemon/lifecycle/worker.js";
 import { KeeperModel } from "./keeper-model.js";
+import { checkLaterFields, withLaterFields } from "./later-fields.js";
 import { BrokenLaw, ServiceLaws } from "./service-laws.js";
 
 export class SupervisorModel {
@@ -59,12 +60,13 @@ export class SupervisorModel {
 
   /** @param performed how many of the effects happen before the supervisor is killed; undefined: it lives on */
   step(event: ServiceEvent, performed?: number): void {
-    const before = this.state;
+    const before = withLaterFields(this.state);
     const { now: at, policy, version, steered } = this;
     const moment = { at, policy, version, steered, random: this.#nextRandom() };
     const frozen = JSON.stringify(before);
     const step = stepService(before, event, moment);
     if (JSON.stringify(before) !== frozen) throw new BrokenLaw("a step changes the state that it was given");
+    checkLaterFields(before, step.state);
     this.state = step.state;
     const copy = JSON.parse(JSON.stringify(this.state)) as ServiceState;
     if (!isDeepStrictEqual(copy, this.state)) throw new BrokenLaw("the state does not survive JSON");

@@ -2,6 +2,7 @@
 import type { Config, ServiceConfig, SocketConfig } from "../../src/daemon/config/config.js";
 import { plainService } from "../unit/lifecycle/service-config.js";
 import type { Chance } from "./chance.js";
+import { consistent, ordered } from "./order.js";
 
 const NAMES = ["web", "api", "job"] as const;
 
@@ -26,14 +27,45 @@ export function randomConfig(chance: Chance): Config {
       watchdogMs: 0,
     },
     sockets,
-    services: Object.fromEntries(services),
+    services: withOrder(Object.fromEntries(services), chance),
+  };
+}
+
+/** In half of the runs services say something of one another; a task is there only then. */
+function withOrder(services: Config["services"], chance: Chance): Config["services"] {
+  if (chance.percent(50)) return services;
+  const task = chance.percent(60) ? { migrate: randomTask(chance) } : {};
+  const all = Object.entries({ ...task, ...services }).map(([name, service]) => [name, ordered(service, chance)]);
+  const { web, api, job, ...others } = Object.fromEntries(all) as Record<string, ServiceConfig>;
+  const conflict = api !== undefined && job !== undefined && chance.percent(25);
+  return consistent({
+    ...others,
+    ...(web && { web: chance.percent(25) ? { ...web, onFailure: ["job"] } : web }),
+    ...(api && { api: conflict ? { ...api, conflicts: ["job"] } : api }),
+    ...(job && { job: conflict ? { ...job, start: "manual", conflicts: ["api"] } : job }),
+  });
+}
+
+function randomTask(chance: Chance): ServiceConfig {
+  const { restart } = timing(chance, { sockets: [] });
+  return {
+    ...plainService,
+    name: "migrate",
+    sockets: [],
+    type: "task",
+    start: chance.of(["boot", "boot", "manual"]),
+    ready: { when: "completed", timeoutMs: chance.of([1_000, 10_000]), settleMs: 0 },
+    restart: { ...restart!, when: chance.of(["never", "on-failure", "on-failure"]) },
+    stop: { signal: "SIGTERM", timeoutMs: chance.of([1, 200]) },
+    ...(chance.percent(40) ? { remainAfterExit: true as const } : {}),
   };
 }
 
 /** Another configuration that differs in one or two things. */
 export function edited(config: Config, chance: Chance): Config {
   const once = editedOnce(config, chance);
-  return chance.percent(25) ? editedOnce(once, chance) : once;
+  const wanted = chance.percent(25) ? editedOnce(once, chance) : once;
+  return { ...wanted, services: consistent(wanted.services) };
 }
 
 function editedOnce(config: Config, chance: Chance): Config {
@@ -44,6 +76,8 @@ function editedOnce(config: Config, chance: Chance): Config {
     ...config,
     services: { ...config.services, [name]: { ...service, ...change } },
   });
+  if (chance.percent(10)) return withService(ordered(service, chance));
+  if (service.type === "task") return withService({ command: ["/bin/program", `v${chance.below(4)}`] });
   switch (chance.below(9)) {
     case 0:
     case 1:

@@ -11,6 +11,7 @@ import { socketKeys } from "../../src/daemon/runtime/socket-key.js";
 import { BrokenLaw } from "../property/service-laws.js";
 import type { Child, Request } from "./keeper.js";
 import { canonical, type Listener } from "./kernel.js";
+import { OrderLaws, waitsRightly } from "./order.js";
 import type { World } from "./world.js";
 
 const SIGTERM = 15;
@@ -23,8 +24,13 @@ export class WorldLaws {
   readonly #mayHalt = new Set<string>();
   #config: { readonly bytes: Buffer; readonly applied: AppliedConfig } | undefined;
 
+  readonly order: OrderLaws;
+  #noted: string | undefined;
+  #desk: Config["services"] | undefined;
+
   constructor(world: World) {
     this.#world = world;
+    this.order = new OrderLaws((service) => this.note(service));
   }
 
   /** What the keeper says is in force; undefined: it has not been told yet. */
@@ -34,14 +40,25 @@ export class WorldLaws {
     if (this.#config?.bytes === bytes) return this.#config.applied;
     const applied = JSON.parse(bytes.toString()) as AppliedConfig;
     this.#config = { bytes, applied };
-    this.written(applied.config);
+    this.#allow(applied.config);
     return applied;
   }
 
+  /** What is in force, and what an apply tries. */
+  #tried(): readonly Config["services"][] {
+    const { config } = this.applied() ?? {};
+    return [...(config === undefined ? [] : [config.services]), ...(this.#desk === undefined ? [] : [this.#desk])];
+  }
+
   /** What an apply tries counts for workers while it is tried. */
-  written({ services }: Config): void {
-    for (const { name, restart } of Object.values(services))
-      if (restart.when !== "always" || restart.prevent.length > 0) this.#mayHalt.add(name);
+  written({ services }: Pick<Config, "services">): void {
+    this.#desk = services;
+    this.#allow({ services });
+  }
+
+  #allow({ services }: Pick<Config, "services">): void {
+    for (const { name, restart, type } of Object.values(services))
+      if (type === "task" || restart.when !== "always" || restart.prevent.length > 0) this.#mayHalt.add(name);
   }
 
   note(service: string): ServiceState | undefined {
@@ -61,7 +78,11 @@ export class WorldLaws {
 
   /** P3: the state is there before its effects. Called before the keeper performs the request. */
   request({ name, key = "", signal, pids = [], answer }: Request): void {
+    // The request before this one was performed.
+    if (this.#noted !== undefined) this.order.written(this.#noted, this.#tried());
+    this.#noted = name === "hold" && key.startsWith("service/") ? key.slice("service/".length) : undefined;
     if (name === "spawn" || name === "arm") {
+      this.order.starts(key.split("/")[0]!, this.#tried());
       const { worker } = this.#find(key);
       if (worker === undefined) throw new BrokenLaw(`P3: ${key} is to be started before its state is written`);
       const { phase } = worker.state;
@@ -136,6 +157,9 @@ export class WorldLaws {
         return `its connections go to ${JSON.stringify(shares)} instead of ${JSON.stringify(state.steering)}`;
     }
     if (state.desired === "stopped") return workers.length > 0 ? "it is stopped, and has workers" : undefined;
+    if (state.awaits !== undefined && waitsRightly(state)) return undefined;
+    if (state.awaits !== undefined) return `it waits for ${JSON.stringify(state.awaits)} in the end`;
+    if (state.lingers !== undefined || state.alarm !== undefined) return "somebody has not moved it on";
     if (state.size !== state.instances.length) return "it has not as many instances as are wanted";
     const serves = state.instances.some(({ current }) => current?.state.phase === "ready");
     const armed = state.instances.some(({ current }) => current?.state.phase === "armed");

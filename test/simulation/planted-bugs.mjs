@@ -74,8 +74,8 @@ export const PLANTED_BUGS = [
     name: "what the operator stopped is started again",
     law: /is not wanted/,
     file: `${lifecycle}advance.ts`,
-    find: 'if (turn.state.desired === "started" && !turn.state.blocked) {',
-    replace: "if (!turn.state.blocked) {",
+    find: "if (mayStart(turn.state)) {",
+    replace: "if (!turn.state.blocked && turn.state.awaits === undefined) {",
   },
   {
     name: "a start that failed counts as ready",
@@ -133,5 +133,12 @@ export const PLANTED_BUGS = [
     file: `${runtime}worker-resources.ts`,
     find: "    this.#output?.close();\n    this.#notify.close();",
     replace: "    this.#output?.close();",
+  },
+  {
+    name: "nobody waits for what comes first",
+    law: /^order: .* begins, and/,
+    file: `${lifecycle}awaiting.ts`,
+    find: "if (mayWait(turn.policy)) turn.set({ awaits: [] });",
+    replace: "",
   },
 ];

@@ -77,6 +77,10 @@ export class Programs {
     if (program.inFlight > 0) can.push({ what: `${name} answers`, happen: () => lose(program, "inFlight") });
     else if (program.open > 0) can.push({ what: `${name} loses a connection`, happen: () => lose(program, "open") });
     if (child === undefined || program.asked) return can;
+    if (program.service === "migrate") {
+      if (!this.#hung.has(pid)) can.push({ what: `${name} completes`, happen: () => this.#end(program, child, 0) });
+      return can;
+    }
     if (!program.waiting && !this.#hung.has(pid))
       can.push({ what: `${name} waits for its sockets`, happen: () => wait(program) });
     if (!program.announced && !this.#hung.has(pid))

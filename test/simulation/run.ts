@@ -273,6 +273,8 @@ export class Run {
       loadConfig: desk,
       readConfig: async () => ({ ok: true, config: await desk(), warnings: [] }),
       environment: {},
+      argv: ["/node", "/main.js"],
+      program: 1,
       version: "0",
       exit: (code: number): never => {
         throw new BrokenLaw(`the supervisor exits with ${code}`);

@@ -26,6 +26,7 @@ describe("a supervisor in a simulated world", () => {
         for (const { tally } of results) {
           for (const what of ["supervisors started", "restarted", "rolled-back", "draining", "stranded", "faults"])
             expect(tally[what], what).toBeGreaterThan(0);
+          for (const what of ["awaits", "released", "completed"]) expect(tally[what], what).toBeGreaterThan(0);
         }
       });
     },

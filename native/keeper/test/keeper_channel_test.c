@@ -11,7 +11,7 @@ static void nothing_is_served_before_attach(struct client *c)
 	CHECK_EQUAL(call_error(c, 999, w, NULL, 0), ENOTCONN);
 	CHECK_EQUAL(try_attach(c, 2, 9, 0, &hello), EPROTONOSUPPORT);
 	CHECK_EQUAL(try_attach(c, 0, 0, 0, &hello), EPROTONOSUPPORT);
-	CHECK_EQUAL(try_attach(c, 1, 1, 1, &hello), EOPNOTSUPP);
+	CHECK_EQUAL(try_attach(c, 1, 1, 1, &hello), EPERM);
 	CHECK_EQUAL(try_attach(c, 1, 1, 7, &hello), EBADMSG);
 	CHECK_EQUAL(hold(c, "a", text(""), false, NULL, 0), ENOTCONN);
 	CHECK_EQUAL(try_attach(c, 0, 65535, 0, &hello), 0);

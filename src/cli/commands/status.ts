@@ -39,5 +39,10 @@ export const status: CommandSpec = {
 };
 
 function codeOf(service: ServiceView): number {
-  return runningWorkers(service).length > 0 ? exitCode.done : exitCode.not;
+  return runningWorkers(service).length > 0 || isActive(service) ? exitCode.done : exitCode.not;
+}
+
+/** A task that has completed and says that it stays active. */
+function isActive({ phase, ready }: ServiceView): boolean {
+  return phase === "completed" && ready > 0;
 }

@@ -13,7 +13,7 @@ import { TransportError } from "../transport.js";
 /** Between two looks for a supervisor. */
 const LOOK_MS = 50;
 
-const states: readonly WaitFor[] = ["ready", "running", "stopped"];
+const states: readonly WaitFor[] = ["ready", "running", "stopped", "completed"];
 
 export const wait: CommandSpec = {
   operands: [{ flags: "<name...>", description: "services, also as patterns: 'web-*'" }],
@@ -22,7 +22,7 @@ export const wait: CommandSpec = {
     { flags: "--timeout <time>", description: "for how long: 500ms, 30s, 5min", parse: parseDuration, default: 30_000 },
   ],
   details:
-    "Waits until all of the services have reached the state. The time goes on while the supervisor is replaced, and while there is none yet: right after holdfast run was begun.",
+    "Waits until all of the services have reached the state; completed is for tasks. The time goes on while the supervisor is replaced, and while there is none yet: right after holdfast run was begun.",
   examples: ["holdfast wait web --for ready --timeout 30s", "holdfast wait '*' --for stopped --timeout 1min"],
   exitCodes: {
     0: "all have reached it",
@@ -37,6 +37,9 @@ export const wait: CommandSpec = {
     const deadline = performance.now() + timeout;
     const client = await presentSupervisor(context, deadline);
     const { services, single, missing } = await servicesNamed(context, client, patterns);
+    const endless = what === "completed" ? services.filter(({ type }) => type === "daemon") : [];
+    for (const { name } of endless) context.err.write(`holdfast: ${name} is a daemon, which never completes\n`);
+    if (endless.length > 0) return exitCode.usage;
     const results = await Promise.all(
       services.map(async ({ name }) => ({
         service: name,

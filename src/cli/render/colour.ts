@@ -17,7 +17,10 @@ export function coloured(output: Output, colour: Colour, text: string): string {
 
 const phaseColours: Readonly<Record<string, Colour>> = {
   ready: "green",
+  completed: "green",
   starting: "yellow",
+  pending: "yellow",
+  running: "yellow",
   canary: "yellow",
   degraded: "yellow",
   restarting: "yellow",

@@ -43,7 +43,9 @@ function factsOf(service: ServiceView, sockets: readonly SocketView[], now: numb
   const nextStart =
     service.nextStartAt === undefined ? undefined : `another start ${relativeTime(service.nextStartAt, now)}`;
   const facts: [string, string | undefined][] = [
+    ["type", service.type === "task" ? "task" : undefined],
     ["start", starts],
+    ["completed", service.completedAt === undefined ? undefined : relativeTime(service.completedAt, now)],
     ["sockets", own.map(({ name, address, bound }) => `${name} ${address}${bound ? "" : " (unbound)"}`).join(", ")],
     ["readiness", service.readiness],
     ["restarts", service.accepts === undefined ? String(service.restarts) : undefined],

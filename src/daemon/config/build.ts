@@ -1,5 +1,6 @@
 import type { Accounts } from "./account.js";
 import { acceptingService, checkAcceptService, checkAcceptSocket } from "./check-accept.js";
+import { type Ordered, resolveOrder } from "./check-order.js";
 import { checkOwnGroup, checkServiceRights, checkSocketRights } from "./check-rights.js";
 import {
   checkDescriptors,
@@ -24,6 +25,7 @@ import { expand } from "./shape.js";
 import { Site } from "./site.js";
 import { socketConfig } from "./socket-config.js";
 import { supervisorConfig } from "./supervisor-config.js";
+import { checkType } from "./task-config.js";
 import { entriesOf, type TableNode, toPlain } from "./tree.js";
 import { validate } from "./validate.js";
 
@@ -65,6 +67,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
     checkAcceptService(said, { site, sockets: known });
     const config = acceptingService(said, known);
     checkService(config, site);
+    checkType(config, site);
     warnOfUnusedKeys(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });
@@ -126,20 +129,22 @@ function buildSockets(section: TableNode, claims: Claims, o: Building): Placed<S
   return sockets;
 }
 
-function buildServices(sections: Sections, o: Building): Placed<ServiceConfig>[] {
+function buildServices(sections: Sections, o: Building): readonly Placed<ServiceConfig>[] {
   const defaults = expand(sections.defaults, defaultsSchema) as TableNode;
   validate(defaultsSchema, defaults, { path: ["defaults"], findings: o.problems });
   const socketNames = new Set(sections.socket.entries.keys());
-  const services: Placed<ServiceConfig>[] = [];
+  const services: Ordered[] = [];
   for (const [name, table] of namedTables("service", sections.service, o)) {
     const node = withDefaults(expand(table, serviceSchema) as TableNode, defaults);
     const site = new Site(node, ["service", name], o);
     const input = validate(serviceSchema, node, { path: ["service", name], findings: o.problems });
     if (o.complete) checkReferences(site, socketNames);
     if (input === undefined) continue;
-    services.push({ config: serviceConfig(name, input, { site, base: o.base }), site });
+    services.push({ config: serviceConfig(name, input, { site, base: o.base }), input, site });
   }
-  return services;
+  if (!o.complete) return services;
+  const order = resolveOrder(services, new Set(sections.service.entries.keys()));
+  return services.map(({ config, site }) => ({ config: { ...config, ...order.get(config.name) }, site }));
 }
 
 /** The tables of `[socket.*]` or `[service.*]` under sound names. */

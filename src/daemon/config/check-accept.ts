@@ -77,6 +77,12 @@ export function checkAcceptService(
     const hint = "several addresses can stand in the listen of one socket";
     site.refuse(["sockets"], wrong(message, { code: "conflict", hint }));
   }
+  const { after, requires, bindsTo, partOf, conflicts, onFailure } = service;
+  if ([after, requires, bindsTo, partOf, conflicts, onFailure].some((one) => one !== undefined)) {
+    const key = ["after", "requires", "binds_to", "part_of", "conflicts", "on_failure"].find((one) => site.has(one));
+    const message = "each connection has a process of its own, which waits for no other service and goes with none";
+    site.refuse(key === undefined ? [] : [key], wrong(message, { code: "conflict" }));
+  }
   for (const [key, why] of Object.entries(SERVICE_KEYS)) {
     if (!site.has(key) || site.inherits(key)) continue;
     if (key === "workers" && service.workers === 1) continue;

@@ -107,6 +107,19 @@ export interface ServiceConfig {
   readonly sockets: readonly string[];
   /** 1 to 256. */
   readonly workers: number;
+  /** It runs to completion, and its `ready.when` is `completed`. Missing: a daemon. */
+  readonly type?: "task";
+  /** Of a task: once it has completed it counts as active. */
+  readonly remainAfterExit?: true;
+  /** What others have to be before it starts: what it says, what it requires or is bound to, and who says `before`. No cycles. */
+  readonly after?: Readonly<Record<string, "started" | "ready" | "completed">>;
+  readonly requires?: readonly string[];
+  readonly wants?: readonly string[];
+  readonly bindsTo?: readonly string[];
+  readonly partOf?: readonly string[];
+  /** On both sides, whoever says it. */
+  readonly conflicts?: readonly string[];
+  readonly onFailure?: readonly string[];
   readonly start: "boot" | "connection" | "manual";
   readonly user?: string;
   readonly group?: string;
@@ -162,8 +175,9 @@ export interface ReadyPolicy {
    * `listening`: the kernel shows it waiting for one of its sockets. `auto`: `notify` or `listening`, whichever comes first; a service without
    * sockets never has it, because there it means `spawned` with a `settleMs` of its own. Where the kernel does not let us look, both settle instead.
    * `probe`: it answered `probe`, which is there then and only then. `pid-file`: its first process has ended with 0, and `pidFile` names the one it goes on as.
+   * `completed`, of a task: it never is, it ends; `timeoutMs` bounds how long it runs.
    */
-  readonly when: "auto" | "notify" | "listening" | "newline" | "spawned" | "probe" | "pid-file";
+  readonly when: "auto" | "notify" | "listening" | "newline" | "spawned" | "probe" | "pid-file" | "completed";
   readonly timeoutMs: number;
   readonly settleMs: number;
   readonly probe?: ProbePolicy;

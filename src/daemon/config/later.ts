@@ -7,7 +7,6 @@ const NOT_YET = "this version of Holdfast does not have it yet";
 export const LATER = {
   vsock: `vsock:// listens for a virtual machine's host or guests; ${NOT_YET}`,
   drainUnhealthy: `"drain" keeps new connections from a worker until it is healthy again; ${NOT_YET}`,
-  task: `a "task" runs to completion instead of being kept running; ${NOT_YET}`,
 } as const;
 
 /** By section, then key: how the sentence goes on after the key. `container` is a section and stands under the empty name. */
@@ -22,7 +21,6 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   service: {
     capabilities: "gives a worker single rights of root",
     cgroup: "bounds the memory, CPU time and processes of a service",
-    after: "starts a service once another one is ready",
     hooks: "runs commands before a start and after a stop",
   },
 };
@@ -45,7 +43,6 @@ export function laterThings(): { readonly written: string; readonly is: string }
   );
   return [
     ...keys,
-    { written: 'service.type = "task"', is: plain(LATER.task) },
     { written: 'service.health.action = "drain"', is: plain(LATER.drainUnhealthy) },
     { written: "vsock://CID:PORT", is: plain(LATER.vsock) },
   ];

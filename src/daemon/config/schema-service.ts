@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { optional, required, withDefault } from "./key.js";
-import { LATER } from "./later.js";
 import { account, choice, duration, fileMode, flag, integer, leaf, path, text, wrongType } from "./leaf.js";
 import { quote, right, wrong } from "./problem.js";
 import { LIMIT_NAMES, parseLimit, parseLimitName } from "./resource-limit.js";
 import { command } from "./schema-command.js";
+import { orderKeys } from "./schema-order.js";
 import {
   drainSchema,
   logSchema,
@@ -72,15 +72,20 @@ export const serviceSchema = z.strictObject({
     is: "Sockets that each worker gets, in this order; LISTEN_FDNAMES carries their names.",
     example: '["web"]',
   }),
-  type: withDefault(choice(["daemon"], { task: LATER.task }), "daemon", {
-    is: "A `daemon` is kept running.",
-    example: '"daemon"',
+  type: withDefault(choice(["daemon", "task"]), "daemon", {
+    is: "A `daemon` is kept running. A `task` runs to completion: exit code 0 is success, everything else a failure. Its `ready.timeout`, where it says one itself, is the longest time that it may run; `restart.when` counts for failures only and is `never` unless somebody says otherwise.",
+    example: '"task"',
+  }),
+  remain_after_exit: withDefault(flag(), false, {
+    is: "Of a task: once it has completed it counts as active, so that `holdfast start`, and the start of what requires it, do not run it again; `holdfast restart` does.",
+    example: "true",
   }),
   workers: withDefault(integer(1, 256), 1, { is: "How many workers run at the same time.", example: "4" }),
   start: withDefault(choice(["boot", "connection", "manual"]), "boot", {
     is: "`boot`: with the supervisor. `connection`: with the first connection or datagram on one of its sockets. `manual`: with `holdfast start`.",
     example: '"connection"',
   }),
+  ...orderKeys,
   idle_stop: optional(duration({ positive: true }), {
     is: 'With `start = "connection"`: once no connection has been open for so long its workers end, and the next connection starts one again.',
     otherwise: "they stay",

@@ -6,6 +6,7 @@ import { healthPolicy, probePolicy } from "./probe-config.js";
 import { wrong } from "./problem.js";
 import type { ServiceInput } from "./schema-service.js";
 import type { Site } from "./site.js";
+import { taskKeys, taskReady, taskRestart } from "./task-config.js";
 
 /** Where nothing shows whether a worker serves (no socket, or not permitted to look), living for this long stands for it. */
 const SETTLE_MS = 1000;
@@ -23,6 +24,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     sockets: input.sockets,
     workers: input.workers,
     start: input.start,
+    ...(input.type === "task" ? taskKeys(input) : {}),
     ...present({ user: input.user, group: input.group, groups: input.groups }),
     ...(input.working_directory === undefined ? {} : { workingDirectory: resolve(o.base, input.working_directory) }),
     umask: input.umask,
@@ -33,11 +35,11 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     limits: { ...input.limits },
     noNewPrivileges: input.no_new_privileges,
     ...(input.pid_file === undefined ? {} : { pidFile: resolve(o.base, input.pid_file) }),
-    ready: readyPolicy(input, o),
-    ...present({ health: healthPolicy(input.health, o) }),
-    restart: restartPolicy(input),
+    ready: input.type === "task" ? taskReady(input, o.site) : readyPolicy(input, o),
+    ...present({ health: input.type === "task" ? undefined : healthPolicy(input.health, o) }),
+    restart: input.type === "task" ? taskRestart(restartPolicy(input), o.site) : restartPolicy(input),
     rollout: { surge: input.rollout.surge, unavailable: input.rollout.unavailable, pauseMs: input.rollout.pause },
-    ...(input.idle_stop === undefined ? {} : { idleStopMs: input.idle_stop }),
+    ...(input.idle_stop === undefined || input.type === "task" ? {} : { idleStopMs: input.idle_stop }),
     drain: drainPolicy(input),
     stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
     ...present({ reload: reloadPolicy(input, o.site) }),

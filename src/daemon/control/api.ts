@@ -18,6 +18,8 @@ export interface SupervisorView {
   readonly keeperDeaths?: number;
   /** The last time, in words. */
   readonly keeperDeath?: string;
+  /** The last upgrade that a supervisor ceded the lease for; undefined: there was none. */
+  readonly upgrade?: UpgradeDoneView;
   /** From the start of this process until everything was adopted. */
   readonly adoptedInMs?: number;
   readonly configFiles: readonly string[];
@@ -41,7 +43,24 @@ export interface ReExecView {
   readonly durationMs: number;
 }
 
-/** `canary`: ready, and one worker of the new version is tried beside them. `blocked`: a socket of it cannot be bound. `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
+/** What became of the try of another supervisor. `failed`: nothing has changed. `willing`: it gets the lease now, and says what became of that itself. */
+export interface UpgradeView {
+  readonly result: "failed" | "willing";
+  readonly message: string;
+  /** Of one that is willing: under this id the next supervisor tells more. */
+  readonly id?: string;
+}
+
+export interface UpgradeDoneView {
+  readonly id: string;
+  /** `failed`: the program of before is in charge again. */
+  readonly result: "done" | "failed";
+  readonly message: string;
+  /** So long no restart could be decided. */
+  readonly pauseMs: number;
+}
+
+/** `pending`: it waits for other services. `running`, `completed`: of a task, its last run has succeeded. `canary`: ready, and one worker of the new version is tried beside them. `blocked`: a socket of it cannot be bound. `waiting`: no worker, one starts when there is work. `backoff`, `limited`: no worker now, the next start is at `nextStartAt`. */
 export type ServicePhase =
   | "stopped"
   | "waiting"
@@ -54,6 +73,9 @@ export type ServicePhase =
   | "limited"
   | "stopping"
   | "blocked"
+  | "pending"
+  | "running"
+  | "completed"
   | "failed";
 
 export interface ServiceView {
@@ -61,6 +83,11 @@ export interface ServiceView {
   readonly phase: ServicePhase;
   readonly desired: "started" | "stopped";
   readonly start: "boot" | "connection" | "manual";
+  readonly type: "daemon" | "task";
+  /** Of a task that has completed: when. */
+  readonly completedAt?: string;
+  /** The services that it waits for before it starts, or goes on. */
+  readonly awaits?: readonly AwaitedView[];
   readonly sockets: readonly string[];
   /** How many are wanted. */
   readonly instances: number;
@@ -100,6 +127,13 @@ export interface AcceptView {
   readonly queued?: number;
 }
 
+export interface AwaitedView {
+  readonly service: string;
+  readonly until: "started" | "ready" | "completed" | "gone";
+  /** Why that does not come by itself, in words. */
+  readonly failed?: string;
+}
+
 export interface WorkerView {
   /** `web/1`: the instance. */
   readonly instance: string;
@@ -109,7 +143,8 @@ export interface WorkerView {
   readonly pid?: number;
   /** The pid that it was started with, if it has named another process as its main one since (MAINPID). */
   readonly startedAs?: number;
-  readonly phase: "starting" | "ready" | "draining" | "stopping" | "killing" | "exited";
+  /** `running`: of a task. */
+  readonly phase: "starting" | "running" | "ready" | "draining" | "stopping" | "killing" | "exited";
   readonly role: "current" | "successor" | "retiring";
   readonly startedAt?: string;
   readonly readyAt?: string;
@@ -242,7 +277,9 @@ export interface EventView {
 export type Action =
   | { readonly action: "canary"; readonly percent: number }
   | { readonly action: "promote" | "abort" }
-  | { readonly action: "start" | "stop" | "reload" | "reset" }
+  | { readonly action: "start" | "reload" | "reset" }
+  /** `beside`: services that the same command stops, so that they go in order. */
+  | { readonly action: "stop"; readonly beside?: readonly string[] }
   | { readonly action: "restart"; readonly hard: boolean }
   | { readonly action: "scale"; readonly workers: number }
   | { readonly action: "signal"; readonly signal: string };
@@ -263,7 +300,14 @@ export interface Outcome {
   readonly failure?: FailureView;
   /** Of a restart. */
   readonly receipt?: ReceiptView;
+  /** Other services that the command has reached, because of what they say of one another. */
+  readonly also?: readonly AlsoView[];
   readonly durationMs: number;
+}
+
+export interface AlsoView {
+  readonly service: string;
+  readonly action: "started" | "stopped" | "restarted";
 }
 
 /** What `apply` would change, or has changed. A key is named, its value is not: it may be a secret. */
@@ -301,7 +345,7 @@ export interface ApplyView {
   readonly durationMs: number;
 }
 
-export type WaitFor = "ready" | "stopped" | "running";
+export type WaitFor = "ready" | "stopped" | "running" | "completed";
 
 /** What the control interface needs from the runtime. A name that does not exist is answered with undefined. */
 export interface Operations {
@@ -318,6 +362,8 @@ export interface Operations {
   apply(plan: string | undefined): Promise<ApplyView>;
   /** The keeper becomes this program (an absolute path), or what lies now where its own lies. Resolves when that is done or refused. */
   reExec(path: string | undefined): Promise<ReExecView>;
+  /** Tries the supervisor of the installation in this directory (an absolute path; undefined: where its own lies) and has it take over, if it would. */
+  upgrade(directory: string | undefined, timeoutMs: number): Promise<UpgradeView>;
   /** Resolves when the action is complete (ready, stopped, …), failed, or superseded by a later command; never rejects for an expected outcome. */
   act(service: string, action: Action): Promise<Outcome> | undefined;
   /** `signal` ends the wait early (its asker has gone); what it then resolves to is not looked at. */

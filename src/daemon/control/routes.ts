@@ -28,6 +28,11 @@ const timeout = z
   .meta({ description: "milliseconds" });
 
 /** Every operation of `/v1`, in the order of the OpenAPI document. */
+const absolutePath = z
+  .string()
+  .regex(/^\/[^\0]*$/, "must be an absolute path")
+  .max(4095);
+
 export const routes: readonly Route[] = [
   route({
     method: "get",
@@ -184,13 +189,7 @@ export const routes: readonly Route[] = [
     operationId: "reExecKeeper",
     summary:
       "Have the keeper become its own program once more, or another one; the answer comes when that is done or refused",
-    body: z.strictObject({
-      path: z
-        .string()
-        .regex(/^\/[^\0]*$/, "must be an absolute path")
-        .max(4095)
-        .exactOptional(),
-    }),
+    body: z.strictObject({ path: absolutePath.exactOptional() }),
     response: schemas.reExecView,
     handle: async ({ operations, log, peer }, { body: { path } }) => {
       // Whoever names the program runs it as the keeper's user: that is more than to operate services.
@@ -203,6 +202,32 @@ export const routes: readonly Route[] = [
         data: { action: "re-exec", ...(path === undefined ? {} : { path }), uid: peer.uid, pid: peer.pid },
       });
       return operations.reExec(path);
+    },
+  }),
+  route({
+    method: "post",
+    path: "/v1/supervisor/upgrade",
+    operationId: "upgradeSupervisor",
+    summary:
+      "Try another version of the supervisor and have it take over, if it would leave everything as it is; the answer comes before it does",
+    body: z.strictObject({
+      directory: absolutePath.exactOptional(),
+      timeoutMs: z.int().min(1).max(3_600_000),
+    }),
+    response: schemas.upgradeView,
+    handle: async ({ operations, log, peer }, { body: { directory, timeoutMs } }) => {
+      if (directory !== undefined && peer.uid !== 0 && peer.uid !== process.getuid?.())
+        throw new ControlError(
+          "permission-denied",
+          "only root and the user of holdfast may name another version of it",
+        );
+      log({
+        level: "info",
+        event: "control-action",
+        message: `uid ${peer.uid} (pid ${peer.pid}) asked for an upgrade of the supervisor${directory === undefined ? "" : ` to ${directory}`}`,
+        data: { action: "upgrade", ...(directory === undefined ? {} : { directory }), uid: peer.uid, pid: peer.pid },
+      });
+      return operations.upgrade(directory, timeoutMs);
     },
   }),
   route({

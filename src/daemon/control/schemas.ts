@@ -3,7 +3,9 @@ import * as z from "zod";
 import type {
   AcceptView,
   Action,
+  AlsoView,
   ApplyView,
+  AwaitedView,
   EventView,
   FailureView,
   KeeperView,
@@ -21,6 +23,8 @@ import type {
   SocketView,
   StartedView,
   SupervisorView,
+  UpgradeDoneView,
+  UpgradeView,
   WaitFor,
   WorkerView,
 } from "./api.js";
@@ -50,6 +54,19 @@ export const reExecView = view<ReExecView>("ReExec")({
   durationMs: z.number().nonnegative(),
 });
 
+export const upgradeView = view<UpgradeView>("Upgrade")({
+  result: z.enum(["failed", "willing"]),
+  message: z.string(),
+  id: z.string().exactOptional(),
+});
+
+export const upgradeDoneView = view<UpgradeDoneView>("UpgradeDone")({
+  id: z.string(),
+  result: z.enum(["done", "failed"]),
+  message: z.string(),
+  pauseMs: z.number().nonnegative(),
+});
+
 export const supervisorView = view<SupervisorView>("Supervisor")({
   version: z.string(),
   pid: z.int().positive(),
@@ -60,6 +77,7 @@ export const supervisorView = view<SupervisorView>("Supervisor")({
   previousEnd: z.string().exactOptional(),
   keeperDeaths: count.exactOptional(),
   keeperDeath: z.string().exactOptional(),
+  upgrade: upgradeDoneView.exactOptional(),
   adoptedInMs: z.number().nonnegative().exactOptional(),
   configFiles: z.array(z.string()),
   control: z.string(),
@@ -84,7 +102,7 @@ export const workerView = view<WorkerView>("Worker")({
   id: count,
   pid: z.int().positive().exactOptional(),
   startedAs: z.int().positive().exactOptional(),
-  phase: z.enum(["starting", "ready", "draining", "stopping", "killing", "exited"]),
+  phase: z.enum(["starting", "running", "ready", "draining", "stopping", "killing", "exited"]),
   role: z.enum(["current", "successor", "retiring"]),
   startedAt: at.exactOptional(),
   readyAt: at.exactOptional(),
@@ -111,6 +129,12 @@ export const acceptView = view<AcceptView>("Accepts")({
   queued: count.exactOptional(),
 });
 
+const awaitedView = view<AwaitedView>("Awaited")({
+  service: z.string(),
+  until: z.enum(["started", "ready", "completed", "gone"]),
+  failed: z.string().exactOptional(),
+});
+
 export const serviceView = view<ServiceView>("Service")({
   name: z.string(),
   phase: z.enum([
@@ -125,10 +149,16 @@ export const serviceView = view<ServiceView>("Service")({
     "limited",
     "stopping",
     "blocked",
+    "pending",
+    "running",
+    "completed",
     "failed",
   ]),
   desired: z.enum(["started", "stopped"]),
   start: z.enum(["boot", "connection", "manual"]),
+  type: z.enum(["daemon", "task"]),
+  completedAt: at.exactOptional(),
+  awaits: z.array(awaitedView).exactOptional(),
   sockets: z.array(z.string()),
   instances: count,
   ready: count,
@@ -212,12 +242,18 @@ export const receiptView = view<ReceiptView>("Receipt")({
   listenOverflows: count,
 });
 
+const alsoView = view<AlsoView>("Also")({
+  service: z.string(),
+  action: z.enum(["started", "stopped", "restarted"]),
+});
+
 export const outcome = view<Outcome>("Outcome")({
   service: z.string(),
   result: z.enum(["done", "unchanged", "failed", "rolled-back", "superseded", "not-running", "timed-out"]),
   message: z.string(),
   failure: failureView.exactOptional(),
   receipt: receiptView.exactOptional(),
+  also: z.array(alsoView).exactOptional(),
   durationMs: z.number().nonnegative(),
 });
 
@@ -253,7 +289,8 @@ const signalName = z
 
 export const action = z
   .discriminatedUnion("action", [
-    z.strictObject({ action: z.enum(["start", "stop", "reload", "reset"]) }),
+    z.strictObject({ action: z.enum(["start", "reload", "reset"]) }),
+    z.strictObject({ action: z.literal("stop"), beside: z.array(z.string()).exactOptional() }),
     z.strictObject({ action: z.literal("restart"), hard: z.boolean().default(false) }),
     z.strictObject({ action: z.literal("canary"), percent: z.int().min(1).max(99) }),
     z.strictObject({ action: z.enum(["promote", "abort"]) }),
@@ -275,7 +312,7 @@ export const socketOutcome = view<SocketOutcome>("SocketOutcome")({
   message: z.string(),
 });
 
-export const waitFor = z.enum(["ready", "stopped", "running"]) satisfies z.ZodType<WaitFor>;
+export const waitFor = z.enum(["ready", "stopped", "running", "completed"]) satisfies z.ZodType<WaitFor>;
 
 /** The last event of a follower that was too slow: so many items were not sent; the stream ends after it. */
 export const gap = z.object({ dropped: z.int().positive() }).register(components, { id: "Gap" });

@@ -1,5 +1,13 @@
 import { limitFree, recordStart } from "./restart-policy.js";
-import { type Instance, type Replacement, type Rollout, triggersFree, unhindered, without } from "./service-state.js";
+import {
+  type Instance,
+  mayStart,
+  type Replacement,
+  type Rollout,
+  triggersFree,
+  unhindered,
+  without,
+} from "./service-state.js";
 import type { Turn } from "./turn.js";
 import { armWorker, spawnWorker, stepWorker, type Worker } from "./worker.js";
 
@@ -8,7 +16,7 @@ const MOST_DRAINING = 2;
 
 /** Compares what is wanted with what is there, and asks for the difference. Calling it twice asks for nothing more. */
 export function advance(turn: Turn): void {
-  if (turn.state.desired === "started" && !turn.state.blocked) {
+  if (mayStart(turn.state)) {
     callAll(turn);
     roll(turn);
     for (const { slot } of turn.state.instances) startInstance(turn, slot);
@@ -60,8 +68,8 @@ function heal(turn: Turn): void {
 
 /** A command in progress brings successors by itself; and one at a time is enough. A canary that is ready is not one of them. */
 function mayReplaceUnasked(turn: Turn): boolean {
-  const { job, instances, desired, blocked } = turn.state;
-  if (job !== undefined || desired === "stopped" || blocked) return false;
+  const { job, instances, lingers } = turn.state;
+  if (job !== undefined || lingers !== undefined || !mayStart(turn.state)) return false;
   return instances.every((instance) => instance.successor === undefined || hasReadyCanary(turn, instance));
 }
 
@@ -192,6 +200,7 @@ function startInstance(turn: Turn, slot: number): void {
   if (isDelayed(turn, instance)) return;
   const step = turn.marked(spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy));
   const history = recordStart(instance.history, turn.at, turn.policy.restart);
+  turn.clear("completed");
   turn.setInstance({ ...without(instance, "wait"), ...laneOf(step.worker), current: step.worker, history });
   turn.take(step);
 }
@@ -212,8 +221,9 @@ function armIfIdle(turn: Turn): void {
 
 /** Answers the command in progress once what it asked for is there. */
 function finishJob(turn: Turn): void {
-  const { job, rollout, retiring } = turn.state;
+  const { job, rollout, retiring, awaits, lingers } = turn.state;
   if (job === undefined) return;
+  if ((awaits ?? lingers) !== undefined && job.kind !== "stop" && job.kind !== "abort") return;
   switch (job.kind) {
     case "stop":
       if (turn.workers().length > 0) return;

@@ -1,6 +1,8 @@
+import { beginAwaiting, leave, lookAgain, stayOrReturn } from "./awaiting.js";
 import { handOver } from "./handover.js";
 import { withReady } from "./receipt.js";
 import { type Instance, newInstance, range, type ServiceEvent, unhindered } from "./service-state.js";
+import { configureTask, isTask } from "./task.js";
 import type { Turn } from "./turn.js";
 import { stepWorker, type Worker } from "./worker.js";
 
@@ -11,6 +13,7 @@ type Command = Extract<ServiceEvent, { asker: number }>;
 
 /** What the operator asks for. Limits and backoff never stand in an operator's way. */
 export function commandService(turn: Turn, command: Command): void {
+  if (command.type === "start" || command.type === "restart") lookAgain(turn);
   switch (command.type) {
     case "start":
       return start(turn, command.asker);
@@ -18,11 +21,14 @@ export function commandService(turn: Turn, command: Command): void {
       return stop(turn, command.asker, command.withinMs);
     case "restart":
       if (turn.state.desired === "stopped") return start(turn, command.asker);
+      if (isTask(turn.policy)) return restartTask(turn, command.asker);
       return command.hard ? restartHard(turn, command.asker) : restart(turn, command.asker);
     case "scale":
       if (command.configured !== undefined) turn.set({ configured: command.configured });
       return scale(turn, command.asker, command.size);
     case "configure":
+      if (isTask(turn.policy) && turn.state.desired === "started")
+        return configureTask(turn, command.asker, { replace: command.replace, undoes: command.undoes === true });
       return configure(turn, command.asker, command.replace);
     case "canary":
       return canary(turn, command.asker, command.percent);
@@ -31,7 +37,8 @@ export function commandService(turn: Turn, command: Command): void {
     case "abort":
       return abortCanary(turn, command.asker);
     case "reset":
-      turn.eachInstance(unhindered);
+      // What has completed has nothing that could be forgotten, and does not run for it.
+      if (turn.state.completed === undefined) turn.eachInstance(unhindered);
       turn.clear("triggers");
       return turn.answer([command.asker], "done");
   }
@@ -40,9 +47,13 @@ export function commandService(turn: Turn, command: Command): void {
 function start(turn: Turn, asker: number): void {
   const { job, instances, desired } = turn.state;
   const allReady = instances.every(({ current }) => current?.state.phase === "ready");
-  if (desired === "started" && allReady) return turn.answer([asker], "unchanged");
+  const isActive = turn.state.completed !== undefined && turn.policy.remainAfterExit === true;
+  const stays = turn.state.lingers === undefined;
+  if (desired === "started" && stays && (allReady || isActive)) return turn.answer([asker], "unchanged");
   const askers = job?.kind === "start" ? [...job.askers, asker] : [asker];
   if (job?.kind !== "start") turn.endJob("superseded");
+  if (desired === "stopped") beginAwaiting(turn);
+  stayOrReturn(turn);
   turn.set({ desired: "started" });
   turn.beginJob("start", askers);
   turn.eachInstance((instance) => ({ ...unhindered(instance), called: true }));
@@ -73,8 +84,8 @@ function stop(turn: Turn, asker: number, withinMs?: number): void {
   turn.set({ desired: "stopped" });
   turn.clear("canary");
   turn.beginJob("stop", askers);
-  retireAll(turn, () => true, withinMs);
-  if (withinMs !== undefined) hurry(turn, withinMs);
+  turn.clear("awaits", "completed", "again", "before", "alarm");
+  leave(turn, { next: "stop", ...(withinMs === undefined ? {} : { withinMs }) });
   turn.eachInstance((instance) => ({ ...unhindered(instance), called: false }));
 }
 
@@ -91,8 +102,14 @@ function restartHard(turn: Turn, asker: number): void {
   turn.endJob("superseded");
   turn.clear("canary");
   turn.beginJob("restart-hard", [asker]);
-  retireAll(turn, ({ state }) => state.phase !== "armed" && state.phase !== "disarming", 0);
-  turn.eachInstance(unhindered);
+  leave(turn, { next: "restart", withinMs: 0 });
+}
+
+/** A run under way is stopped first. */
+function restartTask(turn: Turn, asker: number): void {
+  if (turn.state.instances.some(({ current }) => current !== undefined)) return restartHard(turn, asker);
+  turn.clear("completed");
+  start(turn, asker);
 }
 
 function scale(turn: Turn, asker: number, size: number): void {
@@ -101,7 +118,8 @@ function scale(turn: Turn, asker: number, size: number): void {
     if (job?.kind !== "scale") return turn.answer([asker], "unchanged");
     return turn.set({ job: { ...job, askers: [...job.askers, asker] } });
   }
-  if (desired === "started") turn.endJob("superseded");
+  const begins = desired === "started" && turn.state.awaits === undefined;
+  if (begins) turn.endJob("superseded");
   for (const { slot, current, successor } of instances) {
     if (slot <= size) continue;
     if (successor) turn.retire(successor, false);
@@ -113,8 +131,8 @@ function scale(turn: Turn, asker: number, size: number): void {
     .slice(instances.length)
     .map((slot) => ({ ...newInstance(slot), called }));
   turn.set({ size, instances: [...kept, ...added] });
-  if (desired === "started") return turn.beginJob("scale", [asker]);
-  turn.answer([asker], "done"); // A stop in progress goes on, and the next start has the new size.
+  if (begins) return turn.beginJob("scale", [asker]);
+  turn.answer([asker], "done"); // What is in progress goes on, and the next start has the new size.
 }
 
 /**
@@ -122,7 +140,7 @@ function scale(turn: Turn, asker: number, size: number): void {
  * instance that nothing runs in is tried again at once, because what it failed with may have been what has changed.
  */
 function configure(turn: Turn, asker: number, replace: boolean): void {
-  if (turn.state.desired === "stopped") return turn.answer([asker], "done");
+  if (turn.state.desired === "stopped" || turn.state.awaits !== undefined) return turn.answer([asker], "done");
   const isStale = turn.workers().some(({ worker, role }) => role !== "retiring" && turn.isStale(worker));
   // With an activation to wait for, no instance is halted for good.
   if (turn.onDemand)
@@ -186,19 +204,4 @@ function abortCanary(turn: Turn, asker: number): void {
 
 function hindered({ halted, wait }: Instance): boolean {
   return halted || wait !== undefined;
-}
-
-function retireAll(turn: Turn, which: (worker: Worker) => boolean, withinMs?: number): void {
-  for (const { worker, role } of turn.workers()) {
-    if (role !== "retiring" && which(worker)) turn.retire(worker, false, withinMs);
-  }
-}
-
-/** Those that drain already get no more time than the others. */
-function hurry(turn: Turn, withinMs: number): void {
-  for (const worker of turn.state.retiring) {
-    turn.take(
-      stepWorker(worker, { type: "retire", overlaps: worker.overlaps === true, withinMs }, turn.at, turn.policy),
-    );
-  }
 }

@@ -32,8 +32,36 @@ export interface ServiceState {
   readonly canary?: Canary;
   /** Which lanes of its steered sockets get new connections; missing: none of them is steered. */
   readonly steering?: readonly Share[];
+  /** It waits for these services before anything of it is started; empty: nobody has looked yet. Missing: it waits for none. */
+  readonly awaits?: readonly Awaited[];
+  /** Its workers are to end, and go on until those that come after it have ended theirs. */
+  readonly lingers?: Lingering;
+  /** Of a task: its last run has succeeded. */
+  readonly completed?: { readonly at: Monotonic; readonly worker: number };
+  /** Of a task: it is to run once more when the run under way is over, whatever that comes to. */
+  readonly again?: true;
+  /** Of a task that runs because an apply has changed it: that it had completed before, in case that is taken back. */
+  readonly before?: ServiceState["completed"] & object;
+  /** It has failed, and those that are to be started for that are not started yet. */
+  readonly alarm?: true;
   /** Lanes in which connections wait and that no instance is due to get; missing: there are none. */
   readonly stranded?: readonly number[];
+}
+
+export interface Awaited {
+  readonly service: string;
+  /** `gone`: it conflicts. */
+  readonly until: "started" | "ready" | "completed" | "gone";
+  /** Why that does not come by itself, as far as anybody can tell: how its last worker ended, or what stands in its own way. */
+  readonly failed?: End | "blocked" | "awaits" | "stopped";
+  /** Not by its configuration: it was put on hold while the other one is restarted. */
+  readonly restarting?: true;
+}
+
+/** `hold`: it starts again once nothing stands in the way. */
+export interface Lingering {
+  readonly next: "stop" | "restart" | "hold";
+  readonly withinMs?: number;
 }
 
 export interface Canary {
@@ -114,6 +142,13 @@ export type ServiceEvent =
   | { readonly type: "boot" }
   | { readonly type: "blocked" }
   | { readonly type: "unblocked" }
+  /** Nothing stands in the way of its start any more; or these do. */
+  | { readonly type: "release" }
+  | { readonly type: "wait-for" | "hold"; readonly on: readonly Awaited[] }
+  /** Those that come after it have gone. */
+  | { readonly type: "depart" }
+  /** Those that are to be started because of its failure were started. */
+  | { readonly type: "alarm-heard" }
   | { readonly type: "start"; readonly asker: number }
   /** `withinMs`: bounds how long workers may drain. */
   | { readonly type: "stop"; readonly asker: number; readonly withinMs?: number }
@@ -124,7 +159,7 @@ export type ServiceEvent =
    * Policy and version of the moment are other ones from now on. `replace`: what a worker is started with has changed as well. Workers of
    * another version than that of the moment make room either way, as in a rolling restart.
    */
-  | { readonly type: "configure"; readonly asker: number; readonly replace: boolean }
+  | { readonly type: "configure"; readonly asker: number; readonly replace: boolean; readonly undoes?: boolean }
   | { readonly type: "reset"; readonly asker: number }
   /** One successor gets so many percent of the new connections; `promote` goes on with it, `abort` sends it away. */
   | { readonly type: "canary"; readonly asker: number; readonly percent: number }
@@ -152,6 +187,8 @@ export type ServiceEffect =
       readonly askers: readonly number[];
       readonly answer: Answer;
       readonly failure?: Failure;
+      /** It failed because of these. */
+      readonly awaits?: readonly Awaited[];
       /** Of a restart. */
       readonly receipt?: Receipt;
     }
@@ -175,7 +212,8 @@ export type ServiceFact =
         | "unhealthy"
         | "recovered"
         | "moved"
-        | "canary-ready";
+        | "canary-ready"
+        | "completed";
       readonly slot: number;
       readonly worker: number;
     }
@@ -204,6 +242,8 @@ export type ServiceFact =
   | { readonly type: "rolled-back"; readonly slot: number; readonly worker: number }
   | { readonly type: "stranded"; readonly slot: number; readonly lane: number }
   | { readonly type: "restarted"; readonly receipt: Receipt }
+  | { readonly type: "awaits"; readonly on: readonly Awaited[] }
+  | { readonly type: "released" }
   | { readonly type: "stopped" };
 
 export interface ServiceStep {
@@ -220,6 +260,8 @@ export interface Moment {
   readonly version?: string;
   /** One of its sockets is steered, so that each worker needs a lane. */
   readonly steered?: boolean;
+  /** Others come after it: its workers end when theirs have. */
+  readonly followed?: boolean;
   /** Uniform in [0, 1). */
   readonly random: number;
 }
@@ -277,9 +319,14 @@ export function triggersFree(triggers: Triggers | undefined): Monotonic {
   return triggers.since + TRIGGER_LIMIT.intervalMs;
 }
 
+/** Whether workers may be started at all. */
+export function mayStart({ desired, blocked, awaits }: ServiceState): boolean {
+  return desired === "started" && !blocked && awaits === undefined;
+}
+
 /** The earliest time at which the runtime must send `deadline`; undefined = nothing waits for time to pass. */
 export function nextDeadline(state: ServiceState): Monotonic | undefined {
-  const wanted = state.desired === "started" && !state.blocked;
+  const wanted = mayStart(state);
   const pause = triggersFree(state.triggers);
   const idle = state.instances.every(({ current, called }) => current === undefined && !called);
   const times = [

@@ -14,6 +14,7 @@
  */
 
 import { advance, laneOf } from "./advance.js";
+import { beginAwaiting, departIfOver, orderEvent } from "./awaiting.js";
 import { commandService } from "./commands.js";
 import { classify, isWanted, wantsRestart } from "./end.js";
 import { handOver } from "./handover.js";
@@ -27,14 +28,17 @@ import {
   type ServiceEvent,
   type ServiceState,
   type ServiceStep,
+  unhindered,
   without,
 } from "./service-state.js";
+import { complete, hasCompleted, isTask, wantsTaskAgain } from "./task.js";
 import { Turn } from "./turn.js";
 import { stepWorker, type Worker, type WorkerEvent } from "./worker.js";
 
 export function stepService(state: ServiceState, event: ServiceEvent, moment: Moment): ServiceStep {
   const turn = new Turn(state, moment);
   absorb(turn, event);
+  departIfOver(turn);
   turn.note((receipt) => withReadiness(receipt, turn.state, turn.at));
   advance(turn);
   return turn.end();
@@ -44,12 +48,19 @@ function absorb(turn: Turn, event: ServiceEvent): void {
   switch (event.type) {
     case "boot":
       turn.set({ desired: turn.policy.start === "manual" ? "stopped" : "started" });
+      if (turn.state.desired === "started") beginAwaiting(turn);
       if (turn.policy.start === "boot") turn.eachInstance((instance) => ({ ...instance, called: true }));
       return;
     case "blocked":
       return block(turn);
     case "unblocked":
       return turn.set({ blocked: false });
+    case "release":
+    case "wait-for":
+    case "hold":
+    case "depart":
+    case "alarm-heard":
+      return orderEvent(turn, event);
     case "start":
     case "stop":
     case "restart":
@@ -125,7 +136,8 @@ function rest(turn: Turn): void {
 function ended(turn: Turn, worker: Worker, role: "current" | "successor" | "retiring", lines: readonly string[]): void {
   if (worker.state.phase !== "gone") return;
   const { end } = worker.state;
-  const failed = !isWanted(worker.reason) && classify(end, worker.reason) !== "clean";
+  const isWell = isTask(turn.policy) ? hasCompleted(end, worker.reason) : classify(end, worker.reason) === "clean";
+  const failed = !isWanted(worker.reason) && !isWell;
   const failure = failureOf(worker, turn.at, lines);
   if (failed) turn.set({ lastFailure: failure });
   switch (role) {
@@ -166,13 +178,19 @@ function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Fail
     // It was on the way already and is now what the instance has, canary or not.
     return turn.setInstance({ ...idle, ...laneOf(successor), current: successor, restarts: idle.restarts + 1 });
   }
+  if (isTask(turn.policy) && turn.state.again === true) {
+    turn.clear("again");
+    return turn.setInstance(unhindered(idle));
+  }
+  if (isTask(turn.policy) && hasCompleted(failure.end, worker.reason)) return complete(turn, idle, worker);
   if (failure.end.kind === "disarmed") return turn.setInstance(idle); // To make room for one that starts now.
   if (turn.onDemand && !failed) {
     // Where another instance was kept by a connection, this one is wanted as well.
     const others = turn.state.instances.some(({ current }) => current?.state.phase === "ready");
     return turn.setInstance({ ...idle, called: worker.reason === "idle" && others });
   }
-  if (wantsRestart(turn.policy.restart, failure.end, worker.reason)) {
+  const wants = isTask(turn.policy) ? wantsTaskAgain : wantsRestart;
+  if (wants(turn.policy.restart, failure.end, worker.reason)) {
     spaceStart(turn, { ...idle, restarts: idle.restarts + 1 }, worker);
   } else if (turn.onDemand) {
     turn.setInstance({ ...idle, called: false });
@@ -180,8 +198,17 @@ function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Fail
     turn.setInstance({ ...idle, halted: true });
     turn.report({ type: "halted", slot: worker.slot, end: failure.end });
   }
+  if (failed) alarm(turn, worker.slot);
   // A command that waits for this instance learns the reason now; the automatic starts go on without it.
   if (worker.readyAt === undefined && jobWaitsFor(turn, worker.slot)) turn.endJob("failed", failure);
+}
+
+/** Nothing of it runs, and nothing will before long. */
+function alarm(turn: Turn, slot: number): void {
+  if (turn.policy.onFailure === undefined || turn.state.desired === "stopped") return;
+  const instance = turn.instance(slot);
+  const isOver = instance?.halted === true || instance?.wait?.why === "start-limit";
+  if (isOver && turn.state.instances.every(({ current }) => current === undefined)) turn.set({ alarm: true });
 }
 
 /** Its last worker has ended by itself, so the next start is an automatic one: at once, or later. */

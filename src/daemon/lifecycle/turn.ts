@@ -3,6 +3,7 @@ import type { Monotonic } from "./end.js";
 import { closedReceipt, emptyReceipt, type Receipt } from "./receipt.js";
 import type {
   Answer,
+  Awaited,
   Failure,
   Instance,
   Job,
@@ -55,7 +56,22 @@ export class Turn {
     this.#state = { ...this.#state, ...change };
   }
 
-  clear(...keys: ("job" | "rollout" | "triggers" | "canary" | "steering" | "stranded")[]): void {
+  clear(
+    ...keys: (
+      | "job"
+      | "rollout"
+      | "triggers"
+      | "canary"
+      | "steering"
+      | "stranded"
+      | "awaits"
+      | "lingers"
+      | "completed"
+      | "again"
+      | "before"
+      | "alarm"
+    )[]
+  ): void {
     const copy: { -readonly [K in keyof ServiceState]: ServiceState[K] } = { ...this.#state };
     for (const key of keys) delete copy[key];
     this.#state = copy;
@@ -167,7 +183,11 @@ export class Turn {
     return this.#state.retiring.some((worker) => worker.slot === slot && worker.overlaps !== true);
   }
 
-  answer(askers: readonly number[], answer: Answer, more: { failure?: Failure; receipt?: Receipt } = {}): void {
+  answer(
+    askers: readonly number[],
+    answer: Answer,
+    more: { failure?: Failure; receipt?: Receipt; awaits?: readonly Awaited[] } = {},
+  ): void {
     if (askers.length === 0) return;
     this.#effects.push({ type: "answer", askers, answer, ...more });
   }
@@ -199,6 +219,14 @@ export class Turn {
       ...(failure === undefined ? {} : { failure }),
       ...(restarts ? { receipt } : {}),
     });
+  }
+
+  /** Because of others: nothing of its own has failed. */
+  failJob(awaits: readonly Awaited[]): void {
+    const { job } = this.#state;
+    if (job === undefined) return;
+    this.clear("job", "rollout");
+    this.answer(job.askers, "failed", { awaits });
   }
 
   /** Sends new connections of steered sockets where they can be served, or wait. */

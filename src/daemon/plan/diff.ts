@@ -48,6 +48,14 @@ const LIVE_SERVICE_KEYS: ReadonlySet<string> = new Set([
   "rollout",
   "idleStopMs",
   "notifyAccess",
+  "remainAfterExit",
+  "after",
+  "requires",
+  "wants",
+  "bindsTo",
+  "partOf",
+  "conflicts",
+  "onFailure",
 ]);
 /** Where the operator finds the supervisor, and how its output is written: both are settled when it starts. */
 function needsRestart(before: SupervisorConfig, after: SupervisorConfig): boolean {
@@ -83,7 +91,10 @@ export function diff(current: Config, desired: Config): readonly Change[] {
         const accepts = acceptsIn(desired, service);
         const moved = sockets.some(({ how }) => how !== "live");
         const rolls = !accepts && ((moved && !service.handoff) || !equal(startedWith(before), startedWith(service)));
-        const restarts = sockets.some(({ how }) => how === "rebind") || accepts !== acceptsIn(current, before);
+        const restarts =
+          before.type !== service.type ||
+          sockets.some(({ how }) => how === "rebind") ||
+          accepts !== acceptsIn(current, before);
         changes.push({
           kind: "change-service",
           service,

@@ -1,12 +1,14 @@
 import type { Config } from "../config/config.js";
 import type { ApplyView, FailureView, PlanView, ReceiptView } from "../control/api.js";
 import { ControlError } from "../control/control-error.js";
+import { inStartOrder } from "../lifecycle/order-commands.js";
 import { type Change, diff } from "../plan/diff.js";
 import { type Leaving, nothingLeaves, writeAppliedConfig } from "./applied-config.js";
 import type { Clock } from "./clock.js";
 import type { EventLog } from "./event-log.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { Logger } from "./logger.js";
+import type { Ordering } from "./ordering.js";
 import { plannedChange, planView, refusal } from "./plan-view.js";
 import type { Service } from "./service.js";
 import type { Answered } from "./service-runtime.js";
@@ -26,6 +28,7 @@ export interface ApplierInput {
   readonly events: EventLog;
   readonly services: Map<string, Service>;
   readonly sockets: SocketTable;
+  readonly order: Ordering;
   readonly inForce: () => Config;
   /** The supervisor's own part of a configuration. Throws if it cannot be used; what it has done then is undone by another call. */
   readonly adjust: (config: Config) => void;
@@ -89,6 +92,10 @@ export class Applier {
   }
 
   /** Resolves when no apply is under way. */
+  get isBusy(): boolean {
+    return this.#busy !== undefined;
+  }
+
   async idle(): Promise<void> {
     await this.#busy?.catch(() => undefined); // Its own caller is told.
   }
@@ -183,10 +190,10 @@ export class Applier {
       adjust(desired);
       const prepared = await sockets.prepare(Object.values(desired.sockets));
       undo.push(() => prepared.undo());
-      for (const change of changes) {
+      for (const change of inOrder(changes, desired)) {
         if (change.kind === "change-service") await this.#change(change, desired, undo);
+        else await this.#add(setupOf(change.service, desired.sockets), undo);
       }
-      for (const service of added) await this.#add(setupOf(service, desired.sockets), undo);
       await writeAppliedConfig(keeper, { config: desired, leaving });
     } catch (error) {
       for (const step of undo.reverse()) await this.#undo(step);
@@ -222,7 +229,7 @@ export class Applier {
   /** What is in force is in force, also if its worker fails now, or an operator's command comes first. */
   async #goBack(service: Service, setup: ServiceSetup): Promise<void> {
     const { bringBack, isEnding, nextAsker } = this.#o;
-    await service.configure(setup, nextAsker());
+    await service.configure(setup, nextAsker(), true);
     if (service.hasStaleWorkers && !isEnding()) bringBack(service);
   }
 
@@ -240,7 +247,7 @@ export class Applier {
     const service = makeService(setup);
     services.set(name, service);
     undo.push(() => this.#remove(service));
-    service.boot();
+    this.#o.order.boot([name]);
     if (start !== "boot" || service.state.blocked) return;
     const asker = nextAsker();
     this.#mustBe("done", name, await service.ask(asker, { type: "start", asker }));
@@ -249,8 +256,10 @@ export class Applier {
   /** What is not in force ends; nothing of it can fail but by time. */
   async #leave(inForce: Config, leaving: Leaving): Promise<void> {
     const { keeper, services, sockets } = this.#o;
-    const going = leaving.services.flatMap(({ name }) => services.get(name) ?? []);
-    await Promise.all(going.map((service) => this.#remove(service)));
+    const going = this.#o.order.inStopOrder(leaving.services.map(({ name }) => name));
+    await this.#o.order.together(() =>
+      Promise.all(going.flatMap((name) => services.get(name) ?? []).map((service) => this.#remove(service))),
+    );
     if (this.#o.isEnding()) return; // The end of everything closes them.
     sockets.settle(Object.values(inForce.sockets));
     await writeAppliedConfig(keeper, { config: inForce, leaving: nothingLeaves });
@@ -267,6 +276,7 @@ export class Applier {
       stopped = answer !== "superseded"; // By an operator who has started it meanwhile: it goes all the same.
     }
     services.delete(name);
+    this.#o.order.changed(); // Nobody waits for it any more.
     await service.close();
     await keeper.release(serviceKey(name));
   }
@@ -275,11 +285,11 @@ export class Applier {
     if (this.#o.isEnding()) throw new StepFailed(name, "holdfast is stopping everything");
   }
 
-  #mustBe(wanted: "done", name: string, { answer, failure, receipt }: Answered): void {
+  #mustBe(wanted: "done", name: string, { answer, failure, because, receipt }: Answered): void {
     if (receipt !== undefined) this.#receipts.push(receipt);
     if (answer === wanted || answer === "unchanged") return;
     const superseded = answer === "superseded" ? "a later command took its place" : "its worker failed";
-    throw new StepFailed(name, failure?.message ?? superseded, failure);
+    throw new StepFailed(name, failure?.message ?? because ?? superseded, failure);
   }
 
   async #undo(step: () => unknown): Promise<void> {
@@ -289,4 +299,15 @@ export class Applier {
       this.#o.log.error(`what was applied could not be undone: ${(error as Error).message}`, { error });
     }
   }
+}
+
+type ServiceChange = Extract<Change, { kind: "change-service" | "add-service" }>;
+
+/** What comes first is changed first: a migration before what needs it. Where nothing is said of an order, what has changed comes before what is new. */
+function inOrder(changes: readonly Change[], { services }: Config): readonly ServiceChange[] {
+  const ofServices = changes.filter((change) => change.kind === "change-service" || change.kind === "add-service");
+  const sorted = ofServices.toSorted((a, b) => Number(a.kind === "add-service") - Number(b.kind === "add-service"));
+  const byName = new Map(sorted.map((change) => [change.service.name, change]));
+  const members = new Map(Object.entries(services).map(([name, config]) => [name, { config }]));
+  return inStartOrder(byName.keys(), members).flatMap((name) => byName.get(name) ?? []);
 }

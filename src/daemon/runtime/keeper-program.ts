@@ -6,6 +6,7 @@ import type { Hello } from "./keeper/records.js";
 import { errnoWords, signalName } from "./words.js";
 
 const EBUSY = 16;
+const EPROTONOSUPPORT = 93;
 const ESHUTDOWN = 108;
 
 /** What is known of the program that the keeper is, and how it becomes another one. */
@@ -82,6 +83,8 @@ function refusal({ result, detail }: ReExecOutcome, program: string): string | u
     case "other-state":
       return `${program} reads version ${detail} of the keeper's state, and this keeper writes another one; only a new start of holdfast changes to it, and closes the sockets for a moment`;
     case "not-read":
+      if (detail === EPROTONOSUPPORT)
+        return `${program} speaks another version of the keeper's protocol than this supervisor; a version of holdfast that speaks both has to come in between, or a new start of holdfast, which closes the sockets for a moment`;
       return `${program} was tried and cannot take the keeper's state: ${words(detail)}; please report it`;
     case "not-passed":
       return detail === ESHUTDOWN

@@ -14,6 +14,7 @@ import { ControlError } from "../control/control-error.js";
 import type { Applier } from "./applier.js";
 import type { Clock } from "./clock.js";
 import type { EventLog } from "./event-log.js";
+import { type Ordering, type Reached, reachedInWords } from "./ordering.js";
 import type { Service } from "./service.js";
 import type { Answered } from "./service-runtime.js";
 import { isSteered } from "./service-setup.js";
@@ -24,16 +25,20 @@ import { seconds, signalNumber } from "./words.js";
 export interface OperationsInput {
   readonly services: ReadonlyMap<string, Service>;
   readonly sockets: SocketTable;
+  readonly order: Ordering;
   readonly events: EventLog;
   readonly clock: Clock;
   readonly supervisor: () => SupervisorView;
   /** Everything is being stopped: commands come too late. */
   readonly isEnding: () => boolean;
+  /** Another supervisor is about to take over: what takes long would be cut off. */
+  readonly isCeding: () => boolean;
   /** Unique among all supervisors of one keeper: answers to earlier ones must find nobody. */
   readonly nextAsker: () => number;
   readonly applier: Applier;
   readonly pauses: SocketPauses;
   readonly reExec: Operations["reExec"];
+  readonly upgrade: Operations["upgrade"];
 }
 
 /** What the control interface may ask for, done on the services that run. */
@@ -43,7 +48,7 @@ export function operationsOn(o: OperationsInput): Operations {
     const outcome = (
       result: Outcome["result"],
       message: string,
-      more: Pick<Outcome, "failure" | "receipt"> = {},
+      more: Pick<Outcome, "failure" | "receipt" | "also"> = {},
     ): Outcome => ({
       service: service.config.name,
       result,
@@ -51,12 +56,16 @@ export function operationsOn(o: OperationsInput): Operations {
       durationMs: Math.round(o.clock.monotonic() - startedAt),
       ...more,
     });
-    const ask = async (event: Parameters<Service["ask"]>[1]): Promise<Outcome> => {
-      const answered = await service.ask(event.asker, event);
+    const answer = (answered: Answered, reached: readonly Reached[] = []): Outcome => {
       const { result, message } = worded(service, action, answered);
-      const { answer: _, ...more } = answered;
-      return outcome(result, message, more);
+      const { answer: _, because: __, ...more } = answered;
+      return outcome(result, message + reachedInWords(reached), {
+        ...more,
+        ...(reached.length === 0 ? {} : { also: reached }),
+      });
     };
+    const ask = async (event: Parameters<Service["ask"]>[1]): Promise<Outcome> =>
+      answer(await service.ask(event.asker, event));
     if (o.isEnding()) return outcome("failed", "holdfast is stopping everything and takes no commands any more");
     const asker = o.nextAsker();
     switch (action.action) {
@@ -67,13 +76,31 @@ export function operationsOn(o: OperationsInput): Operations {
           if (service.state.desired === "stopped" && service.pids().length === 0) o.sockets.flush(socket);
         }
         const problem = service.socketProblem();
-        const answer = ask("hard" in action ? { type: "restart", asker, hard: action.hard } : { type: "start", asker });
-        if (problem === undefined) return answer;
+        const { name } = service.config;
+        const runs = service.state.desired === "started" && service.state.awaits === undefined;
+        const { reached, answered } =
+          "hard" in action && runs
+            ? o.order.restart(name, action.hard, () =>
+                service.ask(asker, { type: "restart", asker, hard: action.hard }),
+              )
+            : o.order.start(name, () =>
+                service.ask(
+                  asker,
+                  "hard" in action ? { type: "restart", asker, hard: action.hard } : { type: "start", asker },
+                ),
+              );
+        if (problem === undefined) return answer(await answered, reached);
         return outcome("failed", `${service.config.name} cannot be started: ${problem}`);
       }
-      case "stop":
-        return ask({ type: "stop", asker });
+      case "stop": {
+        const { name } = service.config;
+        const stop = (): Promise<Answered> => service.ask(asker, { type: "stop", asker });
+        const { reached, answered } = o.order.stop(name, action.beside ?? [], stop);
+        return answer(await answered, reached);
+      }
       case "scale":
+        if (service.config.type === "task")
+          return outcome("failed", `${service.config.name} is a task, which runs once and not in several workers`);
         return ask({ type: "scale", asker, size: action.workers });
       case "reset":
         return ask({ type: "reset", asker });
@@ -109,9 +136,11 @@ export function operationsOn(o: OperationsInput): Operations {
     plan: () => o.applier.plan(),
     apply: async (plan) => {
       if (o.isEnding()) throw new ControlError("apply-in-progress", "holdfast is stopping everything");
+      if (o.isCeding()) throw new ControlError("apply-in-progress", "the supervisor is being upgraded; try again");
       return o.applier.apply(plan);
     },
     reExec: o.reExec,
+    upgrade: o.upgrade,
     act(name, action) {
       const service = o.services.get(name);
       return service && act(service, action);
@@ -169,16 +198,16 @@ function usersOf(services: ReadonlyMap<string, Service>, socket: string): string
 function worded(
   service: Service,
   action: Action,
-  { answer, failure, receipt }: Answered,
+  { answer, failure, because, receipt }: Answered,
 ): { result: Outcome["result"]; message: string } {
   const { name } = service.config;
   switch (answer) {
     case "done":
       return { result: "done", message: doneSentence(service, action) };
     case "unchanged":
-      return { result: "unchanged", message: unchangedSentence(name, action) };
+      return { result: "unchanged", message: unchangedSentence(service, action) };
     case "failed":
-      return { result: "failed", message: failure?.message ?? `${name} failed` };
+      return { result: "failed", message: failure?.message ?? because ?? `${name} failed` };
     case "rolled-back":
       return {
         result: "rolled-back",
@@ -207,10 +236,12 @@ function doneSentence(service: Service, action: Action): string {
   const count = `${view.ready} of ${view.instances} ready`;
   switch (action.action) {
     case "start":
+      if (view.type === "task") return taskSentence(view);
       return `${name} is started (${count})`;
     case "stop":
       return `${name} is stopped`;
     case "restart":
+      if (view.type === "task") return taskSentence(view);
       return view.phase === "waiting"
         ? `no worker of ${name} was running; the next connection starts a new one`
         : `${name} is restarted (${count})`;
@@ -230,10 +261,17 @@ function doneSentence(service: Service, action: Action): string {
   }
 }
 
-function unchangedSentence(name: string, action: Action): string {
+function taskSentence({ name, phase }: ServiceView): string {
+  return phase === "completed" ? `${name} has completed` : `${name} was run`;
+}
+
+function unchangedSentence({ config: { name }, state }: Service, action: Action): string {
+  const isComplete = state.completed !== undefined;
   switch (action.action) {
     case "start":
-      return `${name} is running already`;
+      return isComplete
+        ? `${name} has completed and counts as active; restart runs it again`
+        : `${name} is running already`;
     case "stop":
       return `${name} was not running`;
     case "scale":
@@ -277,10 +315,14 @@ function waitFor(
 
 function holds(view: ServiceView, what: WaitFor): boolean {
   switch (what) {
+    case "completed":
+      return view.phase === "completed";
     case "ready":
       return view.ready === view.instances;
     case "running":
-      return view.workers.some(({ phase, pid }) => pid !== undefined && (phase === "starting" || phase === "ready"));
+      return view.workers.some(
+        ({ phase, pid }) => pid !== undefined && (phase === "starting" || phase === "running" || phase === "ready"),
+      );
     case "stopped":
       return view.workers.length === 0 && view.desired === "stopped";
   }

@@ -44,6 +44,8 @@ export function plannedChange(change: Change, current: Config): PlannedChange {
 
 /** Why such a change cannot be applied to what runs; undefined: it can. */
 export function refusal(change: PlannedChange): string | undefined {
+  if (change.subject === "service" && change.how === "restart" && change.keys.includes("type"))
+    return `service ${change.name}: what a daemon is and what a task is have nothing in common; apply without it first, then add it again, or give it another name`;
   const stays = change.how !== "restart" && change.how !== "rebind";
   if (stays) return undefined;
   // A service is as its sockets are, and those are named.
@@ -57,7 +59,10 @@ export function refusal(change: PlannedChange): string | undefined {
   return `${subjects[change.subject]}: ${change.keys.join(", ")} ${change.message}`;
 }
 
-function serviceWords({ how, keys }: Extract<Change, { kind: "change-service" }>): string {
+function serviceWords({ how, keys, service }: Extract<Change, { kind: "change-service" }>): string {
+  if (how === "restart" && keys.includes("type")) return "becomes something else, which cannot be applied";
+  if (service.type === "task" && how === "rolling")
+    return service.start === "boot" ? "it runs again" : "its next run is the first with it";
   if (how === "restart" && keys.includes("sockets"))
     return "would begin or cease to have a process for each connection, which cannot be applied; give it another name";
   if (how === "restart") return "uses a socket that would have to be bound anew";

@@ -27,7 +27,7 @@ import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
 import type { ServiceWorld } from "./service-world.js";
 import { SocketWatch } from "./socket-watch.js";
-import { factSentence, failureView, signalNumber } from "./words.js";
+import { awaitsSentence, factSentence, failureView, signalNumber } from "./words.js";
 
 /**
  * Effects that change nothing which a new supervisor would not see or do again by itself: a look, a sweep of what is left. They do not wait
@@ -54,6 +54,8 @@ export interface KeeperTables {
 export interface Answered {
   readonly answer: Answer;
   readonly failure?: FailureView;
+  /** Why it failed, where nothing of its own has. */
+  readonly because?: string;
   /** Of a restart. */
   readonly receipt?: ReceiptView;
 }
@@ -190,8 +192,10 @@ export class ServiceRuntime {
   /**
    * Runs with another setup from now on. Resolves when every worker of another one is gone and the instances are ready again, or with the reason
    * why not; what waits is made anew, what already fits is not touched.
+   *
+   * @param undoes it goes back to what it was: no task runs again for that
    */
-  async configure(setup: ServiceSetup, asker: number): Promise<Answered> {
+  async configure(setup: ServiceSetup, asker: number, undoes = false): Promise<Answered> {
     const { log } = this.config;
     if (JSON.stringify(log) !== JSON.stringify(setup.config.log)) {
       this.#sinks = [...this.#sinks, this.#world.sinks.open(setup.config.name, setup.config.log)];
@@ -204,7 +208,12 @@ export class ServiceRuntime {
     this.#steer(this.#state.steering ?? []);
     this.#workers.offerSockets();
     this.socketsChanged();
-    const event = { type: "configure", asker, replace: before !== this.#version } as const;
+    const event = {
+      type: "configure",
+      asker,
+      replace: before !== this.#version,
+      undoes,
+    } as const;
     // While its sockets cannot be bound nothing can start, and it starts by itself as soon as they are.
     if (this.#state.blocked && workersOf(this.#state).length === 0) {
       this.dispatch(event);
@@ -253,6 +262,7 @@ export class ServiceRuntime {
     this.#followHealth();
     this.#armTimer();
     for (const changed of this.#watchers) changed();
+    this.#world.order.changed();
   }
 
   /**
@@ -317,7 +327,9 @@ export class ServiceRuntime {
 
   /** To the processes of all workers that are ready. */
   async signalWorkers(signal: number): Promise<number> {
-    const ready = this.#state.instances.flatMap(({ current }) => (current?.state.phase === "ready" ? [current] : []));
+    const ready = this.#state.instances.flatMap(({ current }) =>
+      current && isAtWork(current, this.config) ? [current] : [],
+    );
     const sent = await Promise.allSettled(
       ready.map(({ slot, id }) => this.#world.keeper.signal(workerKey(this.config.name, slot, id), signal)),
     );
@@ -381,6 +393,7 @@ export class ServiceRuntime {
       policy: this.config,
       version: this.#version,
       steered: isSteered(this.#setup),
+      followed: this.#world.order.isFollowed(this.config.name),
       random: Math.random(),
     });
     this.#state = step.state;
@@ -453,7 +466,7 @@ export class ServiceRuntime {
 
   #answer(
     asker: number,
-    { answer, failure, receipt }: Extract<ServiceEffect, { type: "answer" }>,
+    { answer, failure, awaits, receipt }: Extract<ServiceEffect, { type: "answer" }>,
     counted: Counted,
   ): void {
     const resolve = this.#askers.get(asker);
@@ -463,6 +476,7 @@ export class ServiceRuntime {
     resolve({
       answer,
       ...(view === undefined ? {} : { failure: view }),
+      ...(awaits === undefined ? {} : { because: awaitsSentence(this.config.name, awaits) }),
       ...(receipt === undefined ? {} : { receipt: this.#receiptView(receipt, counted) }),
     });
   }
@@ -524,6 +538,11 @@ export class ServiceRuntime {
   #find(id: number): Worker | undefined {
     return workersOf(this.#state).find(({ worker }) => worker.id === id)?.worker;
   }
+}
+
+/** It serves; or it is a task that runs. */
+function isAtWork({ state: { phase } }: Worker, { type }: ServiceConfig): boolean {
+  return phase === "ready" || (type === "task" && phase === "warming");
 }
 
 /** The keeper may start it at any moment, or is about to. */

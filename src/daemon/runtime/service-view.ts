@@ -1,11 +1,11 @@
 import type { ServiceConfig } from "../config/config.js";
-import type { ServicePhase, ServiceView, WorkerView } from "../control/api.js";
-import { nextDeadline, type ServiceState, triggersFree, workersOf } from "../lifecycle/service-state.js";
+import type { AwaitedView, ServicePhase, ServiceView, WorkerView } from "../control/api.js";
+import { type Awaited, nextDeadline, type ServiceState, triggersFree, workersOf } from "../lifecycle/service-state.js";
 import type { Worker } from "../lifecycle/worker.js";
 import type { Clock } from "./clock.js";
 import { wordsOf } from "./drain/valve-finder.js";
 import { errnoInWords, type Said } from "./notify/worker-notices.js";
-import { failureView, seconds } from "./words.js";
+import { awaitsSentence, failedInWords, failureView, seconds } from "./words.js";
 
 export interface ViewInput {
   readonly config: ServiceConfig;
@@ -29,7 +29,9 @@ export interface ViewInput {
 /** The state of a service as the operator sees it. */
 export function serviceView(input: ViewInput): ServiceView {
   const { config, state, clock } = input;
-  const phase = servicePhase(state);
+  const plain = servicePhase(state);
+  // A task is never anything more than on its way.
+  const phase = config.type === "task" && (plain === "starting" || plain === "restarting") ? "running" : plain;
   const next = nextInWords(input, phase);
   const waitsUntil = state.instances.map(({ wait }) => wait?.until).filter((until) => until !== undefined);
   if (triggersPause(state)) waitsUntil.push(triggersFree(state.triggers));
@@ -39,9 +41,14 @@ export function serviceView(input: ViewInput): ServiceView {
     phase,
     desired: state.desired,
     start: config.start,
+    type: config.type ?? "daemon",
+    ...(state.completed === undefined ? {} : { completedAt: clock.wallAt(state.completed.at).toISOString() }),
+    ...(state.awaits === undefined ? {} : { awaits: state.awaits.map(awaitedView) }),
     sockets: config.sockets,
     instances: state.size,
-    ready: state.instances.filter(({ current }) => current?.state.phase === "ready").length,
+    ready: isActive(config, state)
+      ? 1
+      : state.instances.filter(({ current }) => current?.state.phase === "ready").length,
     restarts: state.instances.reduce((sum, { restarts }) => sum + restarts, 0),
     workers: workersOf(state)
       .filter(({ worker }) => worker.state.phase !== "armed" && worker.state.phase !== "disarming")
@@ -54,6 +61,15 @@ export function serviceView(input: ViewInput): ServiceView {
     ...(state.lastFailure === undefined ? {} : { lastFailure: failureView(config, state.lastFailure, clock) }),
     ...(status === undefined ? {} : { statusText: status }),
   };
+}
+
+/** A task that counts as active since it has completed. */
+function isActive({ remainAfterExit }: ServiceConfig, { completed }: ServiceState): boolean {
+  return completed !== undefined && remainAfterExit === true;
+}
+
+function awaitedView({ service, until, failed }: Awaited): AwaitedView {
+  return { service, until, ...(failed === undefined ? {} : { failed: failedInWords(failed) }) };
 }
 
 /** The rule, and what takes its place where it cannot be seen. */
@@ -72,7 +88,7 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
   return {
     instance: `${config.name}/${worker.slot}`,
     id: worker.id,
-    phase: workerPhase(worker),
+    phase: workerPhase(worker, config),
     role,
     ...(worker.pid === undefined ? {} : { pid: worker.pid }),
     ...(startedAs === undefined ? {} : { startedAs }),
@@ -96,7 +112,8 @@ function valveInWords({ config, valveOf }: ViewInput, { id, state, drain }: Work
   return config.drain.when === "signal" ? 'signal (drain.when = "signal")' : valveOf?.(id);
 }
 
-function workerPhase({ state }: Worker): WorkerView["phase"] {
+function workerPhase({ state }: Worker, { type }: ServiceConfig): WorkerView["phase"] {
+  if (type === "task" && state.phase === "warming") return "running";
   switch (state.phase) {
     case "armed":
     case "disarming":
@@ -115,8 +132,10 @@ function workerPhase({ state }: Worker): WorkerView["phase"] {
 }
 
 export function servicePhase(state: ServiceState): ServicePhase {
-  const { instances, retiring, desired, canary } = state;
-  if (desired === "stopped") return retiring.length > 0 ? "stopping" : "stopped";
+  const { instances, desired, canary } = state;
+  if (desired === "stopped") return workersOf(state).length > 0 ? "stopping" : "stopped";
+  if (state.awaits !== undefined) return workersOf(state).length > 0 ? "stopping" : "pending";
+  if (state.completed !== undefined) return "completed";
   if (state.job?.kind === "restart" || state.job?.kind === "restart-hard") return "restarting";
   const ready = instances.filter(({ current }) => current?.state.phase === "ready").length;
   if (ready === instances.length) return canary === undefined ? "ready" : "canary";
@@ -152,7 +171,10 @@ function nextInWords(input: ViewInput, phase: ServicePhase): string | undefined 
       return `${socketProblem ?? "a socket is not bound"}; it goes on by itself once that is over`;
     case "failed":
       return "restart.when says that it is not started again; `holdfast start` does";
+    case "pending":
+      return awaitsSentence(input.config.name, state.awaits ?? []);
     case "stopping":
+      if (state.lingers !== undefined) return "its workers end once those of the services after it have";
       if (state.retiring.some((worker) => worker.state.phase === "draining")) {
         const count = state.retiring.reduce((sum, { drain }) => sum + (drain?.inFlight ?? 0), 0);
         return `it finishes what is in flight (${count} ${count === 1 ? "connection" : "connections"}), for ${left} at most`;
@@ -160,6 +182,8 @@ function nextInWords(input: ViewInput, phase: ServicePhase): string | undefined 
       return `SIGKILL to what is left in ${left}`;
     case "canary":
       return `one worker of the new version gets ${state.canary?.percent} % of the new connections; \`holdfast rollout ${input.config.name} --promote\` goes on with it, \`--abort\` sends it away`;
+    case "running":
+    case "completed":
     case "stopped":
     case "starting":
     case "ready":

@@ -4,6 +4,7 @@ import type { EventLog } from "./event-log.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { Logger } from "./logger.js";
 import type { LogSinks } from "./logs/log-sinks.js";
+import type { Ordering } from "./ordering.js";
 import type { SocketTable } from "./socket-table.js";
 
 /** What the runtime of a service needs from the rest of the supervisor. */
@@ -16,6 +17,7 @@ export interface ServiceWorld {
   readonly sockets: SocketTable;
   readonly sinks: LogSinks;
   readonly commands: CommandRuns;
+  readonly order: Pick<Ordering, "changed" | "isFollowed">;
   /** Nobody may accept from this socket now. */
   isPaused(socket: string): boolean;
   readonly configFile: string;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { OwnedFd } from "../../ancillary/index.js";
 import type { Config } from "../config/config.js";
-import type { ReExecView, SupervisorView } from "../control/api.js";
+import type { ReExecView, SupervisorView, UpgradeView } from "../control/api.js";
 import type { ControlServer } from "../control/server.js";
 import { AcceptService } from "./accept/accept-service.js";
 import { acceptKey } from "./accept/accept-store.js";
@@ -24,6 +24,7 @@ import { SupervisorOutput } from "./logs/supervisor-output.js";
 import { makeService } from "./make-service.js";
 import { storingService } from "./notify/fd-store.js";
 import { operationsOn } from "./operations.js";
+import { Ordering } from "./ordering.js";
 import type { Service } from "./service.js";
 import type { Answered } from "./service-runtime.js";
 import { setupOf } from "./service-setup.js";
@@ -41,6 +42,8 @@ import {
   keeperDeathIn,
 } from "./succession/keeper-death.js";
 import type { Succession } from "./succession/succession.js";
+import { LastUpgrade } from "./upgrade/last-upgrade.js";
+import { SupervisorUpgrade } from "./upgrade/supervisor-upgrade.js";
 import { signalName } from "./words.js";
 
 const SIGHUP = 1;
@@ -72,6 +75,11 @@ export interface SupervisorInput {
   /** Our end of the keeper's channel. */
   readonly channel: OwnedFd;
   readonly keeperPid: number;
+  /** The words that this process was started with, an absolute path first; its entry point stands at the index `program`. */
+  readonly argv: readonly string[];
+  readonly program: number;
+  /** Another supervisor is in charge: resolves once it has ceded, or with the reason why we would not go on as it does. undefined: nobody is. */
+  readonly waitForLease?: (keeper: KeeperClient, leased: Promise<void>) => Promise<string | undefined>;
   /** What follows when the keeper is killed; undefined: the supervisor ends with it. */
   readonly succession?: Succession;
   /** Reads the configuration when no earlier supervisor has left one; it ends the process itself if that fails. */
@@ -113,10 +121,14 @@ export class Supervisor {
   #controlSocket!: ControlSocket;
   #control: ControlServer | undefined;
   #applier!: Applier;
+  readonly #order: Ordering;
   #lastAsker = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #adoptedInMs: number | undefined;
   #keeperDeath: KeeperDeath | undefined;
+  #upgrade!: SupervisorUpgrade;
+  #lastUpgrade!: LastUpgrade;
+  readonly #leased: Promise<void>;
   /** Nothing is left that another keeper could be given. */
   #left = false;
   /** Those that the keeper has told. */
@@ -126,6 +138,19 @@ export class Supervisor {
 
   constructor(input: SupervisorInput) {
     this.#input = input;
+    let leased!: () => void;
+    this.#leased = new Promise((resolve) => {
+      leased = resolve;
+    });
+    this.#order = new Ordering({
+      services: this.#services,
+      nextAsker: () => this.#nextAsker(),
+      tell: (message, service) => {
+        this.#log.warn(message, { event: "started-for-failure", service });
+        this.#events.add({ type: "started-for-failure", service, message });
+      },
+      isEnding: () => this.#endCode !== undefined,
+    });
     const events: KeeperEvents = {
       child: (record, tag, pidfd) => {
         pidfd?.close(); // Signals go through the keeper, which is the parent and cannot hit a stranger.
@@ -133,6 +158,7 @@ export class Supervisor {
       },
       acceptor: (record) => this.#whenAdopted(() => this.#accepts(record)),
       signalled: (signals) => this.#whenAdopted(() => this.#signalled(signals)),
+      leased: () => leased(),
       dropped: (reason) => {
         this.#count("keeper-frames-dropped");
         this.#log?.warn(`a frame on the keeper's channel was dropped: ${reason}`);
@@ -144,12 +170,21 @@ export class Supervisor {
 
   async run(): Promise<void> {
     const keeper = this.#keeper;
+    const { waitForLease } = this.#input;
+    const problem = await waitForLease?.(keeper, this.#leased);
+    if (problem !== undefined) return this.#giveWay(problem);
     this.#hello = await keeper.attach();
     this.#keeperProgram = new KeeperProgram(keeper, systemClock, this.#hello);
     const mirror = this.#input.succession?.mirror;
     let filled = mirror?.fill(keeper);
+    if (waitForLease !== undefined) {
+      // Until then whoever has ceded is the donor of the next keeper, and knows nothing of what we decide.
+      await filled;
+      await keeper.report("hasAll");
+    }
     let held = await keeper.listHeld();
     this.#keeperDeath = keeperDeathIn(held);
+    this.#lastUpgrade = new LastUpgrade(held);
     const applied = await readAppliedConfig(keeper, held);
     this.#config = applied?.config ?? (await this.#input.loadConfig((code) => this.#refuse(code)));
     const leaving = applied?.leaving ?? nothingLeaves;
@@ -183,15 +218,20 @@ export class Supervisor {
     await this.#adoptServices(held, leaving);
     this.#pauses.carryOn();
     this.#sockets.openMissing();
-    this.#startServices();
+    this.#order.together(() => this.#startServices());
+    this.#order.begin();
     this.#applier = this.#makeApplier();
+    this.#upgrade = this.#makeUpgrade();
     if (leaving.services.length + leaving.sockets.length > 0) this.#finishApply(leaving);
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const event of early) event();
     this.#adoptedInMs = Math.round(performance.now());
+    const decidesSince = systemClock.monotonic();
     await this.#serve(control);
     if (takenOver !== undefined) this.#tellTakenOver(takenOver);
+    if (waitForLease !== undefined) await keeper.report("serves");
+    this.#tellUpgrade(decidesSince);
     this.#announce(applied !== undefined);
     await filled;
   }
@@ -227,11 +267,10 @@ export class Supervisor {
   }
 
   #startServices(): void {
+    const isNew = [...this.#services].flatMap(([name, service]) => (service.isNew ? [name] : []));
+    this.#order.boot(isNew);
     for (const [name, service] of this.#services) {
-      if (service.isNew) {
-        service.boot();
-        continue;
-      }
+      if (service.isNew) continue;
       service.goOn();
       this.#settle(name, service);
     }
@@ -285,6 +324,7 @@ export class Supervisor {
       events: this.#events,
       services: this.#services,
       sockets: this.#sockets,
+      order: this.#order,
       inForce: () => this.#config,
       adjust: ({ supervisor }) => this.#controlSocket.adjust(supervisor),
       enforce: (config) => {
@@ -334,14 +374,17 @@ export class Supervisor {
       operations: operationsOn({
         services: this.#services,
         sockets: this.#sockets,
+        order: this.#order,
         events: this.#events,
         clock: systemClock,
         supervisor: () => this.#view(),
         isEnding: () => this.#endCode !== undefined,
+        isCeding: () => this.#upgrade.isUnderWay,
         nextAsker: () => this.#nextAsker(),
         applier: this.#applier,
         pauses: this.#pauses,
         reExec: (path) => this.#reExec(path),
+        upgrade: (directory, timeoutMs) => this.#tryUpgrade(directory, timeoutMs),
       }),
       listenFd: control.release(),
       authorize: (peer) => {
@@ -363,6 +406,54 @@ export class Supervisor {
     return view;
   }
 
+  #makeUpgrade(): SupervisorUpgrade {
+    const { argv, program, version } = this.#input;
+    return new SupervisorUpgrade({
+      keeper: this.#keeper,
+      clock: systemClock,
+      version,
+      argv,
+      program,
+      obstacle: () => {
+        if (this.#endCode !== undefined) return "holdfast is stopping everything";
+        return this.#applier.isBusy ? "an apply is under way; wait until it has ended" : undefined;
+      },
+      refuseCommands: async () => this.#control?.close(),
+      stop: () => this.#stopDeciding(),
+      ceded: (problem) => {
+        if (problem !== undefined)
+          process.stderr.write(`holdfast: the supervisor has ceded, and the new one does not serve: ${problem}\n`);
+        void this.#output.close(LAST_WORDS_MS).then(() => this.#input.exit(0));
+      },
+    });
+  }
+
+  async #tryUpgrade(directory: string | undefined, timeoutMs: number): Promise<UpgradeView> {
+    const view = await this.#upgrade.try(directory, timeoutMs);
+    const willing = view.result === "willing";
+    this.#log[willing ? "info" : "warn"](view.message);
+    this.#events.add({ type: willing ? "supervisor-cedes" : "supervisor-upgrade-refused", message: view.message });
+    // Once the answer is on its way: what is closed first is the control interface.
+    if (willing)
+      setImmediate(() => void this.#upgrade.cede().catch((error: Error) => this.#log.error(error.message, { error })));
+    return view;
+  }
+
+  /** Lets go of everything without ending a worker. */
+  async #stopDeciding(): Promise<void> {
+    this.#pauses.close();
+    const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
+    this.#sockets.close(false);
+    await settlesWithin(closed, LOGS_CLOSE_MS);
+    clearInterval(this.#heartbeat);
+  }
+
+  /** It must not have the lease: another one goes on. */
+  async #giveWay(problem: string): Promise<void> {
+    process.stderr.write(`holdfast: this version of the supervisor does not take over: ${problem}\n`);
+    this.#input.exit(1);
+  }
+
   #world(): ServiceWorld {
     return {
       keeper: this.#keeper,
@@ -373,6 +464,7 @@ export class Supervisor {
       sockets: this.#sockets,
       sinks: this.#sinks,
       commands: this.#commands,
+      order: this.#order,
       isPaused: (socket) => this.#pauses.until(socket) !== undefined,
       configFile: this.#mainFile,
       environment: this.#environment,
@@ -450,9 +542,10 @@ export class Supervisor {
     const running = [...this.#services.values()].flatMap((service) => service.pids()).length;
     this.#log.info(`${signalName(signal)}: stopping ${running} ${running === 1 ? "worker" : "workers"}`);
     this.#events.add({ type: "supervisor-stopping", message: `stopping because of ${signalName(signal)}` });
-    await Promise.all(
-      [...this.#services.values()].map((service) =>
-        service.ask(0, { type: "stop", asker: 0, withinMs: LAST_DRAIN_MS }),
+    const names = this.#order.inStopOrder(this.#services.keys());
+    await this.#order.together(() =>
+      Promise.all(
+        names.map((name) => this.#services.get(name)!.ask(0, { type: "stop", asker: 0, withinMs: LAST_DRAIN_MS })),
       ),
     );
     await this.#applier.idle(); // Its services were stopped with all others, so it does not go on.
@@ -539,6 +632,7 @@ export class Supervisor {
 
   #announce(adopted: boolean): void {
     if (this.#keeperDeath?.told === false) this.#tellKeeperDeath(this.#keeperDeath);
+    if (this.#lastUpgrade.isNews) return;
     if (adopted) {
       const workers = [...this.#services.values()].flatMap((service) => service.pids()).length;
       const message = `a new supervisor (pid ${process.pid}) took over ${workers} ${workers === 1 ? "worker" : "workers"} in ${this.#adoptedInMs} ms; the one before ${previousEnd(this.#hello) ?? "ended"}`;
@@ -564,6 +658,18 @@ export class Supervisor {
     this.#events.add({ type: "left-overs-adopted", message, data: { workers, sockets, lost } });
   }
 
+  #tellUpgrade(decidesSince: number): void {
+    const { argv, program } = this.#input;
+    this.#lastUpgrade.tell({
+      keeper: this.#keeper,
+      log: this.#log,
+      events: this.#events,
+      program: argv[program] ?? "",
+      decidesSince,
+      end: previousEnd(this.#hello) ?? "ended",
+    });
+  }
+
   #tellKeeperDeath(death: KeeperDeath): void {
     const message = describeKeeperDeath(death);
     const { v: _, told: __, ...data } = death;
@@ -586,6 +692,7 @@ export class Supervisor {
       control: this.#config.supervisor.control,
       counters: { "keeper-frames-refused": this.#hello.dropped, ...this.#counters },
       ...(end === undefined ? {} : { previousEnd: end }),
+      ...this.#lastUpgrade.view(),
       ...(this.#keeperDeath === undefined
         ? {}
         : { keeperDeaths: this.#keeperDeath.count, keeperDeath: describeKeeperDeath(this.#keeperDeath) }),

@@ -5,7 +5,7 @@ import type { ServiceConfig } from "../config/config.js";
 import type { FailureView } from "../control/api.js";
 import { cutOf, type Drain } from "../lifecycle/drain.js";
 import { type End, isWanted } from "../lifecycle/end.js";
-import type { Failure, ServiceFact } from "../lifecycle/service-state.js";
+import type { Awaited, Failure, ServiceFact } from "../lifecycle/service-state.js";
 import type { Clock } from "./clock.js";
 
 /** The steps between fork and exec (docs/protocol.md, `start`); 0 is what the supervisor does before it asks the keeper. */
@@ -84,6 +84,36 @@ function instanceName(service: string, slot: number): string {
   return `${service}/${slot}`;
 }
 
+/** `web waits for migrate, which exited with code 3 and has to complete first`. */
+export function awaitsSentence(service: string, awaits: readonly Awaited[]): string {
+  const words = awaits.map(({ service: other, until, failed, restarting }) => {
+    const wanted = restarting === true ? "is being restarted" : WANTED[until];
+    if (failed === undefined) return `${other}, which ${wanted}`;
+    return `${other}, which ${failedInWords(failed)} and ${wanted}`;
+  });
+  return `${service} waits for ${words.length === 0 ? "others" : words.join("; ")}`;
+}
+
+const WANTED: Readonly<Record<Awaited["until"], string>> = {
+  started: "has to be started first",
+  ready: "has to be ready first",
+  completed: "has to complete first",
+  gone: "has to end first, because it conflicts",
+};
+
+export function failedInWords(failed: NonNullable<Awaited["failed"]>): string {
+  switch (failed) {
+    case "blocked":
+      return "cannot be started because of a socket";
+    case "awaits":
+      return "waits itself for something that has failed";
+    case "stopped":
+      return "does not run";
+    default:
+      return failed.kind === "exited" ? `failed with status ${failed.code}` : describeEnd(failed);
+  }
+}
+
 /** What kept the supervisor from asking the keeper at all: it says so as the worker's last words. */
 function prepareReason(end: End, lines: readonly string[]): string | undefined {
   if (end.kind !== "not-started" || end.stage !== PREPARE) return undefined;
@@ -94,6 +124,8 @@ function prepareReason(end: End, lines: readonly string[]): string | undefined {
 function failureSentence(service: ServiceConfig, failure: Failure): string {
   const { command, workingDirectory: folder } = service;
   const who = `${instanceName(service.name, failure.slot)} (worker ${failure.worker})`;
+  if (failure.code === "ready-timeout" && service.type === "task")
+    return `${who} did not complete within ready.timeout and was killed`;
   if (failure.code === "ready-timeout") {
     const remark = /^holdfast: (.*)$/s.exec(failure.lines.at(-1) ?? "")?.[1];
     return `${who} did not become ready in time and was killed${remark === undefined ? "" : `: ${remark}`}`;
@@ -217,6 +249,14 @@ export function factSentence(
       };
     case "restarted":
       return { message: `${service} was restarted`, level: "info" };
+    case "completed":
+      return { message: `${who}${pid} has completed`, level: "info" };
+    case "awaits": {
+      const isBad = fact.on.some(({ failed }) => failed !== undefined);
+      return { message: awaitsSentence(service, fact.on), level: isBad ? "warn" : "info" };
+    }
+    case "released":
+      return { message: `${service} waits for no other service any more`, level: "debug" };
     case "stopped":
       return { message: `${service} is stopped`, level: "info" };
   }

@@ -63,7 +63,7 @@ describe("a program that cannot take over", () => {
     },
   ];
 
-  test("is refused in words, and nothing has changed", { timeout: 90_000 }, async () => {
+  test("is refused in words, and nothing has changed", { timeout: 180_000 }, async () => {
     const { scene, port } = await everything(start);
     const before = { ...(await inventory(scene)), program: programOf(keeperOf(scene)) };
     // Compiled before there is load: nothing of this process goes on meanwhile.
@@ -84,7 +84,7 @@ describe("a program that cannot take over", () => {
     await startsLater(scene);
   });
 
-  test("is tried alone", async () => {
+  test("is tried alone", { timeout: 120_000 }, async () => {
     const { scene } = await everything(start);
     const gate = join(scene.directory, "gate");
     const first = scene.holdfast.reExec(waits(scene));

@@ -86,6 +86,23 @@ describe("the listing commands", () => {
     expect(out).toBe(`${JSON.stringify(anEvent(2))}\n`);
   });
 
+  test("self upgrade waits for what the next supervisor says, and shows why one is refused", async () => {
+    const upgrade = { id: "17", result: "done", message: "the supervisor was upgraded", pauseMs: 80 } as const;
+    operations.supervisorView = { ...operations.supervisorView, upgrade };
+    expect(await run("self", "upgrade", "--to", "next", "--timeout", "5s")).toEqual({
+      code: 0,
+      out: "the supervisor was upgraded\n",
+      err: "",
+    });
+    expect(operations.upgraded).toEqual([["/next", 5_000]]);
+    expect(await json("self", "upgrade")).toEqual(upgrade);
+    const taken = { ...upgrade, result: "failed", message: "it ended" } as const;
+    operations.supervisorView = { ...operations.supervisorView, upgrade: taken };
+    expect(await run("self", "upgrade")).toEqual({ code: 1, out: "", err: "holdfast: failed: it ended\n" });
+    operations.upgradeView = { result: "failed", message: "it would end web/1" };
+    expect(await run("self", "upgrade")).toEqual({ code: 1, out: "", err: "holdfast: failed: it would end web/1\n" });
+  });
+
   test("why explains the last failure", async () => {
     operations.serviceViews = [aService("web", { phase: "backoff", lastFailure: aFailure(), next: "another start" })];
     const { code, out } = await run("why", "web");

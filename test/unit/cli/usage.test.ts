@@ -22,6 +22,8 @@ describe("a wrong command line", () => {
     ["pause web --max 2h", /A pause lasts 1ms to 1h\./],
     ["sockets web", /too many arguments/],
     ["self nonsense", /self knows "status"/],
+    ["self status --to x", /--to goes with upgrade and with reexec/],
+    ["self reexec --timeout 1s", /--timeout goes with upgrade/],
     ["", /Usage: holdfast/],
   ])('"%s" exits with 2 and says why on stderr', async (line, words) => {
     const { code, out, err } = await runHere(line.split(" ").filter((word) => word !== ""));
@@ -36,7 +38,7 @@ describe("a wrong command line", () => {
 });
 
 describe("a command of a later version", () => {
-  test.each([...Object.keys(later), "self upgrade", "help top", "-o json top -x", "top --help"])(
+  test.each([...Object.keys(later), "help top", "-o json top -x", "top --help"])(
     '"%s" says so and exits with 2',
     async (line) => {
       const { code, out, err } = await runHere(line.split(" "));

@@ -13,6 +13,11 @@ const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../../${pa
 
 const SECTIONS = { supervisor: supervisorSchema, socket: socketSchema, service: serviceSchema };
 
+/** The services that examples name. */
+const OTHERS = ["migrate", "cache", "web", "database", "tunnel", "suite", "maintenance", "tell-somebody"]
+  .map((name) => `[service.${name}]\ncommand = "x"\nstart = "manual"\n${name === "migrate" ? 'type = "task"' : ""}\n`)
+  .join("");
+
 /** A key of what is asked needs somebody to ask. */
 function askedElsewhere(path: string, base: string): string {
   const table = /^(ready\.probe|health)\.(?!http|tcp|exec)/.exec(path)?.[1];
@@ -53,6 +58,7 @@ describe("the reference", () => {
       // What an example needs around it to be complete.
       const around: Record<string, string> = {
         shell: 'command = "x"',
+        remain_after_exit: 'command = "x"\ntype = "task"',
         sockets: 'command = "x"',
         "log.rotate": 'command = "x"\nlog.to = "file:x"',
         "log.rotate.size": 'command = "x"\nlog.to = "file:x"',
@@ -93,7 +99,8 @@ describe("the reference", () => {
       const web = /^(start|sockets|stdio|idle_stop|health.*|ready\.probe.*)$/.test(path)
         ? `[socket.web]\nlisten = "tcp://127.0.0.1:1"\n${path === "stdio" ? "accept = true\n" : ""}`
         : "";
-      const text = `version = 1\n${web}[${table}]\n${around[path] ?? askedElsewhere(path, base)}\n${path} = ${example}\n`;
+      const others = /^(after|before|requires|wants|binds_to|part_of|conflicts|on_failure)$/.test(path) ? OTHERS : "";
+      const text = `version = 1\n${web}${others}[${table}]\n${around[path] ?? askedElsewhere(path, base)}\n${path} = ${example}\n`;
       const result = parseConfigText(text, "x.toml", { ...ANN, uid: 0 });
       expect(result.ok ? [] : result.problems, text).toEqual([]);
     }

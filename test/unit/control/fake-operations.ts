@@ -12,6 +12,7 @@ import type {
   SocketOutcome,
   SocketView,
   SupervisorView,
+  UpgradeView,
 } from "../../../src/daemon/control/api.js";
 
 const startedAt = "2026-01-02T03:04:05.000Z";
@@ -22,6 +23,7 @@ export function aService(name: string, change: Partial<ServiceView> = {}): Servi
     phase: "ready",
     desired: "started",
     start: "boot",
+    type: "daemon",
     sockets: [name],
     instances: 1,
     ready: 1,
@@ -169,6 +171,13 @@ export class FakeOperations implements Operations {
   async reExec(path: string | undefined): Promise<ReExecView> {
     this.reExecuted.push(path);
     return { result: "done", message: "the keeper was re-executed", reExecs: 2, durationMs: 12 };
+  }
+
+  upgradeView: UpgradeView = { result: "willing", message: "it gets the lease", id: "17" };
+  readonly upgraded: [directory: string | undefined, timeoutMs: number][] = [];
+  async upgrade(directory: string | undefined, timeoutMs: number): Promise<UpgradeView> {
+    this.upgraded.push([directory, timeoutMs]);
+    return this.upgradeView;
   }
 
   act(service: string, action: Action): Promise<Outcome> | undefined {

@@ -115,6 +115,20 @@ describe("a control server", () => {
     expect(fixture.logged).toMatchObject([{ data: { action: "re-exec" } }, { data: { path: "/opt/holdfast-keeper" } }]);
   });
 
+  test("has the supervisor upgraded, and takes nothing but an absolute path and a time for it", async () => {
+    const { status, json } = await post("/v1/supervisor/upgrade", { timeoutMs: 500 });
+    expect(status).toBe(200);
+    expect(schemas.upgradeView.strict().parse(json)).toMatchObject({ result: "willing", id: "17" });
+    expect((await post("/v1/supervisor/upgrade", { directory: "/opt/holdfast-2", timeoutMs: 1 })).status).toBe(200);
+    for (const body of [{}, { timeoutMs: 0 }, { timeoutMs: 1, directory: "next" }, { timeoutMs: 1, path: "/x" }])
+      expect((await post("/v1/supervisor/upgrade", body)).status, JSON.stringify(body)).toBe(400);
+    expect(fixture.operations.upgraded).toEqual([
+      [undefined, 500],
+      ["/opt/holdfast-2", 1],
+    ]);
+    expect(fixture.logged).toMatchObject([{ data: { action: "upgrade" } }, { data: { directory: "/opt/holdfast-2" } }]);
+  });
+
   test("lets nobody but root and its own user name a program that runs as that user", async () => {
     const route = routes.find(({ operationId }) => operationId === "reExecKeeper")!;
     const operations = new FakeOperations();
@@ -131,6 +145,22 @@ describe("a control server", () => {
     await ask(stranger, {});
     await ask(process.getuid!(), { path: "/tmp/mine" });
     expect(operations.reExecuted).toEqual([undefined, "/tmp/mine"]);
+  });
+
+  test("lets nobody but root and its own user name another version of the supervisor", async () => {
+    const route = routes.find(({ operationId }) => operationId === "upgradeSupervisor")!;
+    const operations = new FakeOperations();
+    const ask = (uid: number, body: unknown) => {
+      const context = { operations, log: () => {}, peer: { pid: 1, uid, gid: uid } } as unknown as RouteContext;
+      return route.answer(context, "", {}, body);
+    };
+    const stranger = process.getuid!() + 4711;
+    await expect(ask(stranger, { directory: "/tmp/mine", timeoutMs: 1 })).rejects.toMatchObject({
+      code: "permission-denied",
+    });
+    expect(operations.upgraded).toEqual([]);
+    await ask(stranger, { timeoutMs: 1 });
+    expect(operations.upgraded).toEqual([[undefined, 1]]);
   });
 
   test("finds a name that has to be escaped", async () => {

@@ -45,7 +45,8 @@ describe("a setting in a sentence or table", () => {
     const inSupervisor = `version = 1\n[supervisor]\n${setting}\n[service.x]\ncommand = "x"\n`;
     const inSocket = `version = 1\n[socket.x]\nlisten = "tcp://127.0.0.1:1"\n${setting}\n[service.x]\ncommand = "x"\nsockets = "x"\n`;
     const place = { place: "", language: "toml" };
-    const tries = [inService, inSupervisor, inSocket].map((text) =>
+    const inTask = `version = 1\n[service.x]\ncommand = "x"\ntype = "task"\n${setting.startsWith("type") ? "" : setting}\n`;
+    const tries = [inService, inSupervisor, inSocket, inTask].map((text) =>
       problemsOf({ ...place, text: text.replaceAll("…", "/x") }),
     );
     expect(

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import type { End } from "../../../src/daemon/lifecycle/end.js";
 import type { Receipt } from "../../../src/daemon/lifecycle/receipt.js";
 import {
+  type Awaited,
   type Instance,
   nextDeadline,
   type ServiceEffect,
@@ -13,7 +14,9 @@ import type { Worker } from "../../../src/daemon/lifecycle/worker.js";
 export function renderEffect(effect: ServiceEffect): string {
   switch (effect.type) {
     case "answer": {
-      const askers = effect.askers.map((asker) => String.fromCharCode(asker)).join(",");
+      if (effect.awaits !== undefined)
+        return `answer ${lettersOf(effect.askers)} ${effect.answer}: awaits ${renderAwaited(effect.awaits)}`;
+      const askers = lettersOf(effect.askers);
       const { failure } = effect;
       const why = failure === undefined ? "" : `: #${failure.worker} ${failure.code}, ${renderEnd(failure.end)}`;
       return `answer ${askers} ${effect.answer}${why}${effect.receipt === undefined ? "" : renderReceipt(effect.receipt)}`;
@@ -37,6 +40,21 @@ export function renderEffect(effect: ServiceEffect): string {
     case "acknowledge":
       return `${effect.type} #${effect.worker}`;
   }
+}
+
+function lettersOf(askers: readonly number[]): string {
+  return askers.map((asker) => String.fromCharCode(asker)).join(",");
+}
+
+/** `migrate completed (code:3), db ready`; `others` before anybody has looked. */
+function renderAwaited(on: readonly Awaited[]): string {
+  if (on.length === 0) return "others";
+  return on
+    .map(({ service, until, failed }) => {
+      const why = failed === undefined ? "" : ` (${typeof failed === "string" ? failed : renderEnd(failed)})`;
+      return `${service} ${until}${why}`;
+    })
+    .join(", ");
 }
 
 /** Only what is out of the ordinary: workers that were not drained, and no time without a ready worker, go without saying. */
@@ -68,7 +86,10 @@ export function renderFact(fact: ServiceFact): string {
     case "restarted":
       return `${fact.type}${renderUnready(fact.receipt)}`;
     case "stopped":
+    case "released":
       return fact.type;
+    case "awaits":
+      return `awaits ${renderAwaited(fact.on)}`;
     case "stopping":
     case "drain-timeout": {
       const { drain } = fact;
@@ -100,6 +121,10 @@ export function renderState(state: ServiceState): string {
   const due = nextDeadline(state);
   return [
     ...(state.blocked ? ["blocked"] : []),
+    ...(state.awaits ? [`awaits ${renderAwaited(state.awaits)}`] : []),
+    ...(state.lingers ? [`lingers to ${state.lingers.next}`] : []),
+    ...(state.completed ? [`completed by #${state.completed.worker}`] : []),
+    ...(state.alarm ? ["alarm"] : []),
     state.instances.map((instance) => renderInstance(instance, state.desired)).join("; "),
     ...state.retiring.map((worker) => `leaving ${renderWorker(worker)}`),
     ...(state.canary ? [`canary ${state.canary.slot} ${state.canary.percent} %`] : []),

@@ -8,12 +8,15 @@
  *   version 2                 workers that start from here on carry this mark; without the line they carry none
  *   policy KEY=VALUE…         other keys of the service; with `configure` it learns of both
  *   steered yes               its sockets are steered
+ *   followed yes              others come after it
+ *   @0 wait-for|hold migrate:completed,db:ready:code:3     it waits for these; the last one cannot come by itself
+ *   @0 release | depart | alarm-heard
  *   @0 idle                   nobody has been connected for long
  *   @0 stranded 2             connections wait in that lane
  *   @0 A stop within 5000
  *   @0 A canary 5 | promote | abort
  *   @0 #1 valve epoll | valve steered | valve signal | connections IN-FLIGHT SEEN OPEN [NOT-ACCEPTED] | reopened
- *   @0 A start | stop | restart | restart --hard | scale 3 | reset | configure [--replace]        the operator A asks
+ *   @0 A start | stop | restart | restart --hard | scale 3 | reset | configure [--replace [--undo]]        the operator A asks
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
  *   @0 #1 leaving | extend 5000 | alive | unwell | watchdog 2000 | forgive      what it says of itself; sd_notify(3)
  *   @0 #1 health ok|bad                            what its checks have found
@@ -28,6 +31,7 @@ import { constants } from "node:os";
 import type { Valve } from "../../../src/daemon/lifecycle/drain.js";
 import { stepService } from "../../../src/daemon/lifecycle/service.js";
 import {
+  type Awaited,
   newService,
   nextDeadline,
   type ServiceEvent,
@@ -63,6 +67,7 @@ class Player {
   #random = 0.5;
   #version: string | undefined;
   #steered = false;
+  #followed = false;
 
   play([first, ...words]: string[]): string[] {
     if (first === "service") {
@@ -72,6 +77,11 @@ class Player {
       this.#shown = "";
       this.#version = undefined;
       this.#steered = false;
+      this.#followed = false;
+      return [];
+    }
+    if (first === "followed") {
+      this.#followed = words[0] === "yes";
       return [];
     }
     if (first === "steered") {
@@ -130,6 +140,7 @@ class Player {
       policy: this.#policy,
       ...(this.#version === undefined ? {} : { version: this.#version }),
       steered: this.#steered,
+      followed: this.#followed,
       random: this.#random,
     });
     this.#state = step.state;
@@ -157,7 +168,18 @@ function parseEvent(at: number, words: string[]): ServiceEvent {
   if (/^[A-Z]$/.test(who!)) return parseCommand(who!.charCodeAt(0), what!, rest);
   if (who === "boot" || who === "blocked" || who === "unblocked" || who === "deadline" || who === "idle")
     return { type: who };
+  if (who === "release" || who === "depart" || who === "alarm-heard") return { type: who };
+  if (who === "wait-for" || who === "hold") return { type: who, on: what!.split(",").map(parseAwaited) };
   throw new Error(`unknown event ${words.join(" ")}`);
+}
+
+function parseAwaited(text: string): Awaited {
+  const [service = "", until = "", ...failed] = text.split(":");
+  return {
+    service,
+    until: until as Awaited["until"],
+    ...(failed.length === 0 ? {} : { failed: parseEnd(failed.join(":")) }),
+  };
 }
 
 function parseCommand(asker: number, what: string, rest: string[]): ServiceEvent {
@@ -176,7 +198,7 @@ function parseCommand(asker: number, what: string, rest: string[]): ServiceEvent
     case "scale":
       return { type: what, asker, size: Number(rest[0]) };
     case "configure":
-      return { type: what, asker, replace: rest[0] === "--replace" };
+      return { type: what, asker, replace: rest[0] === "--replace", undoes: rest[1] === "--undo" };
     default:
       throw new Error(`unknown command ${what}`);
   }

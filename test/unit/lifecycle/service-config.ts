@@ -30,6 +30,15 @@ export const plainService: ServiceConfig = {
   log: { to: "supervisor" },
 };
 
+/** Keys that a plain service does not have: `type=task`, `after=migrate:completed,db:ready`, `onFailure=mail`. */
+const OTHERS: Readonly<Record<string, (text: string) => unknown>> = {
+  type: (text) => text,
+  remainAfterExit: () => true,
+  after: (text) => Object.fromEntries(text.split(",").map((word) => word.split(":"))),
+  conflicts: (text) => text.split(","),
+  onFailure: (text) => text.split(","),
+};
+
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000 };
 
 /**
@@ -42,6 +51,10 @@ export function serviceWith(words: readonly string[]): ServiceConfig {
   for (const word of words) {
     const [path, text] = word.split("=");
     if (path === undefined || text === undefined) throw new Error(`not KEY=VALUE: ${word}`);
+    if (Object.hasOwn(OTHERS, path)) {
+      service[path] = OTHERS[path]!(text);
+      continue;
+    }
     const duration = /^(\d+)(ms|s|min)$/.exec(text);
     const keys = path.split(".");
     const last = keys.pop()! + (duration ? "Ms" : "");

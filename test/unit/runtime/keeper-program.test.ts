@@ -57,6 +57,11 @@ describe("the program of the keeper", () => {
       7,
       "/new reads version 7 of the keeper's state, and this keeper writes another one; only a new start",
     ],
+    [
+      "not-read",
+      93,
+      "/new speaks another version of the keeper's protocol than this supervisor; a version of holdfast that",
+    ],
     ["not-read", 12, "/new was tried and cannot take the keeper's state: not enough memory (ENOMEM)"],
     ["not-passed", 24, "the keeper's state cannot be passed on: too many open files (EMFILE)"],
     ["not-passed", ESHUTDOWN, "holdfast has begun to stop everything meanwhile"],

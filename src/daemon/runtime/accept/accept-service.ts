@@ -277,6 +277,7 @@ export class AcceptService implements Service {
     }
     this.#armTimer();
     for (const changed of this.#watchers) changed();
+    this.#world.order.changed(); // Others may have waited for its socket.
   }
 
   #step(event: AcceptEvent): void {

@@ -33,6 +33,7 @@ export function acceptView(input: AcceptViewInput): ServiceView {
     phase,
     desired: state.desired,
     start: config.start,
+    type: "daemon",
     sockets: config.sockets,
     instances: count,
     ready: count,

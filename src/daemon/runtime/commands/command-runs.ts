@@ -15,7 +15,7 @@ import { describeEnd } from "../words.js";
 import { WorkerTree } from "../worker-tree.js";
 
 /** No service has a colon in its name, so no worker's key begins like this. */
-const PREFIX = "command:";
+export const COMMAND_PREFIX = "command:";
 const ENOENT = 2;
 const ESRCH = 3;
 const SIGKILL = 9;
@@ -96,7 +96,7 @@ export class CommandRuns {
   async run(command: Command): Promise<CommandResult> {
     this.#last += 1;
     const { service, purpose } = command;
-    const key = `${PREFIX}${service.name}/${purpose}/${this.#o.supervisors}.${this.#last}`;
+    const key = `${COMMAND_PREFIX}${service.name}/${purpose}/${this.#o.supervisors}.${this.#last}`;
     let ends: [OwnedFd, OwnedFd];
     try {
       ends = pipe();
@@ -165,7 +165,7 @@ export class CommandRuns {
 
   /** The keeper's news of one. True if it is a command's. */
   hear(record: ChildRecord, tag: Buffer): boolean {
-    if (!record.key.startsWith(PREFIX)) return false;
+    if (!record.key.startsWith(COMMAND_PREFIX)) return false;
     const run = this.#runs.get(record.key) ?? this.#inherited(record, tag);
     for (const event of eventsOf(record)) {
       if (event.type === "started") run.pid = event.pid;

@@ -96,6 +96,10 @@ export class ByteReader {
     return this.#text(this.u16());
   }
 
+  string(): string {
+    return this.#text(this.u32());
+  }
+
   tag(): Buffer {
     const length = this.u32();
     const start = this.#take(length);

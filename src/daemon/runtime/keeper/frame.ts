@@ -29,14 +29,20 @@ export const RequestType = {
   reExec: 19,
   adopt: 20,
   handedOver: 21,
-  move: 22,
+  upgrade: 22,
+  report: 23,
+  cede: 24,
+  move: 25,
 } as const;
 
 /** Bits of `attach` and `hello`. */
 export const Feature = { reExec: 1, handOver: 2, accept: 4 } as const;
 
 export const ReplyType = { ok: 128, error: 129 } as const;
-export const EventType = { child: 192, signalled: 193, acceptor: 194 } as const;
+export const EventType = { child: 192, signalled: 193, acceptor: 194, lease: 195 } as const;
+
+/** Of `attach`. */
+export const AttachMode = { lease: 0, shadow: 1 } as const;
 
 export const Table = { held: 0, children: 1, arms: 2 } as const;
 export type TableName = keyof typeof Table;
@@ -68,9 +74,11 @@ export function encodeFrame({ type, request, payload }: Frame): Buffer {
 export function decodeFrame(bytes: Buffer): Frame {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (version !== PROTOCOL_VERSION) throw new MalformedFrameError(`a frame of protocol version ${version}`);
   reader.u8();
   const type = reader.u16();
+  // An error is the same in all versions: it may be the answer to an `attach` that asked for another one.
+  if (version !== PROTOCOL_VERSION && type !== ReplyType.error)
+    throw new MalformedFrameError(`a frame of protocol version ${version}`);
   const request = reader.u32();
   const length = reader.u32();
   if (length !== bytes.length - HEADER_BYTES) {

@@ -8,6 +8,7 @@ import {
 import { type AcceptorRecord, type AcceptorRequest, decodeAcceptor, encodeAcceptor } from "./acceptor-record.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
 import {
+  AttachMode,
   decodeFrame,
   EventType,
   encodeFrame,
@@ -45,6 +46,7 @@ import {
   type RegistrationRecord,
   type StartRequest,
 } from "./records.js";
+import { decodeUpgrade, Report, type UpgradeOutcome } from "./upgrade.js";
 
 /** The keeper refused a request. `errno` is positive, as in errno(3). */
 export class KeeperError extends Error {
@@ -71,6 +73,8 @@ export interface KeeperEvents {
   /** How an armed start for connections goes on. */
   acceptor(record: AcceptorRecord): void;
   signalled(signals: readonly number[]): void;
+  /** Of one that has attached as a shadow: the one in charge has ceded the lease to it. */
+  leased?(): void;
   /** A frame that did not come from the keeper, or that cannot be read. It was dropped. */
   dropped(reason: string): void;
   /** The channel is closed: the keeper is gone. */
@@ -118,12 +122,13 @@ export class KeeperClient {
     });
   }
 
-  async attach(): Promise<Hello> {
+  /** As the supervisor in charge, or as one that looks without touching. KeeperError EPROTONOSUPPORT: it speaks no version that we do. */
+  async attach(mode: keyof typeof AttachMode = "lease"): Promise<Hello> {
     const payload = new ByteWriter()
       .u16(PROTOCOL_VERSION)
       .u16(PROTOCOL_VERSION)
       .u32(Feature.reExec | Feature.handOver | Feature.accept)
-      .u8(0)
+      .u8(AttachMode[mode])
       .bytes();
     const reply = await this.#ask("attach", payload);
     return decodeHello(new ByteReader(reply.payload));
@@ -287,6 +292,34 @@ export class KeeperClient {
     return decodeReExec((await this.#ask("reExec", new ByteWriter().string(path).bytes())).payload);
   }
 
+  /**
+   * The keeper tries this program, which looks as a shadow, beside us. Other requests go on meanwhile. KeeperError EBUSY: an upgrade or a re-exec is
+   * under way; ESHUTDOWN: the keeper ends; EPROTO: it knows nothing of upgrades.
+   *
+   * @param argv absolute path first
+   * @param withinMs for what it looks at, and once more for what it takes over
+   */
+  async upgrade(argv: readonly string[], withinMs: number): Promise<UpgradeOutcome> {
+    const writer = new ByteWriter().u32(withinMs).u16(argv.length);
+    for (const argument of argv) writer.string(argument);
+    return decodeUpgrade((await this.#ask("upgrade", writer.bytes())).payload);
+  }
+
+  /** What the program that is to be the supervisor says of itself; `words` for "unwilling". */
+  async report(report: keyof typeof Report, words = ""): Promise<void> {
+    await this.#ask("report", new ByteWriter().u8(Report[report]).string(words).bytes());
+  }
+
+  /** Resolves once the program that was tried has all that we have; from this call on we must do nothing. KeeperError ESRCH: there is none. */
+  async cede(): Promise<void> {
+    await this.#ask("cede", new ByteWriter().u8(1).bytes());
+  }
+
+  /** Nothing comes of the program that was tried. */
+  async dismiss(): Promise<void> {
+    await this.#ask("cede", new ByteWriter().u8(0).bytes());
+  }
+
   close(): void {
     this.#channel.close();
   }
@@ -398,6 +431,8 @@ export class KeeperClient {
         const signals = Array.from({ length: 64 }, (_, bit) => bit + 1).filter((n) => (bits >> BigInt(n - 1)) & 1n);
         return () => this.#events.signalled(signals);
       }
+      case EventType.lease:
+        return () => this.#events.leased?.();
       default:
         return () => this.#drop(fds, `a frame of unknown type ${type}`);
     }

@@ -53,9 +53,12 @@ export function hasEnded({ pidfd }: KeeperProcess, withinMs: number): Promise<bo
 }
 
 /** In a session of its own, with our stdout and stderr. @throws what spawn(2) refuses */
-export async function startKeeper({ program, argv }: KeeperProcess): Promise<StartedKeeper> {
+export async function startKeeper(
+  { program, argv }: KeeperProcess,
+  supervisor: readonly string[],
+): Promise<StartedKeeper> {
   const [ours, theirs] = openChannel();
-  const child = spawn(program, successorArguments(argv, CHANNEL_FD), {
+  const child = spawn(program, successorArguments(argv, CHANNEL_FD, supervisor), {
     argv0: argv[0] ?? program,
     detached: true,
     stdio: ["ignore", "inherit", "inherit", theirs.borrow().number],
@@ -82,13 +85,16 @@ function openChannel(): [OwnedFd, OwnedFd] {
   return ends;
 }
 
-/** Those of the keeper before, without what was for that one alone. */
-export function successorArguments([, ...before]: readonly string[], channel: number): string[] {
+/** The options of the keeper before, without what was for that one alone, and the supervisor of now. */
+export function successorArguments(
+  [, ...before]: readonly string[],
+  channel: number,
+  supervisor: readonly string[],
+): string[] {
   const options: string[] = [];
   let at = 0;
   for (; before[at]?.startsWith("-") && before[at] !== "--"; at += 2) {
     if (!OWN_OPTIONS.has(before[at]!)) options.push(...before.slice(at, at + 2));
   }
-  const program = before.slice(before[at] === "--" ? at + 1 : at);
-  return [...options, "--supervised-by", String(channel), "--", ...program];
+  return [...options, "--supervised-by", String(channel), "--", ...supervisor];
 }

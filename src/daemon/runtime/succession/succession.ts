@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { COMMAND_PREFIX } from "../commands/command-runs.js";
 import { KeeperClient, KeeperError } from "../keeper/keeper-client.js";
 import { KeeperMirror, type MirroredChild } from "../keeper/keeper-mirror.js";
 import type { ChildRecord, KeptDescriptor } from "../keeper/records.js";
@@ -34,9 +35,12 @@ export interface Inheritance {
  */
 export class Succession {
   readonly mirror = new KeeperMirror(roomForDuplicates());
+  readonly #supervisor: readonly string[];
   #keeper: KeeperProcess | undefined;
 
-  constructor(keeperPid: number) {
+  /** @param supervisor the words that the next supervisor is started with: those of this one, which the keeper may have got later than its own */
+  constructor(keeperPid: number, supervisor: readonly string[]) {
+    this.#supervisor = supervisor;
     this.#keeper = lookAtKeeper(keeperPid);
   }
 
@@ -60,7 +64,7 @@ export class Succession {
     for (let tried = 0; tried < TRIES; tried += 1) {
       if (tried > 0) await wait(RETRY_MS);
       try {
-        await this.#giveAll(await startKeeper(keeper), { ...inheritance, oldPid: keeper.pid, since });
+        await this.#giveAll(await startKeeper(keeper, this.#supervisor), { ...inheritance, oldPid: keeper.pid, since });
         return undefined;
       } catch (error) {
         problem = (error as Error).message;
@@ -209,7 +213,7 @@ function tagOf({ tag }: Pick<MirroredChild, "tag">): {
 }
 
 function isWorker([key, { record }]: readonly [string, MirroredChild]): boolean {
-  return record?.state === "running" && !key.startsWith("command:");
+  return record?.state === "running" && !key.startsWith(COMMAND_PREFIX);
 }
 
 function roomForDuplicates(): number {
