@@ -181,7 +181,7 @@ export interface ServiceConfig {
   /** Each worker gets a channel, HOLDFAST_CHANNEL; docs/handoff.md. */
   readonly handoff: boolean;
   readonly log: LogConfig;
-  /** `socket`: the connection is stdin and stdout, and stderr is logged. Undefined: it is the descriptor of LISTEN_FDS. */
+  /** `socket`: its one socket, or the connection, is stdin and stdout, and stderr is logged. Undefined: sockets are in LISTEN_FDS alone. */
   readonly stdio?: "socket";
 }
 

@@ -219,7 +219,7 @@ export const serviceSchema = z.strictObject({
     example: "false",
   }),
   stdio: optional(choice(["log", "socket"]), {
-    is: "For a socket with `accept`: `socket` makes the connection stdin and stdout, as inetd does; stderr goes to the log. `log` passes it as LISTEN_FDS does, with the name `connection`, and logs both outputs.",
+    is: "`socket` makes the one socket of the service stdin and stdout, or with `accept` the connection, as inetd does (`wait` and `nowait`); stderr goes to the log. `log`: stdin is `/dev/null`, both outputs are logged, and sockets are passed in LISTEN_FDS alone, a connection with the name `connection`.",
     otherwise: "log",
     example: '"socket"',
   }),

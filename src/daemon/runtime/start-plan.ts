@@ -99,21 +99,27 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   };
   const map: StartRequest["map"][number][] = [];
   const pipes: { -readonly [K in keyof WorkerPipes]: WorkerPipes[K] } = {};
+  const bound = input.sockets.flatMap(({ name, keys }) => keys.map((key) => ({ name, key })));
+  const standardSocket = service.stdio === "socket" && bound[0] ? { key: bound[0].key, index: 0 } : undefined;
   const output = (target: number, name: "stdout" | "stderr"): void => {
-    if (service.log.to === "inherit") return void map.push({ target, from: { frame: send(standard(target)) } });
-    if (service.log.to === "null") return void map.push({ target, from: { frame: send(devNull()) } });
+    const { to } = service.log;
+    const own = target === 1 ? standardSocket : undefined;
+    if (own !== undefined) map.push({ target, from: own });
+    else if (to === "inherit") map.push({ target, from: { frame: send(standard(target)) } });
+    else if (to === "null") map.push({ target, from: { frame: send(devNull()) } });
+    if (to === "inherit" || to === "null") return;
     const [read, write] = pipe();
     pipes[name] = read;
     opened.push(read);
+    if (own !== undefined) return write.close(); // Nothing is logged of it.
     map.push({ target, from: { frame: send(write) } });
   };
 
-  map.push({ target: 0, from: { frame: send(devNull()) } });
+  map.push({ target: 0, from: standardSocket ?? { frame: send(devNull()) } });
   output(1, "stdout");
   output(2, "stderr");
   let target = FIRST_LISTEN_FD;
   const names: string[] = [];
-  const bound = input.sockets.flatMap(({ name, keys }) => keys.map((key) => ({ name, key })));
   for (const { name, key } of [...bound, ...input.stored]) {
     map.push({ target, from: { key, index: 0 } });
     names.push(name);
