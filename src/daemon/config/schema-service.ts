@@ -14,6 +14,7 @@ import {
   rolloutSchema,
   stopSchema,
 } from "./schema-policy.js";
+import { directoryKeys, privilegeKeys } from "./schema-privileges.js";
 import { healthSchema } from "./schema-probe.js";
 
 const envName = leaf(
@@ -155,6 +156,8 @@ export const serviceSchema = z.strictObject({
     otherwise: "the end of the process that was started is the worker's",
     example: '"/run/web.pid"',
   }),
+  ...privilegeKeys,
+  ...directoryKeys,
   ready: withDefault(
     readySchema,
     {},

@@ -2,6 +2,7 @@ import { openSync } from "node:fs";
 import { constants } from "node:os";
 import { type Fd, listenFdsEnvironment, type NotifySocket, OwnedFd, pipe } from "../../ancillary/index.js";
 import type { ServiceConfig } from "../config/config.js";
+import { makeDirectories } from "./directories/make-directories.js";
 import { buildEnvironment } from "./environment.js";
 import { CHANNEL_VARIABLE, openChannelPair } from "./handoff/channel-pair.js";
 import { resolveIdentity } from "./identity.js";
@@ -87,6 +88,8 @@ function errnoOf(error: unknown): number {
 function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   const { service, slot, worker, notify } = input;
   if (service.pretendBooted === true) pretendBooted();
+  const identity = resolveIdentity(service);
+  makeDirectories(service, identity);
   const frame: Fd[] = [];
   const theirs: OwnedFd[] = [];
   const send = (fd: OwnedFd): number => {
@@ -153,7 +156,7 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   }
 
   const env: Readonly<Record<string, string>> = {
-    ...buildEnvironment({ service, own: input.own, identity: resolveIdentity(service) }),
+    ...buildEnvironment({ service, own: input.own, identity }),
     ...(names.length === 0 ? {} : listenFdsEnvironment(names)),
     ...extra,
     NOTIFY_SOCKET: notify.address,
