@@ -104,8 +104,13 @@ function changed(
   return { subject, name, change: "change", how, keys: [...new Set(keys.map(asWritten))], message };
 }
 
+/** Of the configuration's own, those that are made from several keys of the file. */
+const SEVERAL: Readonly<Record<string, string>> = { io: "io_class, io_priority", directories: "…_directory" };
+
 /** The name of a key in the file. Of the configuration's own, units stand at the end and words are not divided. */
 function asWritten(key: string): string {
   if (key.startsWith("socket.")) return key;
+  const several = SEVERAL[key];
+  if (several !== undefined) return several;
   return key.replace(/(Ms|Text)$/, "").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
