@@ -9,9 +9,9 @@ export const PLANTED_BUGS = [
   {
     name: "an exit is not acknowledged",
     law: /it has the workers/,
-    file: `${lifecycle}worker.ts`,
-    find: 'return to(worker, { phase: "gone", end: now.end }, [{ type: "acknowledge", worker: worker.id }], ["ended"]);',
-    replace: 'return to(worker, { phase: "gone", end: now.end }, [], ["ended"]);',
+    file: `${lifecycle}worker-moves.ts`,
+    find: 'return to(worker, { phase: "gone", end }, [{ type: "acknowledge", worker: worker.id }], ["ended"]);',
+    replace: 'return to(worker, { phase: "gone", end }, [], ["ended"]);',
   },
   {
     name: "a worker is started without a look at who is in its slot",

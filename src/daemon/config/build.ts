@@ -13,6 +13,7 @@ import {
 import { Claims, checkSocketKeys } from "./check-sockets.js";
 import type { ServiceConfig, SocketConfig, SupervisorConfig } from "./config.js";
 import { withDefaults } from "./defaults.js";
+import { checkHooks } from "./hooks-config.js";
 import { describeValue, wrongOf } from "./leaf.js";
 import { checkProbes } from "./probe-config.js";
 import { type Findings, quote, wrong } from "./problem.js";
@@ -68,6 +69,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
     const config = acceptingService(said, known);
     checkService(config, site);
     checkType(config, site);
+    checkHooks(config, site);
     warnOfUnusedKeys(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });

@@ -149,6 +149,10 @@ export interface ServiceConfig {
   readonly drain: DrainPolicy;
   readonly stop: { readonly signal: string; readonly timeoutMs: number };
   readonly reload?: ReloadPolicy;
+  /** Commands before and after the start and the stop of a worker, each list in order. */
+  readonly hooks?: Hooks;
+  /** Run before a restart or an apply touches anything of it; its failure refuses them. */
+  readonly check?: CheckPolicy;
   /** WATCHDOG=1 is expected so often from a worker that is ready; undefined: never. */
   readonly watchdogMs?: number;
   /** How many descriptors each instance may leave for its next worker (FDSTORE=1); undefined: none. 1 to 240. */
@@ -218,6 +222,22 @@ export interface HealthPolicy extends Asked {
   readonly failures: number;
   /** `restart`: it gets a successor, and retires once that is ready. `report`: no more than words. */
   readonly action: "restart" | "report";
+}
+
+export type HookName = "before_start" | "after_start" | "before_stop" | "after_stop";
+
+export type Hooks = { readonly [name in HookName]?: readonly Hook[] };
+
+export interface Hook {
+  readonly command: readonly string[];
+  /** Its failure changes nothing. */
+  readonly mayFail: boolean;
+  readonly timeoutMs: number;
+}
+
+export interface CheckPolicy {
+  readonly command: readonly string[];
+  readonly timeoutMs: number;
 }
 
 /** A signal or a command. */

@@ -21,7 +21,6 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   service: {
     capabilities: "gives a worker single rights of root",
     cgroup: "bounds the memory, CPU time and processes of a service",
-    hooks: "runs commands before a start and after a stop",
   },
 };
 

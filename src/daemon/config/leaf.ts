@@ -17,6 +17,8 @@ export interface Note {
   readonly word?: string;
   /** A table that may be written as the value of this one key: `restart = "never"`. */
   readonly shorthand?: string;
+  /** It is written as a list as well, also where it stands for the table that holds it. */
+  readonly list?: boolean;
   /** `0o660` is taken as its text. */
   readonly octal?: boolean;
   /** What holds where the key is missing and no constant can say it. */

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { besideCommand } from "./beside-command.js";
 import { commandLine } from "./command-line.js";
 import type { DrainPolicy, LogConfig, ReadyPolicy, ReloadPolicy, RestartPolicy, ServiceConfig } from "./config.js";
+import { checkPolicy, hooksPolicy } from "./hooks-config.js";
 import { healthPolicy, probePolicy } from "./probe-config.js";
 import { wrong } from "./problem.js";
 import type { ServiceInput } from "./schema-service.js";
@@ -43,6 +44,10 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     drain: drainPolicy(input),
     stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
     ...present({ reload: reloadPolicy(input, o.site) }),
+    ...present({
+      hooks: hooksPolicy(input.hooks, { site: o.site, isTask: input.type === "task" }),
+      check: checkPolicy(input.check, o.site),
+    }),
     ...present({ watchdogMs: input.watchdog, fdStore: input.fd_store }),
     ...(input.pretend_booted ? { pretendBooted: true as const } : {}),
     ...(input.notify_access === "all" ? {} : { notifyAccess: input.notify_access }),

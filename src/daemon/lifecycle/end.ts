@@ -15,7 +15,7 @@ export type End =
   | { readonly kind: "disarmed" };
 
 /** Why we ended it; undefined when it ended by itself. */
-export type StopReason = "asked" | "idle" | "ready-timeout" | "watchdog";
+export type StopReason = "asked" | "idle" | "ready-timeout" | "watchdog" | "hook";
 
 export type EndClass = "clean" | "failure" | "abnormal";
 
@@ -32,6 +32,7 @@ const CLEAN_SIGNALS: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGTERM, SIG
  */
 export function classify(end: End, reason: StopReason | undefined): EndClass {
   if (reason === "ready-timeout" || reason === "watchdog") return "abnormal";
+  if (reason === "hook") return "failure"; // Its after_start.
   switch (end.kind) {
     case "exited":
       return end.code === 0 ? "clean" : "failure";

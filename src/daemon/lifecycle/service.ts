@@ -111,8 +111,9 @@ function workerEvent(turn: Turn, id: number, event: WorkerEvent, lines: readonly
 /** Nothing may be started: not by a connection either. */
 function block(turn: Turn): void {
   turn.set({ blocked: true });
-  for (const { current } of turn.state.instances) {
-    if (current?.state.phase === "armed") turn.retire(current, false);
+  for (const { worker, role } of turn.workers()) {
+    const { phase } = worker.state;
+    if (role !== "retiring" && (phase === "armed" || phase === "preparing")) turn.retire(worker, false);
   }
 }
 
@@ -251,6 +252,7 @@ function failureOf(worker: Worker, at: number, lines: readonly string[]): Failur
 
 function codeOf(worker: Worker, kind: string): Failure["code"] {
   if (worker.reason === "ready-timeout" || worker.reason === "watchdog") return worker.reason;
+  if (worker.reason === "hook") return "start-failed";
   if (kind === "not-started") return "start-failed";
   if (kind === "signalled") return "killed";
   return kind === "unknown" ? "lost" : "exited";
