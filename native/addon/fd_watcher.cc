@@ -117,6 +117,8 @@ Napi::Value FdWatcher::unref(const Napi::CallbackInfo& info) {
 
 Napi::Value FdWatcher::close(const Napi::CallbackInfo& info) {
   if (poll_ != nullptr) poll_->start_closing();
+  // What it reaches would live for ever otherwise, and this object with it: usually its owner has both.
+  callback_.Reset();
   anchor(false);
   return info.Env().Undefined();
 }

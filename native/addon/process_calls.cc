@@ -26,6 +26,14 @@ Napi::Value open_pidfd(const Napi::CallbackInfo& info) {
   return outcome(info.Env(), sys::open_pidfd(pid));
 }
 
+Napi::Value descriptor_of(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const int pidfd = arguments.descriptor(0);
+  const int number = arguments.integer(1);
+  if (!arguments.ok()) return {};
+  return outcome(info.Env(), sys::descriptor_of(pidfd, number));
+}
+
 Napi::Value send_signal(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const int pidfd = arguments.descriptor(0);
@@ -58,6 +66,7 @@ Napi::Value replace_process(const Napi::CallbackInfo& info) {
 
 void export_process_calls(Napi::Env env, Napi::Object exports) {
   exports.Set("openPidfd", Napi::Function::New<open_pidfd>(env, "openPidfd"));
+  exports.Set("descriptorOf", Napi::Function::New<descriptor_of>(env, "descriptorOf"));
   exports.Set("sendSignal", Napi::Function::New<send_signal>(env, "sendSignal"));
   exports.Set("becomeSubreaper", Napi::Function::New<become_subreaper>(env, "becomeSubreaper"));
   exports.Set("replaceProcess", Napi::Function::New<replace_process>(env, "replaceProcess"));

@@ -19,6 +19,9 @@
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 
 namespace holdfast::sys {
 
@@ -97,6 +100,12 @@ class KeptDescriptors {
 Result<int> open_pidfd(pid_t pid) {
   const long fd = syscall(SYS_pidfd_open, pid, 0);
   if (fd < 0) return failure<int>(errno, "pidfd_open");
+  return success(static_cast<int>(fd));
+}
+
+Result<int> descriptor_of(int pidfd, int number) {
+  const long fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
+  if (fd < 0) return failure<int>(errno, "pidfd_getfd");
   return success(static_cast<int>(fd));
 }
 

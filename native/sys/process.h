@@ -11,6 +11,9 @@ namespace holdfast::sys {
 /** pidfd_open(2): close-on-exec. */
 Result<int> open_pidfd(pid_t pid);
 
+/** pidfd_getfd(2): a duplicate of a descriptor of that process, close-on-exec. */
+Result<int> descriptor_of(int pidfd, int number);
+
 /** pidfd_send_signal(2); signal 0 only asks whether the process is there. */
 Result<Done> send_signal(int pidfd, int signal);
 

@@ -27,7 +27,7 @@ export { receiveEach } from "./message-stream.js";
 export { type NotifyDropReason, type NotifyMessage, NotifySocket, notify } from "./notify-socket.js";
 export { type BorrowedFd, duplicate, type Fd, OwnedFd } from "./owned-fd.js";
 export { type PeerCredentials, peerCredentials, peerGroups, peerPidfd } from "./peer.js";
-export { openPidfd, sendSignal } from "./pidfd.js";
+export { descriptorOf, openPidfd, sendSignal } from "./pidfd.js";
 export { becomeSubreaper, replaceProcess } from "./process.js";
 export { SeqpacketChannel, type SeqpacketChannelOptions } from "./seqpacket-channel.js";
 export {

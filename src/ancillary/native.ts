@@ -89,6 +89,7 @@ export interface Native {
   findUnixSocket(inode: number): { table: Float64Array; names: string[] };
   openSocketInodes(pid: number): Float64Array;
   openPidfd(pid: number): number;
+  descriptorOf(pidfd: number, number: number): number;
   sendSignal(pidfd: number, signal: number): void;
   makeHangUpSet(): number;
   watchHangUp(set: number, fd: number): void;

@@ -41,12 +41,13 @@ export class NotifySocket {
     this.#address = address;
   }
 
-  static bind(): NotifySocket {
+  /** @param name an abstract one, as `address` tells it, for whoever knows it already; throws EADDRINUSE. Missing: the kernel chooses. */
+  static bind(name = ""): NotifySocket {
     const fd = socket("unix-dgram", "unix");
     try {
       // Before bind: no message can come without them.
       askForSender(fd);
-      bind(fd, { kind: "unix", path: "" });
+      bind(fd, { kind: "unix", path: name });
       return NotifySocket.adopt(fd);
     } catch (error) {
       fd.close();

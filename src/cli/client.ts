@@ -156,7 +156,11 @@ export class ControlClient {
   }
 
   /** Follows a stream until it ends; throws `TransportError` when the connection is lost, `Refusal` when it is refused. */
-  async follow(path: string, onOpen: () => void, onEvent: (event: string, data: unknown) => void): Promise<void> {
+  async follow(
+    path: string,
+    onOpen: (supervisor: string | undefined) => void,
+    onEvent: (event: string, data: unknown) => void,
+  ): Promise<void> {
     const refused = await openStream(this.socketPath, path, onOpen, onEvent);
     if (refused !== undefined) throw refusal(refused.body, refused.status);
   }

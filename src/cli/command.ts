@@ -10,7 +10,7 @@ export interface CommandOptions {
   readonly output: OutputFormat;
   readonly hard?: boolean;
   readonly check?: boolean;
-  readonly orphans?: "refuse" | "stop";
+  readonly orphans?: "refuse" | "adopt" | "stop";
   /** A path. */
   readonly to?: string;
   /** Milliseconds. */

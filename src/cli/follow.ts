@@ -11,7 +11,8 @@ const catchUpLines = 10_000;
 
 /**
  * Follows log lines or events for ever: when the connection ends, or this reader was too slow, it says so on stderr and connects again.
- * What was shown is not shown twice: after a reconnection only entries younger than the last one are passed on.
+ * What was shown is not shown twice: after a reconnection to the same supervisor only entries younger than the last one are passed on. Another one has nothing
+ * of what was shown, and its clock may have been set back since.
  * Throws a `Failure` when no supervisor comes back.
  */
 export async function followForever<Item extends { readonly at: string }>(
@@ -21,16 +22,19 @@ export async function followForever<Item extends { readonly at: string }>(
 ): Promise<never> {
   const say = (message: string) => context.err.write(`holdfast: ${message}\n`);
   let lastAt = "";
+  let last: string | undefined;
   let lines = o.lines;
   let connectedOnce = false;
   let lostAt: number | undefined;
   for (;;) {
-    const newerThan = lastAt;
+    let newerThan = lastAt;
     let gap: number | undefined;
     try {
       await client.follow(
         `${o.path}?follow=1&lines=${lines}`,
-        () => {
+        (supervisor) => {
+          if (supervisor !== last) newerThan = "";
+          last = supervisor;
           if (lostAt !== undefined) say("connected again");
           lostAt = undefined;
           connectedOnce = true;
@@ -53,6 +57,7 @@ export async function followForever<Item extends { readonly at: string }>(
     if (gap !== undefined) {
       say(`${gap} entries are missing here: they came faster than they were read`);
       lines = 0;
+      lastAt = "";
       continue;
     }
     if (lostAt === undefined) {

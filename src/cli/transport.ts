@@ -1,8 +1,12 @@
-import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { SseParser } from "./sse.js";
 
 /** An answer larger than this is not one of a supervisor. */
 const maxAnswerBytes = 64 * 1024 * 1024;
+/** A supervisor that hangs is replaced, and the next one takes what waits. */
+const queuedWithinMs = 30_000;
+const betweenTriesMs = 50;
 
 /** The exchange with the control socket failed below HTTP. `code` is the system's (`ENOENT`), `EPROTO` for what is no answer. */
 export class TransportError extends Error {
@@ -39,35 +43,32 @@ export async function exchange(
   },
 ): Promise<Answer> {
   const body = o.body === undefined ? undefined : JSON.stringify(o.body);
-  const { client, response } = send(socketPath, o.method, o.path, body);
-  const deadline =
-    o.timeoutMs === undefined
-      ? undefined
-      : setTimeout(
-          () => client.destroy(new TransportError("ETIMEDOUT", `no answer for ${o.timeoutMs} ms`)),
-          o.timeoutMs,
-        );
+  const late = new AbortController();
+  const deadline = o.timeoutMs === undefined ? undefined : setTimeout(() => late.abort(), o.timeoutMs);
   try {
-    const message = await response;
+    const message = await answerTo({ socketPath, method: o.method, path: o.path, body, signal: late.signal });
     return { status: message.statusCode ?? 0, body: await readJson(message) };
   } catch (error) {
-    throw asTransportError(error);
+    throw late.signal.aborted
+      ? new TransportError("ETIMEDOUT", `no answer for ${o.timeoutMs} ms`, { cause: error })
+      : asTransportError(error);
   } finally {
     clearTimeout(deadline);
   }
 }
 
-/** Delivers server-sent events until the stream ends. Resolves to the answer where it is no stream. */
+/** `supervisor`: a name that no other one has. Delivers server-sent events until the stream ends. Resolves to the answer where it is no stream. */
 export async function openStream(
   socketPath: string,
   path: string,
-  onOpen: () => void,
+  onOpen: (supervisor: string | undefined) => void,
   onEvent: (event: string, data: unknown) => void,
 ): Promise<Answer | undefined> {
   try {
-    const message = await send(socketPath, "GET", path, undefined).response;
+    const message = await answerTo({ socketPath, method: "GET", path, body: undefined });
     if (message.statusCode !== 200) return { status: message.statusCode ?? 0, body: await readJson(message) };
-    onOpen();
+    const supervisor = message.headers["holdfast-supervisor"];
+    onOpen(typeof supervisor === "string" ? supervisor : undefined);
     const parser = new SseParser(onEvent);
     message.setEncoding("utf8");
     for await (const text of message) parser.push(text as string);
@@ -77,28 +78,40 @@ export async function openStream(
   }
 }
 
-function send(socketPath: string, method: string, path: string, body: string | undefined) {
-  let client!: ClientRequest;
-  const response = new Promise<IncomingMessage>((resolve, reject) => {
-    client = request(
-      {
-        socketPath,
-        method,
-        path,
-        agent: false,
-        headers: {
-          host: "holdfast",
-          ...(body === undefined
-            ? {}
-            : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
-        },
-      },
-      resolve,
-    );
+interface Request {
+  readonly socketPath: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: string | undefined;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Where the queue of the socket is full, a connect that may not wait is refused with EAGAIN, and nothing was sent: it is tried again until there is room, as a
+ * connect that may wait would.
+ */
+async function answerTo(asked: Request): Promise<IncomingMessage> {
+  const patience = performance.now() + queuedWithinMs;
+  for (;;) {
+    try {
+      return await send(asked);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || performance.now() > patience) throw error;
+      await delay(betweenTriesMs, undefined, asked.signal === undefined ? {} : { signal: asked.signal });
+    }
+  }
+}
+
+function send({ socketPath, method, path, body, signal }: Request): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      host: "holdfast",
+      ...(body === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+    };
+    const client = request({ socketPath, method, path, agent: false, headers, ...(signal && { signal }) }, resolve);
     client.on("error", reject);
     client.end(body);
   });
-  return { client, response };
 }
 
 async function readJson(message: IncomingMessage): Promise<unknown> {

@@ -21,6 +21,8 @@ export function unreachableSentence(code: string, message: string, path: string,
       return `permission denied on the control socket ${path}${whoMay(path)}`;
     case "ETIMEDOUT":
       return `the supervisor at ${path} took the connection but has not answered (${message}); if it hangs, the keeper replaces it, so try again`;
+    case "EAGAIN":
+      return `the supervisor at ${path} takes no connections and its queue is full: it hangs, or is asked too much; if it hangs, the keeper replaces it, so try again`;
     case "ECONNRESET":
     case "EPIPE":
       return `the supervisor at ${path} closed the connection before it answered, several times; its log says why`;

@@ -2,10 +2,11 @@
 import { fstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { OwnedFd, setCloseOnExec } from "../ancillary/index.js";
+import type { Config } from "./config/config.js";
 import { PROTOCOL_VERSION } from "./runtime/keeper/frame.js";
-import { KeeperError } from "./runtime/keeper/keeper-client.js";
+import { type Keeper, KeeperError } from "./runtime/keeper/keeper-client.js";
 import { Succession } from "./runtime/succession/succession.js";
-import { packageVersion, Supervisor } from "./runtime/supervisor.js";
+import { type Cleared, packageVersion, Supervisor } from "./runtime/supervisor.js";
 
 const EXIT_USAGE = 2;
 const EXIT_CONFIGURATION = 6;
@@ -32,21 +33,30 @@ function takeChannel(): OwnedFd | undefined {
   return channel;
 }
 
-/** What an earlier run has left is ended only if somebody has said so: it serves, and nobody else does. */
-async function clearAway(control: string, orphans: string): Promise<string | undefined> {
-  const { LeftOvers } = await import("./runtime/left-overs.js");
+/** What an earlier run has left is ended, or taken over, only if somebody has said so: it serves, and nobody else does. */
+async function clearAway(config: Config, keeper: Keeper, orphans: string): Promise<Cleared> {
+  const { LeftOvers } = await import("./runtime/left-overs/left-overs.js");
+  const { control } = config.supervisor;
   const left = new LeftOvers(control);
   const words = left.inWords();
-  if (words.length === 0) return undefined;
-  const keeper = left.keeper();
-  if (keeper !== undefined)
-    return `another keeper (pid ${keeper}) runs this configuration, although nobody listens on ${control}; end it first`;
+  if (words.length === 0) return {};
+  const running = left.keeper();
+  if (running !== undefined)
+    return {
+      problem: `another keeper (pid ${running}) runs this configuration, although nobody listens on ${control}; end it first`,
+    };
   const all = words.join(", ");
+  if (orphans === "adopt") {
+    const { takeOver } = await import("./runtime/left-overs/take-over.js");
+    return { takenOver: await takeOver(keeper, config, left) };
+  }
   if (orphans !== "stop")
-    return `an earlier run was killed together with its supervisor and has left processes, which would run beside new ones: ${all}; \`holdfast run --orphans stop\` ends them first`;
+    return {
+      problem: `an earlier run was killed together with its supervisor and has left processes, which would run beside new ones: ${all}; \`holdfast run --orphans adopt\` takes over what it can, \`--orphans stop\` ends them first`,
+    };
   process.stderr.write(`holdfast: ending what an earlier run has left: ${all}\n`);
   await left.end();
-  return undefined;
+  return {};
 }
 
 async function shadow() {
@@ -84,7 +94,7 @@ async function main(): Promise<void> {
     environment: process.env,
     version: packageVersion(),
     exit,
-    clearAway: (control) => clearAway(control, values.orphans),
+    clearAway: (config, keeper) => clearAway(config, keeper, values.orphans),
     loadConfig: async (refuse) => {
       const { result, renderProblem } = await load();
       if (result.ok) return result.config;

@@ -1,11 +1,11 @@
 /**
- * Preloaded into the supervisor (`node --require`): kills it with SIGKILL right after the Nth thing that it does to the world.
+ * Preloaded into the supervisor (`node --require`): SIGKILL to it, to its keeper or to a worker right after the Nth thing that it does to the world.
  *
  * A step is a frame sent to the keeper, a frame received from it, a datagram received from a worker, a bind, or a signal sent through a
- * pidfd. The file `kill-after` in the working directory holds N; while it is there, steps are counted and written to `steps`. Who is
+ * pidfd. The file `kill-after` in the working directory holds N and whom; while it is there, steps are counted and written to `steps`. Who is
  * killed renames it to `killed` first, so it happens once, and never by accident to the supervisor that comes next.
  */
-const { appendFileSync, readFileSync, renameSync } = require("node:fs");
+const { appendFileSync, existsSync, readFileSync, renameSync } = require("node:fs");
 
 if (process.argv[1]?.endsWith("/daemon/main.js")) watch(Number(process.env.HOLDFAST_KEEPER_FD));
 
@@ -74,9 +74,21 @@ const REQUESTS = [
   "acknowledge",
   "heartbeat",
   "shut down",
+  "quiesce",
+  "resume",
+  "shut",
+  "take",
+  "settle",
+  "re-exec",
+  "adopt",
+  "handed over",
+  "upgrade",
+  "report",
+  "cede",
+  "move",
 ];
-/** Frames that begin with a key: hold, release, spawn, arm, disarm, signal, acknowledge; and the event `child`. */
-const KEYED = new Set([2, 3, 7, 8, 9, 10, 11, 192]);
+/** Frames that begin with a key: hold, release, spawn, arm, disarm, signal, acknowledge, adopt, move; and the event `child`. */
+const KEYED = new Set([2, 3, 7, 8, 9, 10, 11, 20, 25, 192]);
 const STATES = ["", "starting", "running", "exited", "failed"];
 
 function nameOf(frame, asked) {
@@ -94,12 +106,21 @@ function keyOf(frame, keyed) {
   return ` ${frame.toString("utf8", 14, 14 + frame.readUInt16LE(12))}`;
 }
 
+/** In turns the newest and the oldest; it kills itself as soon as it has no connection in hand (test/fixtures/records-itself.c). */
+function killWorker(turn) {
+  const started = readFileSync("record", "utf8").matchAll(/^start .* (\d+)$/gm);
+  const living = [...started].map(([, pid]) => Number(pid)).filter((pid) => existsSync(`/proc/${pid}/exe`));
+  const pid = living.at(turn % 2 === 0 ? 0 : -1);
+  if (pid !== undefined) process.kill(pid, "SIGUSR1");
+}
+
 let count = 0;
 
 function step(what) {
   let last;
+  let victim;
   try {
-    last = Number(readFileSync("kill-after", "utf8"));
+    [last, victim] = readFileSync("kill-after", "utf8").split(" ");
   } catch (error) {
     if (error.code !== "ENOENT") throw error;
     count = 0;
@@ -107,7 +128,8 @@ function step(what) {
   }
   appendFileSync("steps", `${what}\n`);
   count += 1;
-  if (count !== last) return;
+  if (count !== Number(last)) return;
   renameSync("kill-after", "killed");
-  process.kill(process.pid, "SIGKILL");
+  if (victim === "worker") killWorker(count);
+  else process.kill(victim === "keeper" ? process.ppid : process.pid, "SIGKILL");
 }

@@ -15,6 +15,9 @@ import { type Attempt, type Outcome, type Script, type ServiceName, services } f
 
 const preload = join(import.meta.dirname, "kill-after-step.cjs");
 const template = join(import.meta.dirname, "crash-points");
+/** Who is killed after a step of the supervisor. */
+export type Victim = "supervisor" | "keeper" | "worker";
+
 interface Before {
   readonly told: number;
   readonly sizes: Record<ServiceName, number>;
@@ -34,15 +37,17 @@ export class Life {
   #clients: Clients | undefined;
   #sizes: Record<ServiceName, number> = nothing;
   #descriptors = 0;
+  readonly #victim: Victim;
 
-  private constructor(holdfast: RunningHoldfast, mark: string, ports: { web: number; lazy: number }) {
+  private constructor(holdfast: RunningHoldfast, victim: Victim, mark: string, ports: { web: number; lazy: number }) {
     this.holdfast = holdfast;
+    this.#victim = victim;
     this.#mark = mark;
     this.#ports = ports;
   }
 
-  /** Boots it; the first supervisor is killed after that many steps (0: not at all, Infinity: only counted). */
-  static async begin(killAfter: number): Promise<{ life: Life; boot: Attempt }> {
+  /** Boots it; somebody is killed after that many steps of the first supervisor (0: nobody, Infinity: only counted). */
+  static async begin(killAfter: number, victim: Victim = "supervisor"): Promise<{ life: Life; boot: Attempt }> {
     const mark = randomBytes(8).toString("hex");
     const ports = { web: await freePort(), lazy: await freePort() };
     const holdfast = await startHoldfast({
@@ -50,10 +55,10 @@ export class Life {
       values: { MARK: mark, WEB: String(ports.web), LAZY: String(ports.lazy), WORKER: fixture("records-itself")[0]! },
       env: { TEST_MARK: mark, NODE_OPTIONS: `--require=${preload}` },
       prepare: (directory) => {
-        if (killAfter > 0) writeFileSync(join(directory, "kill-after"), String(killAfter));
+        if (killAfter > 0) writeFileSync(join(directory, "kill-after"), `${killAfter} ${victim}`);
       },
     });
-    const life = new Life(holdfast, mark, ports);
+    const life = new Life(holdfast, victim, mark, ports);
     try {
       const targets = [{ host: "127.0.0.1", port: ports.web }, { path: life.#file("api.sock") }];
       life.#clients = new Clients(targets, settleTimeoutMs);
@@ -71,10 +76,10 @@ export class Life {
     return this.#descriptors;
   }
 
-  /** Lets the script happen, kills the supervisor after that many steps, checks that the outcome is the same, and undoes it. */
+  /** Lets the script happen, kills somebody after that many steps of the supervisor, checks that the outcome is the same, and undoes it. */
   async attempt(script: Script, killAfter: number): Promise<Attempt> {
     const before = this.#before();
-    if (killAfter > 0) writeFileSync(this.#file("kill-after"), String(killAfter));
+    if (killAfter > 0) writeFileSync(this.#file("kill-after"), `${killAfter} ${this.#victim}`);
     await script.act(this);
     const attempt = await this.#settle(before, script);
     if (script.undo !== undefined) {
@@ -82,6 +87,8 @@ export class Life {
       await script.undo.act(this);
       await this.#settle(again, script.undo);
     }
+    // Another keeper begins with other ones: what was given to it, and what it was told to adopt.
+    if (attempt.killed && this.#victim === "keeper") this.#descriptors = descriptorCount(this.holdfast.keeperPid!);
     await until(
       `the keeper has ${this.#descriptors} descriptors again after ${script.name}`,
       () => descriptorCount(this.holdfast.keeperPid!) === this.#descriptors,
@@ -94,7 +101,7 @@ export class Life {
     const before = this.#before();
     const living = this.#living();
     const failed = (await this.#clients?.stop()) ?? [];
-    if (killAfter > 0) writeFileSync(this.#file("kill-after"), String(killAfter));
+    if (killAfter > 0) writeFileSync(this.#file("kill-after"), `${killAfter} ${this.#victim}`);
     const exit = await this.holdfast.stop();
     const told = this.#told(before);
     const stopped = told.filter(({ what }) => what === "stop").map(({ pid }) => pid);
@@ -127,16 +134,18 @@ export class Life {
       const refused = result !== "done" && /step fork failed: .*\(E[A-Z]+\)/.test(message);
       if (this.startsMayFail && refused) return await this.act(service, action);
       if (this.startsMayFail && result === "unchanged") return; // It was started again by itself meanwhile.
-      if (result !== "done") throw new Error(`${JSON.stringify(action)} of ${service}: ${result}, ${message}`);
+      if (result !== "done" && this.#victim !== "worker")
+        throw new Error(`${JSON.stringify(action)} of ${service}: ${result}, ${message}`);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error;
+      if (!["ECONNRESET", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
   }
 
   /** A connection to the service that is started by it; resolves once a worker has answered. */
   async activate(): Promise<void> {
     const answer = await text(createConnection({ host: "127.0.0.1", port: this.#ports.lazy }));
-    if (!this.#living().some(({ service, pid }) => service === "lazy" && pid === Number(answer))) {
+    const told = readRecord(this.#file("record")); // It may have ended by now.
+    if (!told.some(({ service, pid }) => service === "lazy" && pid === Number(answer))) {
       throw new Error(`lazy was answered by ${answer || "nobody"}`);
     }
   }
@@ -190,6 +199,7 @@ export class Life {
       await until(
         "everything is settled",
         async () => {
+          await this.#followKeeper();
           problems = await this.#problems(before, outcome, sizes);
           return problems.length === 0;
         },
@@ -201,6 +211,14 @@ export class Life {
     }
   }
 
+  /** Once the keeper was killed, ours is the one in its place. */
+  async #followKeeper(): Promise<void> {
+    const keeper = this.holdfast.keeperPid!;
+    const entry = readProcess(keeper);
+    const lives = entry !== undefined && isAlive(entry);
+    if (this.#victim === "keeper" && !lives) await this.holdfast.succeeded(keeper);
+  }
+
   async #problems(before: Before, outcome: Outcome, sizes: Record<ServiceName, number>): Promise<string[]> {
     const told = this.#told(before);
     const living = this.#living();
@@ -209,7 +227,9 @@ export class Life {
         const wanted = { start: outcome.starts, stop: outcome.stops, crash: outcome.crashes }[what]?.[service] ?? 0;
         const count = told.filter((line) => line.service === service && line.what === what).length;
         const isRight = count === wanted || (this.startsMayFail && what !== "crash" && count > wanted);
-        return isRight ? [] : [`${service} has told ${what} ${count} times, not ${wanted}`];
+        return isRight || this.#victim === "worker"
+          ? []
+          : [`${service} has told ${what} ${count} times, not ${wanted}`];
       }),
     );
     const problems = [...counted, ...repeated(readRecord(this.#file("record"))), ...(this.#clients?.failures() ?? [])];

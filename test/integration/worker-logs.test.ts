@@ -38,11 +38,13 @@ describe("a worker that writes ten megabytes a second", () => {
 
     expect(written.pop()).toBe("");
     const numbered = written.filter((line) => !line.startsWith("wrote "));
-    expect(numbered).toHaveLength(lines);
-    expect(numbered.findIndex((line, number) => line.length !== 99 || Number(line.slice(0, 8)) !== number)).toBe(-1);
+    // A disk that stands still for long enough costs lines, and they are counted.
+    const { logDropped } = await scene.service("flood");
+    expect(numbered.length + logDropped).toBe(lines);
+    const numbers = numbered.map((line) => (line.length === 99 ? Number(line.slice(0, 8)) : Number.NaN));
+    expect(numbers.findIndex((number, index) => !(number > (numbers[index - 1] ?? -1)))).toBe(-1);
     expect(sizes.length).toBeGreaterThanOrEqual(7);
     for (const size of sizes) expect(size).toBeLessThanOrEqual(4 * 1024 * 1024);
-    expect(await scene.service("flood")).toMatchObject({ logDropped: 0 });
     expect(Number(/in ([\d.]+) s/.exec(text)?.[1]), "the worker was not slowed down").toBeLessThan(6);
   });
 
@@ -62,12 +64,15 @@ describe("a worker that writes ten megabytes a second", () => {
 
     const second = written.findLastIndex((line) => line.startsWith("00000000 "));
     const successor = written.slice(second).filter((line) => /^\d/.test(line));
-    expect(successor).toHaveLength(50_000);
+    const { logDropped } = await scene.service("flood");
+    expect(successor.length).toBeLessThanOrEqual(50_000);
+    expect(successor.length + logDropped).toBeGreaterThanOrEqual(50_000);
     const predecessor = written.slice(0, second);
     expect(predecessor.length).toBeGreaterThan(1000);
     expect(predecessor.length).toBeLessThan(50_000);
     // A pipe may end in the middle of a line: what came of it is there, and nothing is in it twice.
-    expect(predecessor.findIndex((line, number) => Number(line.slice(0, 8)) !== number && line.length >= 8)).toBe(-1);
+    const numbers = predecessor.filter((line) => line.length >= 8).map((line) => Number(line.slice(0, 8)));
+    expect(numbers.findIndex((number, index) => !(number > (numbers[index - 1] ?? -1)))).toBe(-1);
   });
 });
 

@@ -140,6 +140,18 @@ static struct writer sample(uint16_t type)
 		writer_key(&w, text("web/0/1"));
 		writer_i32(&w, 7);
 		break;
+	case REQUEST_UPGRADE:
+		writer_u32(&w, 30000);
+		writer_u16(&w, 1);
+		write_string(&w, "/usr/bin/node");
+		break;
+	case REQUEST_REPORT:
+		writer_u8(&w, 1);
+		write_string(&w, "it would replace web/1");
+		break;
+	case REQUEST_CEDE:
+		writer_u8(&w, 1);
+		break;
 	case REQUEST_HANDED_OVER:
 		writer_u32(&w, 3);
 		writer_u64(&w, 1024);

@@ -311,6 +311,26 @@ void a_pidfd_reaches_its_process() {
   CHECK(sys::close_descriptor(pidfd.value).ok());
 }
 
+void a_descriptor_of_another_process_is_duplicated() {
+  int ends[2];
+  CHECK(pipe(ends) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    for (;;) pause();
+  }
+  const auto pidfd = sys::open_pidfd(child);
+  CHECK(close(ends[1]) == 0);
+  const auto theirs = sys::descriptor_of(pidfd.value, ends[1]);
+  CHECK(theirs.ok() && (fcntl(theirs.value, F_GETFD) & FD_CLOEXEC) != 0);
+  char byte = 'x';
+  CHECK(write(theirs.value, &byte, 1) == 1 && read(ends[0], &byte, 1) == 1);
+  CHECK(sys::descriptor_of(pidfd.value, 1000).error == EBADF);
+  CHECK(kill(child, SIGKILL) == 0 && waitpid(child, nullptr, 0) == child);
+  CHECK(sys::descriptor_of(pidfd.value, ends[1]).error == ESRCH);
+  const int all[] = {pidfd.value, theirs.value, ends[0]};
+  sys::close_all(all, 3);
+}
+
 /** What a parent may have left differently: an ignored SIGCHLD has the kernel reap, and without 0 to 2 the descriptors here would get those numbers. */
 void begin_like_any_program() {
   signal(SIGCHLD, SIG_DFL);
@@ -336,6 +356,7 @@ int main() {
   a_memfd_cannot_be_changed();
   a_replaced_image_has_clean_signals_and_the_kept_descriptors();
   a_pidfd_reaches_its_process();
+  a_descriptor_of_another_process_is_duplicated();
   CHECK(open_descriptors() == before);
   return 0;
 }

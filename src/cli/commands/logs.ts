@@ -45,7 +45,7 @@ export const logs: CommandSpec = {
       return Promise.race(followers);
     }
     const tails = await Promise.all(services.map(({ name }) => client.logs(name, lines)));
-    const all = tails.flatMap((tail) => tail.lines).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+    const all = inOrderOfTime(tails.map((tail) => tail.lines));
     const last = lines === 0 ? [] : all.slice(-lines);
     if (context.options.output === "json") context.out.write(`${JSON.stringify(last, undefined, 2)}\n`);
     else context.out.write(last.map((line) => renderLine(context, line)).join(""));
@@ -74,4 +74,16 @@ function parseLines(text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || count > 10_000) throw new InvalidOption("expected a number from 0 to 10000.");
   return count;
+}
+
+/** The lines of each service stay in their order, also where the wall clock was set back between two of them. */
+export function inOrderOfTime(tails: readonly (readonly LogLine[])[]): readonly LogLine[] {
+  const timed = tails.flatMap((lines) => {
+    let latest = "";
+    return lines.map((line) => {
+      if (line.at > latest) latest = line.at;
+      return { line, latest };
+    });
+  });
+  return timed.sort((a, b) => (a.latest < b.latest ? -1 : a.latest > b.latest ? 1 : 0)).map(({ line }) => line);
 }

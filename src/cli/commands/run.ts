@@ -20,12 +20,12 @@ export const run: CommandSpec = {
     {
       flags: "--orphans <what>",
       description:
-        "workers that an earlier run has left, because it was killed with its supervisor: refuse to start beside them, or stop them first",
-      choices: ["refuse", "stop"],
+        "workers that an earlier run has left, because it was killed with its supervisor: refuse to start beside them, take over what can be had of them, or stop them first",
+      choices: ["refuse", "adopt", "stop"],
       default: "refuse",
     },
   ],
-  examples: ["holdfast run", "holdfast run -c /etc/holdfast/holdfast.toml", "holdfast run --orphans stop"],
+  examples: ["holdfast run", "holdfast run -c /etc/holdfast/holdfast.toml", "holdfast run --orphans adopt"],
   exitCodes: {
     0: "stopped in order",
     1: "not started: another supervisor runs, workers of an earlier run are left, or the keeper is missing",
@@ -43,7 +43,8 @@ export const run: CommandSpec = {
     const keeper = keeperPath(context.env);
     const supervisor = resolve(packageRoot, "dist/daemon/main.js");
     const argv = ["holdfast-keeper", "--", process.execPath, ...process.execArgv, supervisor, "-c", file];
-    if (context.options.orphans === "stop") argv.push("--orphans", "stop");
+    const { orphans = "refuse" } = context.options;
+    if (orphans !== "refuse") argv.push("--orphans", orphans);
     const env = Object.entries(context.env).map(([name, value]) => `${name}=${value}`);
     const { replaceProcess } = await import("../../ancillary/index.js");
     return replaceProcess(keeper, argv, env, passedDescriptors(context.env));

@@ -42,7 +42,12 @@ export function controlApp(o: {
       const body = route.body === undefined ? undefined : await readJson(c.env.incoming);
       const answer = await route.answer(context, c.req.param("name") ?? "", c.req.query(), body);
       if (!(answer instanceof ReadableStream)) return c.json(answer);
-      return c.body(answer, 200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+      const { pid, starts } = o.operations.supervisor();
+      return c.body(answer, 200, {
+        "content-type": "text/event-stream",
+        "cache-control": "no-store",
+        "holdfast-supervisor": `${pid}.${starts}`,
+      });
     });
   }
   return app;

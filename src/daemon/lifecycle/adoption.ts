@@ -58,7 +58,11 @@ export function resumeWorker(
       if (!keeper.child) return { effects: [], events: lost };
       return keeper.wasSignalled || stopSignalOf(worker, policy) === undefined
         ? nothing
-        : { effects: [{ type: "signal", worker: id, signal: stopSignalOf(worker, policy)! }], events: [] };
+        : {
+            effects: [{ type: "signal", worker: id, signal: stopSignalOf(worker, policy)! }],
+            // Its time begins with the signal. What was written before may have passed while there was no supervisor.
+            events: [{ type: "extend", byMs: policy.stop.timeoutMs }],
+          };
     case "killing":
       if (!keeper.child) return { effects: [], events: lost };
       return { effects: [{ type: "kill-tree", worker: id }], events: [] };

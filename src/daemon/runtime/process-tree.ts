@@ -27,6 +27,8 @@ export interface TreeQuery {
   readonly keeperPid: number;
   /** Of a worker that the keeper has from one that was killed: it, and its orphans, were given to whoever is the keeper's parent. */
   readonly adopted?: boolean;
+  /** Of an adopted worker that was left to somebody else: who that is. It gets what that worker leaves, too. */
+  readonly reaper?: number;
   /** Of a worker that goes on with another main process: that one and the one that it was started as, wherever they stand. */
   readonly own?: readonly Pick<ProcessStat, "pid" | "startTicks">[];
   /** The other workers and the supervisor. They and what they started are never looked at. */
@@ -74,7 +76,8 @@ export function findTree(asked: TreeQuery): TreeMember[] {
 
 /** The keeper and what was its children have the same parent: the nearest subreaper above, or PID 1. */
 function amongOrphans(query: TreeQuery): TreeQuery {
-  const parent = readStat(query.keeperPid)?.parent ?? 1;
+  const given = query.reaper !== undefined && readStat(query.reaper) !== undefined ? query.reaper : undefined;
+  const parent = given ?? readStat(query.keeperPid)?.parent ?? 1;
   return { ...query, keeperPid: parent, except: new Set([...query.except, query.keeperPid]) };
 }
 

@@ -58,6 +58,8 @@ export interface WorkerTag {
   readonly invocation: string;
   /** What the kept descriptors are, in order. */
   readonly keep: readonly ("stdout" | "stderr" | "notify" | "ready" | "channel")[];
+  /** Of one that was left alone and taken over: the process that got it when its keeper was killed. */
+  readonly reaper?: number;
   /** What it has said of itself; missing: nothing. */
   readonly said?: Said;
   /** It goes on with another main process than it was started as. */

@@ -500,9 +500,11 @@ export class ServiceWorkers {
     return new WorkerTree(() => {
       const except = knownPids();
       except.delete(pid);
-      const { adopted, mark } = resources;
+      const { adopted, mark, tag } = resources;
       const main = withMain ? { mainPid: pid } : {};
-      return { ...main, session: moved?.leader ?? pid, own: ownProcesses(moved), mark, keeperPid, adopted, except };
+      const reaper = tag.reaper === undefined ? {} : { reaper: tag.reaper };
+      const [session, own] = [moved?.leader ?? pid, ownProcesses(moved)];
+      return { ...main, session, own, mark, keeperPid, adopted, ...reaper, except };
     });
   }
 

@@ -13,9 +13,10 @@ import { ControlSocket } from "./control-socket.js";
 import { SUPERVISOR_VARIABLE } from "./environment.js";
 import { EventLog } from "./event-log.js";
 import type { AcceptorRecord } from "./keeper/acceptor-record.js";
-import { KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
+import { type Keeper, KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
 import { KeeperProgram } from "./keeper-program.js";
+import type { TakenOver } from "./left-overs/take-over.js";
 import { createLogger, type Logger } from "./logger.js";
 import { LogSinks } from "./logs/log-sinks.js";
 import { openOutputStream } from "./logs/output-stream.js";
@@ -62,6 +63,14 @@ const EXIT_NO_KEEPER = 111;
 /** More heartbeats than one fit the watchdog, so that one late timer is no death sentence. */
 const HEARTBEATS_PER_WATCHDOG = 3;
 
+/** What became of what an earlier run has left. */
+export interface Cleared {
+  /** Why nothing may be started. */
+  readonly problem?: string;
+  /** The keeper has it now. */
+  readonly takenOver?: TakenOver;
+}
+
 export interface SupervisorInput {
   /** Our end of the keeper's channel. */
   readonly channel: OwnedFd;
@@ -78,8 +87,8 @@ export interface SupervisorInput {
   /** Reads the same files again, for `plan` and `apply`. */
   readonly readConfig: () => Promise<ReadConfig>;
   readonly environment: NodeJS.ProcessEnv;
-  /** Ends what an earlier run with this control socket has left, or resolves with the reason why this one must not begin. */
-  readonly clearAway?: (control: string) => Promise<string | undefined>;
+  /** Ends what an earlier run with this control socket has left, or takes it over; or says why this one must not begin. */
+  readonly clearAway?: (config: Config, keeper: Keeper) => Promise<Cleared>;
   readonly version: string;
   readonly exit: (code: number) => never;
 }
@@ -166,13 +175,14 @@ export class Supervisor {
     if (problem !== undefined) return this.#giveWay(problem);
     this.#hello = await keeper.attach();
     this.#keeperProgram = new KeeperProgram(keeper, systemClock, this.#hello);
-    const filled = this.#input.succession?.mirror.fill(keeper);
+    const mirror = this.#input.succession?.mirror;
+    let filled = mirror?.fill(keeper);
     if (waitForLease !== undefined) {
       // Until then whoever has ceded is the donor of the next keeper, and knows nothing of what we decide.
       await filled;
       await keeper.report("hasAll");
     }
-    const held = await keeper.listHeld();
+    let held = await keeper.listHeld();
     this.#keeperDeath = keeperDeathIn(held);
     this.#lastUpgrade = new LastUpgrade(held);
     const applied = await readAppliedConfig(keeper, held);
@@ -182,7 +192,11 @@ export class Supervisor {
     this.#openLog();
     this.#beat();
     this.#commands = this.#makeCommands();
-    if (applied === undefined) await this.#clearAway();
+    const takenOver = applied === undefined ? await this.#clearAway() : undefined;
+    if (takenOver !== undefined) {
+      held = await keeper.listHeld();
+      filled = filled?.then(() => mirror?.fill(keeper));
+    }
     if (applied === undefined) await writeAppliedConfig(keeper, { config: this.#config, leaving });
 
     this.#controlSocket = new ControlSocket(this.#config.supervisor);
@@ -217,6 +231,7 @@ export class Supervisor {
     await this.#serve(control);
     if (waitForLease !== undefined) await keeper.report("serves");
     this.#tellUpgrade(decidesSince);
+    if (takenOver !== undefined) this.#tellTakenOver(takenOver);
     this.#announce(applied !== undefined);
     await filled;
   }
@@ -559,11 +574,11 @@ export class Supervisor {
   }
 
   /** No worker of ours runs yet: whatever does is somebody's who is gone. */
-  async #clearAway(): Promise<void> {
-    const problem = await this.#input.clearAway?.(this.#config.supervisor.control);
-    if (problem === undefined) return;
+  async #clearAway(): Promise<TakenOver | undefined> {
+    const { problem, takenOver } = (await this.#input.clearAway?.(this.#config, this.#keeper)) ?? {};
+    if (problem === undefined) return takenOver;
     process.stderr.write(`holdfast: ${problem}\n`);
-    await this.#refuse(1);
+    return this.#refuse(1);
   }
 
   /** The configuration is not usable: the keeper ends with the same exit code instead of trying again. */
@@ -651,6 +666,13 @@ export class Supervisor {
     });
   }
 
+  #tellTakenOver({ workers, sockets, lost }: TakenOver): void {
+    const taken = `what an earlier run has left was taken over: ${counted(workers, "worker")}, ${counted(sockets, "socket")}`;
+    const message = [taken, ...lost].join("; ");
+    this.#log.warn(message, { event: "left-overs-adopted" });
+    this.#events.add({ type: "left-overs-adopted", message, data: { workers, sockets, lost } });
+  }
+
   #tellKeeperDeath(death: KeeperDeath): void {
     const message = describeKeeperDeath(death);
     const { v: _, told: __, ...data } = death;
@@ -689,6 +711,10 @@ export class Supervisor {
   #count(counter: string): void {
     this.#counters[counter] = (this.#counters[counter] ?? 0) + 1;
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${count === 1 ? what : `${what}s`}`;
 }
 
 function previousEnd({ previousEnd: { how, detail } }: Hello): string | undefined {

@@ -33,7 +33,7 @@ function gated(scene: Scene): string {
       "runtime/supervisor.js": [
         [/const problem = await waitForLease/, `${at("trying")}$&`],
         [/this\.#hello = await keeper\.attach\(\);/, `${at("leading")}$&`],
-        [/const held = await keeper\.listHeld\(\);/, `${at("settling")}$&`],
+        [/let held = await keeper\.listHeld\(\);/, `${at("settling")}$&`],
         [/if \(waitForLease !== undefined\)\s+await keeper\.report\("serves"\)/, `${at("serving")}$&`],
         [
           /$/,

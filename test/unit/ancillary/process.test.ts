@@ -1,9 +1,17 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { FdWatcher, openPidfd, pollReadable, replaceProcess, sendSignal } from "../../../src/ancillary/index.js";
+import {
+  descriptorOf,
+  FdWatcher,
+  openPidfd,
+  pollReadable,
+  replaceProcess,
+  sendSignal,
+} from "../../../src/ancillary/index.js";
 import { newDescriptors, openDescriptors } from "./census.js";
 
 const run = promisify(execFile);
@@ -77,6 +85,24 @@ describe("a pidfd", () => {
   });
 });
 
+describe("a descriptor of another process", () => {
+  test("is duplicated by its number there, as long as that process lives", async () => {
+    const before = openDescriptors();
+    const child = spawn("sleep", ["1000"], { stdio: ["ignore", "pipe", "ignore"] });
+    const pidfd = openPidfd(child.pid!);
+    const theirs = descriptorOf(pidfd, 1);
+    expect(theirs.identity().ino).toBe(statSync(`/proc/${child.pid}/fd/1`, { bigint: true }).ino);
+    theirs.close();
+    expect(() => descriptorOf(pidfd, 1000)).toThrow(expect.objectContaining({ code: "EBADF", syscall: "pidfd_getfd" }));
+    const exited = once(child, "close");
+    sendSignal(pidfd, 9);
+    await exited;
+    expect(() => descriptorOf(pidfd, 1)).toThrow(expect.objectContaining({ code: "ESRCH" }));
+    pidfd.close();
+    expect(newDescriptors(before)).toEqual([]);
+  });
+});
+
 describe("a worker thread that ends", () => {
   test("closes descriptors that it received and did not take, and its watchers", async () => {
     // Two threads leave two sockets open each; the two descriptors that each received are closed.
@@ -85,6 +111,10 @@ describe("a worker thread that ends", () => {
 });
 
 describe("objects that are collected", () => {
+  test("are watchers that were closed, and what their callbacks know", async () => {
+    expect(await runNode("--expose-gc", fixture("collected-watcher.mjs"))).toBe("0");
+  });
+
   test("close the descriptors that nobody took", async () => {
     expect(await runNode("--expose-gc", fixture("collected.mjs"))).toBe("2 0");
   });

@@ -286,6 +286,17 @@ describe("logs and events", () => {
     expect((await run("logs", "b")).out).toBe(`${at(2)} b/1 | two\n`);
   });
 
+  test("keep the order of a service's lines where the clock was set back", async () => {
+    operations.serviceViews = [aService("a"), aService("b")];
+    const at = (second: number) => `2026-01-01T00:00:0${second}.000Z`;
+    operations.lines = [
+      aLine("one", { service: "a", instance: "a/1", at: at(5) }),
+      aLine("two", { service: "a", instance: "a/1", at: at(1) }),
+      aLine("three", { service: "b", instance: "b/1", at: at(6) }),
+    ];
+    expect((await run("logs", "*", "--raw")).out).toBe("one\ntwo\nthree\n");
+  });
+
   test("-f shows what comes, and Ctrl-C ends it quietly with 130", async () => {
     operations.lines = [aLine("before")];
     const { child, ended } = start("logs", "web", "-f", "--raw");
@@ -308,6 +319,19 @@ describe("logs and events", () => {
     const { code, err } = await ended;
     expect(code).toBe(130);
     expect(err).toMatch(/connection to the supervisor ended.*\n.*connected again\n$/);
+    await operations.followers(0);
+  });
+
+  test("-f shows what another supervisor tells, also where the clock was set back since", async () => {
+    operations.eventViews = [anEvent(1)];
+    const { child, ended } = start("events", "-f", "-o", "jsonl");
+    await readUntil(child.stdout, /\n/);
+    operations.supervisorView = { ...operations.supervisorView, starts: operations.supervisorView.starts + 1 };
+    operations.eventViews = [anEvent(1, { at: "2020-01-01T00:00:00.000Z", message: "a year before" })];
+    await fixture.replaceServer();
+    expect(await readUntil(child.stdout, /\n/)).toContain("a year before");
+    child.kill("SIGINT");
+    expect((await ended).code).toBe(130);
     await operations.followers(0);
   });
 

@@ -1,5 +1,4 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { systemClock } from "../clock.js";
 import { COMMAND_PREFIX } from "../commands/command-runs.js";
 import { KeeperClient, KeeperError } from "../keeper/keeper-client.js";
 import { KeeperMirror, type MirroredChild } from "../keeper/keeper-mirror.js";
@@ -8,8 +7,9 @@ import { livingPidfd } from "../living-pidfd.js";
 import { isDrained } from "../logs/drained-logs.js";
 import { readProc } from "../process-stat.js";
 import { decodeKeeperDeath, encodeKeeperDeath, KEEPER_DEATH_KEY, type KeeperDeath } from "./keeper-death.js";
+import { recordOf } from "./process-record.js";
 import { hasEnded, type KeeperProcess, lookAtKeeper, type StartedKeeper, startKeeper } from "./start-keeper.js";
-import { findStarted, type Started } from "./started-unheard.js";
+import { findStarted } from "./started-unheard.js";
 
 const ENDED_WITHIN_MS = 800;
 /** New keepers that are tried: somebody may kill one after the other. */
@@ -185,26 +185,6 @@ function numbersOf(arm: string, children: ReadonlyMap<string, unknown>): Readonl
   return new Set(own.map((key) => Number(key.slice(arm.length + 1).split("/")[0])));
 }
 
-/** What the keeper would have said of it. */
-function recordOf(key: string, { pid, startTicks }: Started): ChildRecord {
-  return {
-    key,
-    state: "running",
-    pid,
-    by: "spawn",
-    adopted: true,
-    startedAt: startedAt(startTicks),
-    endedAt: 0,
-    status: 0,
-    stage: 0,
-    errno: 0,
-    signals: 0n,
-    userMicros: 0,
-    systemMicros: 0,
-    maxRssKib: 0,
-  };
-}
-
 function adopt(keeper: KeeperClient, child: MirroredChild): Promise<void> {
   const { tag, pidfd } = child;
   const record = child.record as ChildRecord;
@@ -234,12 +214,6 @@ function tagOf({ tag }: Pick<MirroredChild, "tag">): {
 
 function isWorker([key, { record }]: readonly [string, MirroredChild]): boolean {
   return record?.state === "running" && !key.startsWith(COMMAND_PREFIX);
-}
-
-/** Clock ticks since boot, of which there are 100 a second, on the clock of the keeper's records. */
-function startedAt(startTicks: bigint): number {
-  const uptimeMs = Number(readProc("/proc/uptime")?.split(" ")[0] ?? 0) * 1_000;
-  return Math.max(1, systemClock.monotonic() - (uptimeMs - Number(startTicks) * 10));
 }
 
 function roomForDuplicates(): number {

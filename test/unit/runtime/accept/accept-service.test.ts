@@ -68,6 +68,7 @@ function world(o: { children: () => readonly ChildRecord[]; listed?: () => void 
   );
   const made = {
     keeper,
+    order: { changed: () => {}, isFollowed: () => false },
     keeperPid: 1,
     clock: { monotonic: () => 1_000, wall: () => new Date(0), wallAt: () => new Date(0) },
     log: { debug() {}, info() {}, warn() {}, error() {} },

@@ -1,10 +1,10 @@
 import { readFileSync, readlinkSync } from "node:fs";
-import { FdWatcher } from "../../ancillary/index.js";
-import { SUPERVISOR_VARIABLE } from "./environment.js";
-import { livingPidfd } from "./living-pidfd.js";
-import { allPids, environmentMark, readProc, readStat } from "./process-stat.js";
-import { closeMembers, type TreeMember } from "./process-tree.js";
-import { signalMembers, TreeKiller } from "./tree-killer.js";
+import { FdWatcher } from "../../../ancillary/index.js";
+import { SUPERVISOR_VARIABLE } from "../environment.js";
+import { livingPidfd } from "../living-pidfd.js";
+import { allPids, environmentMark, readProc, readStat } from "../process-stat.js";
+import { closeMembers, type TreeMember } from "../process-tree.js";
+import { signalMembers, TreeKiller } from "../tree-killer.js";
 
 const SIGTERM = 15;
 const WORKER = "HOLDFAST_WORKER=";
@@ -45,14 +45,28 @@ export class LeftOvers {
     return members.length <= NAMED ? words : [...words, `and ${members.length - NAMED} more`];
   }
 
-  /** SIGTERM to those that lead a session, which are the workers; SIGKILL to all that is left when they have ended, or not in time. */
-  async end(): Promise<void> {
-    const members = this.#find();
+  /** All that live, also what workers have started. The caller closes them. */
+  members(): readonly TreeMember[] {
+    return this.#find();
+  }
+
+  /**
+   * SIGTERM to those that lead a session, which are the workers; SIGKILL to all that is left when they have ended, or not in time.
+   *
+   * @param isSpared which of them are left alone
+   */
+  async end(isSpared: (pid: number) => boolean = () => false): Promise<void> {
+    const find = (): TreeMember[] => {
+      const all = this.#find().map((member) => ({ member, spare: isSpared(member.pid) }));
+      closeMembers(all.filter(({ spare }) => spare).map(({ member }) => member));
+      return all.filter(({ spare }) => !spare).map(({ member }) => member);
+    };
+    const members = find();
     const workers = members.filter(({ pid }) => readStat(pid)?.session === pid);
     signalMembers(workers, SIGTERM);
     await allEnd(workers, STOPPED_WITHIN_MS);
     closeMembers(members);
-    await new TreeKiller(() => this.#find()).run();
+    await new TreeKiller(find).run();
   }
 
   #find(): TreeMember[] {
