@@ -263,9 +263,16 @@ export interface RestartPolicy {
   };
   /** More automatic starts than `starts` in `intervalMs`: wait until the oldest has left the interval, then go on. */
   readonly limit: { readonly starts: number; readonly intervalMs: number };
-  /** Exit codes after which no automatic restart happens. */
-  readonly prevent: readonly number[];
+  /** Ends after which no automatic restart happens; it wins over `force`. */
+  readonly prevent: readonly ExitStatus[];
+  /** Ends after which one happens, whatever `when` says; undefined: none. */
+  readonly force?: readonly ExitStatus[];
+  /** Ends that are as good as exit code 0; undefined: none. */
+  readonly success?: readonly ExitStatus[];
 }
+
+/** An exit code, or the number of a signal. */
+export type ExitStatus = number | { readonly signal: number };
 
 export interface DrainPolicy {
   /** `auto`: a worker that retires gets no new connections and finishes those in flight before its stop signal. `signal`: the signal at once. */

@@ -121,6 +121,8 @@ function restartPolicy({ restart }: ServiceInput): RestartPolicy {
     },
     limit: { starts: limit.starts, intervalMs: limit.interval },
     prevent: restart.prevent,
+    ...(restart.force.length === 0 ? {} : { force: restart.force }),
+    ...(restart.success.length === 0 ? {} : { success: restart.success }),
   };
 }
 

@@ -137,7 +137,9 @@ function rest(turn: Turn): void {
 function ended(turn: Turn, worker: Worker, role: "current" | "successor" | "retiring", lines: readonly string[]): void {
   if (worker.state.phase !== "gone") return;
   const { end } = worker.state;
-  const isWell = isTask(turn.policy) ? hasCompleted(end, worker.reason) : classify(end, worker.reason) === "clean";
+  const isWell = isTask(turn.policy)
+    ? hasCompleted(end, worker.reason, turn.policy.restart)
+    : classify(end, worker.reason, turn.policy.restart) === "clean";
   const failed = !isWanted(worker.reason) && !isWell;
   const failure = failureOf(worker, turn.at, lines);
   if (failed) turn.set({ lastFailure: failure });
@@ -183,7 +185,8 @@ function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Fail
     turn.clear("again");
     return turn.setInstance(unhindered(idle));
   }
-  if (isTask(turn.policy) && hasCompleted(failure.end, worker.reason)) return complete(turn, idle, worker);
+  if (isTask(turn.policy) && hasCompleted(failure.end, worker.reason, turn.policy.restart))
+    return complete(turn, idle, worker);
   if (failure.end.kind === "disarmed") return turn.setInstance(idle); // To make room for one that starts now.
   if (turn.onDemand && !failed) {
     // Where another instance was kept by a connection, this one is wanted as well.

@@ -1,13 +1,21 @@
-import type { HookName } from "../../config/config.js";
-import type { End } from "../../lifecycle/end.js";
+import type { HookName, RestartPolicy } from "../../config/config.js";
+import { type End, isOneOf } from "../../lifecycle/end.js";
 import type { Worker } from "../../lifecycle/worker.js";
 import { signalName } from "../words.js";
 
 /** What a hook is told, in the variables of systemd.exec(5): of hooks that belong to a stop, how it came to it. */
-export function hookEnvironment({ state, reason }: Worker, hook: HookName): Readonly<Record<string, string>> {
+export function hookEnvironment(
+  { state, reason }: Worker,
+  hook: HookName,
+  { success }: Pick<RestartPolicy, "success">,
+): Readonly<Record<string, string>> {
   if (hook === "before_start" || hook === "after_start") return {};
   const end = state.phase === "clearing" ? state.end : undefined;
-  return { SERVICE_RESULT: resultOf(end, reason), ...(end === undefined ? {} : endVariables(end)) };
+  const isGood = end !== undefined && reason === undefined && isOneOf(success, end);
+  return {
+    SERVICE_RESULT: isGood ? "success" : resultOf(end, reason),
+    ...(end === undefined ? {} : endVariables(end)),
+  };
 }
 
 function resultOf(end: End | undefined, reason: Worker["reason"]): string {

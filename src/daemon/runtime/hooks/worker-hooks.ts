@@ -100,7 +100,7 @@ export class WorkerHooks {
       service,
       purpose: hook,
       argv: one.command,
-      env: hookEnvironment(worker, hook),
+      env: hookEnvironment(worker, hook, service.restart),
       timeoutMs: one.timeoutMs,
       signal,
     });
