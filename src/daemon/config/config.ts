@@ -147,7 +147,7 @@ export interface ServiceConfig {
   /** With `start = "connection"`: no connection has been open for so long, so its workers end until the next one. Undefined: they stay. */
   readonly idleStopMs?: number;
   readonly drain: DrainPolicy;
-  readonly stop: { readonly signal: string; readonly timeoutMs: number };
+  readonly stop: StopPolicy;
   readonly reload?: ReloadPolicy;
   /** Commands before and after the start and the stop of a worker, each list in order. */
   readonly hooks?: Hooks;
@@ -238,6 +238,14 @@ export interface Hook {
 export interface CheckPolicy {
   readonly command: readonly string[];
   readonly timeoutMs: number;
+}
+
+export interface StopPolicy {
+  readonly signal: string;
+  /** From the stop signal to SIGKILL. */
+  readonly timeoutMs: number;
+  /** What is left of the tree once the worker's own process has ended gets SIGKILL at once; undefined: the stop signal, and the rest of the time. */
+  readonly kill?: "mixed";
 }
 
 /** A signal or a command. */

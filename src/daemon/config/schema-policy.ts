@@ -179,6 +179,10 @@ export const stopSchema = annotate(
       is: 'After so long SIGKILL goes to what is left of its process tree. `"0s"`: at once.',
       example: '"20s"',
     }),
+    kill: withDefault(choice(["tree", "mixed"]), "tree", {
+      is: "What the rest of its process tree gets once its own process has ended. `tree`: the stop signal, and SIGKILL after `timeout`. `mixed`: SIGKILL at once.",
+      example: '"mixed"',
+    }),
   }),
   { shorthand: "signal" },
 );

@@ -42,7 +42,11 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     rollout: { surge: input.rollout.surge, unavailable: input.rollout.unavailable, pauseMs: input.rollout.pause },
     ...(input.idle_stop === undefined || input.type === "task" ? {} : { idleStopMs: input.idle_stop }),
     drain: drainPolicy(input),
-    stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
+    stop: {
+      signal: input.stop.signal,
+      timeoutMs: input.stop.timeout,
+      ...(input.stop.kill === "mixed" ? { kill: "mixed" as const } : {}),
+    },
     ...present({ reload: reloadPolicy(input, o.site) }),
     ...present({
       hooks: hooksPolicy(input.hooks, { site: o.site, isTask: input.type === "task" }),

@@ -280,7 +280,7 @@ export function stopSignalOf({ state }: Worker, policy: WorkerPolicy): string | 
 }
 
 /**
- * What its process leaves behind when it ends by our wish gets the stop signal and the rest of the stop timeout;
+ * What its process leaves behind when it ends by our wish gets the stop signal and the rest of the stop timeout, or SIGKILL with `stop.kill = "mixed"`;
  * what a crash, or an abort, leaves behind is killed at once, because the next worker of the instance waits for it.
  */
 export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPolicy): WorkerStep {
@@ -289,6 +289,8 @@ export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPo
     case "draining": // It knew by itself that it was to end.
     case "stopping": {
       if (now.phase === "stopping" && now.instead === "SIGABRT") return sweepAll(worker, end);
+      if (policy.stop.kill === "mixed")
+        return sweepAll(now.phase === "stopping" ? worker : ended(drained(worker, at), end), end);
       const deadline = now.phase === "stopping" ? now.deadline : at + policy.stop.timeoutMs;
       return to(
         now.phase === "stopping" ? worker : ended(drained(worker, at), end),

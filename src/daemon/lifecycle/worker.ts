@@ -23,7 +23,7 @@
  * The worker itself may move a deadline that it is under, but only to later (`extend`); its watchdog is in watchdog.ts.
  *
  * In sweeping the process is dead, and what it left behind gets a signal: SIGKILL at once after an end of its own or a
- * ready timeout or an abort; the stop signal first, and SIGKILL at the deadline of the stop, after one that was asked for.
+ * ready timeout or an abort, or where the policy says so; the stop signal first, and SIGKILL at the deadline of the stop, after one that was asked for.
  *
  * While it drains no new connection reaches it: what can keep them away is found out first (`valve`), so that the state knows how to undo
  * it, and closed then; the stop signal follows once none of its connections is in flight. Where nothing can, it gets the signal at once.
