@@ -2,25 +2,40 @@
 // Compiles and runs the native tests, plain and with AddressSanitizer and UndefinedBehaviorSanitizer.
 // A test is native/FOLDER/test/NAME_test.{c,cc}; it is linked with the other sources of its test folder that are no tests
 // themselves, and with those of native/FOLDER, except main.c. Where there is a main.c, the program itself is built in the same
-// way, and the test finds its path in HOLDFAST_FOLDER. Usage: test-native.mjs [part of a name …]
+// way, and the test finds its path in HOLDFAST_FOLDER. Usage: test-native.mjs [--valgrind] [part of a name …]
+// With --valgrind only tests with a program of their own run, and that program under valgrind(1): what it executes does not, and a finding is its exit code.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(root, "build/native-tests");
-const wanted = process.argv.slice(2);
+const { values, positionals: wanted } = parseArgs({
+  options: { valgrind: { type: "boolean" } },
+  allowPositionals: true,
+});
 const compilers = { ".c": process.env.CC ?? "cc", ".cc": process.env.CXX ?? "c++" };
 const standards = { ".c": "-std=c11", ".cc": "-std=c++17" };
 const warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"];
-const modes = {
+/** Its findings are the exit code of the program. Whatever that executes is left alone: workers, supervisors, tests. */
+const VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--trace-children=no"];
+/** Calls that memcheck does not know (3.19) or takes for its own, and what can be done instead. Linked into the program alone. */
+const VALGRIND_CALLS = "valgrind/wrapped_calls.c";
+/** Tests of the program itself, but for those that live by calls for which there is no other way: pidfd_getfd(2), and execve(2) of the program by its descriptor, which is valgrind's there. */
+const RUNS_IN_VALGRIND = /\/keeper_(?!adopt|reexec|upgrade|shut|valve)\w+_test/;
+const allModes = {
   plain: ["-O2", "-g", "-fPIE", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"],
   sanitized: ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
+  // Not static: memcheck puts its own malloc in the place of the C library's.
+  valgrind: ["-O2", "-g", "-fno-omit-frame-pointer"],
 };
+const { plain, sanitized, valgrind } = allModes;
+const modes = values.valgrind ? { valgrind } : { plain, sanitized };
 
 function listFiles(folder, extensions) {
   if (!existsSync(join(root, folder))) return [];
@@ -112,8 +127,23 @@ async function makeProgram(main, sources, flags, linkFlags = []) {
 async function programVariable(folder, sources, mode) {
   const main = `${folder}/main.c`;
   if (!existsSync(join(root, main))) return {};
-  const program = await makeProgram(main, sources, modes[mode], staticFlags(mode));
+  const program =
+    mode === "valgrind"
+      ? underValgrind(
+          await makeProgram(main, [...sources, `${folder}/test/${VALGRIND_CALLS}`], modes[mode], [
+            "-Wl,--wrap=syscall",
+          ]),
+        )
+      : await makeProgram(main, sources, modes[mode], staticFlags(mode));
   return { [`HOLDFAST_${basename(folder).toUpperCase()}`]: program };
+}
+
+/** A program that becomes that one under valgrind(1), with the same pid. */
+function underValgrind(program) {
+  const script = `${program}.valgrind`;
+  writeFileSync(script, `#!/bin/sh\nexec ${VALGRIND.join(" ")} '${program}' "$@"\n`);
+  chmodSync(script, 0o755);
+  return script;
 }
 
 mkdirSync(cache, { recursive: true });
@@ -126,9 +156,9 @@ for (const folder of folders) {
   const sources = listFiles(folder, [".c", ".cc"]).filter((path) => basename(path) !== "main.c");
   const testSources = inTests.filter((path) => !isTest(path));
   for (const mode of Object.keys(modes)) {
-    if (tests.length === 0) continue;
+    if (tests.length === 0 || (mode === "valgrind" && !existsSync(join(root, folder, "main.c")))) continue;
     const variable = programVariable(folder, sources, mode);
-    for (const test of tests) {
+    for (const test of tests.filter((path) => mode !== "valgrind" || RUNS_IN_VALGRIND.test(path))) {
       const program = makeProgram(test, [...sources, ...testSources], modes[mode]);
       making.push(Promise.all([program, variable]).then(([program, env]) => ({ test, mode, program, env })));
     }
@@ -138,8 +168,13 @@ for (const folder of folders) {
 let failures = 0;
 for (const { test, mode, program, env } of await Promise.all(making)) {
   const result = run(program, [], {
-    timeout: 300_000,
-    env: { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1", ...env },
+    timeout: mode === "valgrind" ? 900_000 : 300_000,
+    env: {
+      ...process.env,
+      UBSAN_OPTIONS: "print_stacktrace=1",
+      ...(mode === "valgrind" ? { HOLDFAST_UNDER_VALGRIND: "1" } : {}),
+      ...env,
+    },
   });
   const passed = result.status === 0;
   if (!passed) failures += 1;

@@ -3,17 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "complain.h"
 #include "keeper.h"
 #include "serve.h"
 
 enum {
 	FRAMES_PER_ROUND = 1024, /* then other descriptors have their turn */
 	RETRY_MS = 20,
+	SHORT_OF_MEMORY_MS = 200, /* what was asked for by one that has ended is waited for so long */
 };
 
 static void ready(struct keeper *keeper, struct watcher *watcher, uint32_t events);
@@ -157,7 +160,7 @@ bool channel_serve_waiting(struct keeper *k, struct channel *c)
 		enum received received = serve_one(k, c);
 		if (received == RECEIVED_END)
 			return false;
-		if (received == RECEIVED_NOTHING)
+		if (received != RECEIVED_MESSAGE)
 			return true;
 	}
 	return true;
@@ -167,8 +170,19 @@ void channel_drain(struct keeper *k, struct channel *c)
 {
 	if (c->fd < 0)
 		return;
-	forget_pending(c);
-	(void)channel_serve_waiting(k, c);
+	int patience = SHORT_OF_MEMORY_MS;
+	for (int i = 0; i < FRAMES_PER_ROUND && c->fd >= 0; i++) {
+		forget_pending(c); /* nobody reads a reply */
+		enum received received = serve_one(k, c);
+		while (received == RECEIVED_NOT_YET && patience-- > 0) {
+			(void)poll(NULL, 0, 1);
+			received = serve_one(k, c);
+		}
+		if (received == RECEIVED_NOT_YET)
+			complain("no memory: what the supervisor had asked for last is lost");
+		if (received != RECEIVED_MESSAGE)
+			break;
+	}
 	channel_close(k, c);
 }
 

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "place.h"
+#include "privileges.h"
+#include "schedule.h"
 #include "system_calls.h"
 
 #define PIDFS_MAGIC 0x50494446
@@ -124,6 +126,12 @@ static void prepare(const struct launch *l, int *status_fd)
 		fail(*status_fd, STAGE_OOM_SCORE, error);
 	if ((start->flags & START_NICE) != 0 && setpriority(PRIO_PROCESS, 0, start->nice) != 0)
 		fail(*status_fd, STAGE_NICE, errno);
+	if ((error = schedule_processors(start)) != 0)
+		fail(*status_fd, STAGE_CPU_AFFINITY, error);
+	if ((error = schedule_io(start)) != 0)
+		fail(*status_fd, STAGE_IO_PRIORITY, error);
+	if ((error = schedule_policy(start)) != 0)
+		fail(*status_fd, STAGE_SCHEDULING, error);
 	if ((start->flags & START_UMASK) != 0)
 		umask((mode_t)(start->umask & 0777));
 	if ((error = place_descriptors(start, l->sources, status_fd)) != 0)
@@ -138,14 +146,19 @@ static void prepare(const struct launch *l, int *status_fd)
 
 static void become(const struct start *start, int status_fd)
 {
+	int error = 0;
 	if (start->directory[0] != '\0' && chdir(start->directory) != 0)
 		fail(status_fd, STAGE_WORKING_DIRECTORY, errno);
 	if ((start->flags & START_GROUPS) != 0 && setgroups(start->group_count, start->groups) != 0)
 		fail(status_fd, STAGE_GROUPS, errno);
 	if (start->gid != START_KEEP_ID && setresgid(start->gid, start->gid, start->gid) != 0)
 		fail(status_fd, STAGE_GID, errno);
+	if ((error = privileges_keep(start)) != 0)
+		fail(status_fd, STAGE_CAPABILITIES, error);
 	if (start->uid != START_KEEP_ID && setresuid(start->uid, start->uid, start->uid) != 0)
 		fail(status_fd, STAGE_UID, errno);
+	if ((error = privileges_set(start)) != 0)
+		fail(status_fd, STAGE_CAPABILITIES, error);
 	if ((start->flags & START_NO_NEW_PRIVS) != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		fail(status_fd, STAGE_NO_NEW_PRIVS, errno);
 }

@@ -25,9 +25,13 @@ enum stage {
 	STAGE_GROUPS = 11,
 	STAGE_GID = 12,
 	STAGE_UID = 13,
+	STAGE_CAPABILITIES = 14,
 	STAGE_NO_NEW_PRIVS = 15,
 	STAGE_SIGNALS = 16,
 	STAGE_EXEC = 17,
+	STAGE_CPU_AFFINITY = 18, /* these three have their place behind nice */
+	STAGE_IO_PRIORITY = 19,
+	STAGE_SCHEDULING = 20,
 };
 
 /* What the status pipe carries when a start failed. Both ends are the same program, so it travels as it is. */

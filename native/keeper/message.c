@@ -69,9 +69,10 @@ enum received message_receive(int fd, struct message *m)
 		length = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		/* ECONNRESET comes once, when the peer died with messages unread; its own messages are still there. */
 	} while (length < 0 && (errno == EINTR || errno == ECONNRESET));
-	/* Where memory is missing for a moment the message stays where it is, and readiness is told again. */
+	if (length < 0 && (errno == ENOMEM || errno == ENOBUFS))
+		return RECEIVED_NOT_YET;
 	if (length < 0)
-		return errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS ? RECEIVED_NOTHING : RECEIVED_END;
+		return errno == EAGAIN ? RECEIVED_NOTHING : RECEIVED_END;
 	m->length = (size_t)length;
 	m->data_cut = (header.msg_flags & MSG_TRUNC) != 0;
 	m->fds_cut = (header.msg_flags & MSG_CTRUNC) != 0;

@@ -19,7 +19,12 @@ struct message {
 	uint8_t bytes[FRAME_MAX];
 };
 
-enum received { RECEIVED_MESSAGE, RECEIVED_NOTHING, RECEIVED_END };
+enum received {
+	RECEIVED_MESSAGE,
+	RECEIVED_NOTHING,
+	RECEIVED_NOT_YET, /* there may be one: memory is short for a moment. It stays where it is, and readiness is told again */
+	RECEIVED_END,
+};
 
 enum sent {
 	SENT,

@@ -49,23 +49,19 @@ static int open_status_pipe(struct keeper *k, int ends[2])
 	return EMFILE;
 }
 
-/* The process is there: hold on to it. Only we reap, so its pid means this process until then. */
-static void follow(struct child *child, pid_t pid)
+/* Whether the next descriptor that is opened is none of those that are reserved for the next supervisor: 0 or errno. */
+static int room_for_descriptor(const struct keeper *k)
 {
-	child->state = CHILD_STARTING;
-	child->pid = pid;
-	child->pidfd = sys_pidfd_open(pid);
-	if (child->pidfd >= 0)
-		return;
-	/* A process that cannot be signalled must not run; its end will be reaped as a failed fork. */
-	child->stage = STAGE_FORK;
-	child->error = errno;
-	kill(pid, SIGKILL);
+	int placeholder = fcntl(k->loop.epoll, F_DUPFD_CLOEXEC, 0);
+	if (placeholder < 0)
+		return errno;
+	close(placeholder);
+	return placeholder < k->reserved_from ? 0 : EMFILE;
 }
 
 void spawn(struct keeper *k, struct child *child, struct start *start, const int *fds)
 {
-	int sources[START_PLACEMENTS_MAX], ends[2];
+	int sources[START_PLACEMENTS_MAX], ends[2], pidfd;
 	child->started = clock_now();
 	table_insert(&k->tables[TABLE_CHILDREN], &child->entry);
 	drains_started(k, child);
@@ -84,16 +80,20 @@ void spawn(struct keeper *k, struct child *child, struct start *start, const int
 	/* Before there is a process: one that cannot be watched must not have run. */
 	child->status_fd = ends[0];
 	error = child_watch(k, child);
-	pid_t pid = error != 0 ? -1 : fork();
+	if (error == 0)
+		error = room_for_descriptor(k);
+	pid_t pid = error != 0 ? -1 : sys_fork_with_pidfd(&pidfd);
 	if (pid == 0)
 		launch(&(struct launch){.start = start, .sources = sources, .status_fd = ends[1], .nofile_before = k->nofile_before});
 	error = error != 0 ? error : errno;
-	close(ends[1]); /* before the pidfd is opened, which then finds its number free */
+	close(ends[1]);
 	if (pid < 0) {
 		child_failed_to_fork(k, child, STAGE_FORK, error);
 		return;
 	}
-	follow(child, pid);
+	child->state = CHILD_STARTING;
+	child->pid = pid;
+	child->pidfd = pidfd; /* of a fork that failed it may be a number that is free again */
 }
 
 int spawn_request(struct keeper *k, const struct request *request, struct start *start, struct descriptors *descriptors)

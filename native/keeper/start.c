@@ -38,6 +38,24 @@ static void decode_identity(struct reader *r, struct start *start)
 	}
 }
 
+/* Each field is there if its flag says so: a start that asks for none of them is as it was before there were any. */
+static void decode_privileges(struct reader *r, struct start *start)
+{
+	start->processors = (struct bytes){NULL, 0};
+	if ((start->flags & START_PROCESSORS) != 0)
+		start->processors = reader_part(r, START_PROCESSORS_MAX);
+	if ((start->flags & START_IO_PRIORITY) != 0)
+		start->io_priority = reader_u16(r);
+	if ((start->flags & START_POLICY) != 0) {
+		start->policy = reader_i32(r);
+		start->policy_priority = reader_i32(r);
+	}
+	if ((start->flags & START_CAPABILITIES) != 0)
+		start->capabilities = reader_u64(r);
+	if ((start->flags & START_BOUNDING) != 0)
+		start->bounding = reader_u64(r);
+}
+
 static void decode_strings(struct reader *r, const char **strings, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -95,6 +113,7 @@ void start_decode_keep(struct reader *r, size_t frame_fds, struct start *start)
 void start_decode(struct reader *r, size_t frame_fds, struct start *start)
 {
 	decode_identity(r, start);
+	decode_privileges(r, start);
 	start->directory = reader_string(r);
 	start->path = reader_string(r);
 	start->argument_count = count_up_to(r, 1, START_ARGUMENTS_MAX);

@@ -21,6 +21,7 @@ enum {
 	START_ARGUMENTS_MAX = 4096,
 	START_ENVIRONMENT_MAX = 4096,
 	START_PLACEMENTS_MAX = 512,
+	START_PROCESSORS_MAX = 1024, /* bytes of a mask */
 	START_KEEP_MAX = 252, /* with the pidfd in front they must fit one frame */
 };
 
@@ -34,7 +35,12 @@ enum start_flag {
 	START_LISTEN_PID = 64,
 	START_IGNORE_SIGPIPE = 128,
 	START_WATCHDOG_PID = 256,
-	START_FLAGS = 511,
+	START_PROCESSORS = 512,
+	START_IO_PRIORITY = 1024,
+	START_POLICY = 2048,
+	START_CAPABILITIES = 4096,
+	START_BOUNDING = 8192,
+	START_FLAGS = 16383,
 };
 
 #define START_KEEP_ID UINT32_MAX /* a uid or gid that says: as it is */
@@ -67,6 +73,11 @@ struct start {
 	size_t group_count, limit_count, argument_count, environment_count, placement_count, keep_count;
 	gid_t groups[START_GROUPS_MAX];
 	struct limit limits[START_LIMITS_MAX];
+	struct bytes processors;        /* a mask, when its flag is set, as the four below */
+	uint16_t io_priority;           /* as ioprio_set(2) has it: class and level */
+	int32_t policy, policy_priority;
+	uint64_t capabilities;          /* bit N = capability N */
+	uint64_t bounding;              /* those that stay in the bounding set */
 	bool takes_connection;
 	const char *directory;
 	const char *path;

@@ -3,6 +3,7 @@
 #define HOLDFAST_SYSTEM_CALLS_H
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -21,6 +22,9 @@
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
 #endif
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x1000
+#endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
@@ -35,6 +39,15 @@ static inline int sys_pidfd_open(pid_t pid)
 static inline int sys_pidfd_getfd(int pidfd, int number)
 {
 	return (int)syscall(SYS_pidfd_getfd, pidfd, number, 0U);
+}
+
+/*
+ * fork(2) that gives the parent a pidfd of the child in the same step, so that no process runs that cannot be signalled. The pidfd has the lowest
+ * number that is free. Nothing of the C library's own runs in between (pthread_atfork): the child has to be on its way to execve(2).
+ */
+static inline pid_t sys_fork_with_pidfd(int *pidfd)
+{
+	return (pid_t)syscall(SYS_clone, (unsigned long)(CLONE_PIDFD | SIGCHLD), NULL, pidfd, NULL, NULL);
 }
 
 static inline int sys_pidfd_send_signal(int pidfd, int signal_number)
@@ -86,6 +99,58 @@ static inline int sys_pidfd_get_info(int pidfd, struct sys_pidfd_info *info)
 static inline void sys_execve_fd(int fd, char *const *arguments, char *const *environment)
 {
 	(void)syscall(SYS_execveat, fd, "", arguments, environment, AT_EMPTY_PATH);
+}
+
+struct sys_capabilities {
+	uint64_t effective, permitted, inheritable;
+};
+
+/* linux/capability.h, version 3: the low halves of the three sets, then the high ones. */
+struct sys_capability_header {
+	uint32_t version;
+	int pid;
+};
+
+#define SYS_CAPABILITY_VERSION 0x20080522
+
+static inline int sys_capget(struct sys_capabilities *sets)
+{
+	struct sys_capability_header header = {SYS_CAPABILITY_VERSION, 0};
+	uint32_t words[6] = {0};
+	if (syscall(SYS_capget, &header, words) != 0)
+		return -1;
+	sets->effective = words[0] | (uint64_t)words[3] << 32;
+	sets->permitted = words[1] | (uint64_t)words[4] << 32;
+	sets->inheritable = words[2] | (uint64_t)words[5] << 32;
+	return 0;
+}
+
+static inline int sys_capset(const struct sys_capabilities *sets)
+{
+	struct sys_capability_header header = {SYS_CAPABILITY_VERSION, 0};
+	const uint32_t words[6] = {
+		(uint32_t)sets->effective, (uint32_t)sets->permitted, (uint32_t)sets->inheritable,
+		(uint32_t)(sets->effective >> 32), (uint32_t)(sets->permitted >> 32), (uint32_t)(sets->inheritable >> 32),
+	};
+	return (int)syscall(SYS_capset, &header, words);
+}
+
+/* Of this process, whatever the C library's cpu_set_t holds. */
+static inline int sys_sched_setaffinity(const unsigned long *mask, size_t bytes)
+{
+	return (int)syscall(SYS_sched_setaffinity, 0, bytes, mask);
+}
+
+/* musl answers ENOSYS instead of asking: POSIX means the process by it, and Linux a thread. */
+static inline int sys_sched_setscheduler(int policy, int priority)
+{
+	return (int)syscall(SYS_sched_setscheduler, 0, policy, &priority);
+}
+
+/* Of this process; 1 is IOPRIO_WHO_PROCESS. */
+static inline int sys_ioprio_set(int value)
+{
+	return (int)syscall(SYS_ioprio_set, 1, 0, value);
 }
 
 static inline int sys_close_range(unsigned first, unsigned last)

@@ -1,11 +1,17 @@
 /** The configuration reader for commands that need it; a module of its own, so that the others never load it. */
-import { type ConfigProblem, type LoadResult, loadConfig as load, renderProblem } from "../daemon/config/index.js";
+import {
+  type ConfigProblem,
+  type LoadResult,
+  loadConfig as load,
+  ownRights,
+  renderProblem,
+} from "../daemon/config/index.js";
 
 export { findDefaultConfig } from "../daemon/config/index.js";
 
 /** Reads a configuration as the supervisor would that the caller starts. */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
-  return load(file, { env, uid: process.getuid?.() ?? 0 });
+  return load(file, { env, uid: process.getuid?.() ?? 0, ...ownRights() });
 }
 
 /** The problems with the lines where they stand, one block each. */

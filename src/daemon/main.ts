@@ -80,8 +80,9 @@ async function main(): Promise<void> {
   }
   // Only the first supervisor and `apply` read the file; zod and the parsers cost the others nothing.
   const load = async () => {
-    const { loadConfig, renderProblem } = await import("./config/index.js");
-    return { result: loadConfig(path, { env: process.env, uid: process.getuid?.() ?? 0 }), renderProblem };
+    const { loadConfig, ownRights, renderProblem } = await import("./config/index.js");
+    const options = { env: process.env, uid: process.getuid?.() ?? 0, ...ownRights() };
+    return { result: loadConfig(path, options), renderProblem };
   };
   const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const supervisor = new Supervisor({

@@ -66,7 +66,8 @@ async function attempt(life: Life, point: Point): Promise<void> {
   const { name, call, error, when } = point;
   const script = scripts.find((one) => one.name === name);
   // A worker that has crashed is started again once, and by nobody else: there, starts are counted exactly.
-  life.startsMayFail = failsStart(point) && (name !== "a crash of a worker" || call === "pidfd_open");
+  life.startsMayFail = failsStart(point) && name !== "a crash of a worker";
+  life.armsMayFail = call === "epoll_ctl";
   try {
     const trace = await traced(life, point, () => (script === undefined ? life.end(0) : life.attempt(script, 0)));
     const hit = trace.find((one) => one.injected);

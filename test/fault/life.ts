@@ -32,12 +32,15 @@ export class Life {
   readonly holdfast: RunningHoldfast;
   /** A start may fail with an errno: then the action is asked for once more, and more workers may start and stop than an outcome says. */
   startsMayFail = false;
+  /** What is to wait for a connection may be started at once instead: a keeper that cannot watch a socket must not leave it to nobody. It is put back to waiting then. */
+  armsMayFail = false;
   readonly #ports: { readonly web: number; readonly lazy: number };
   readonly #mark: string;
   #clients: Clients | undefined;
   #sizes: Record<ServiceName, number> = nothing;
   #descriptors = 0;
   readonly #victim: Victim;
+  readonly #endedAgain = new Set<number>();
 
   private constructor(holdfast: RunningHoldfast, victim: Victim, mark: string, ports: { web: number; lazy: number }) {
     this.holdfast = holdfast;
@@ -200,6 +203,7 @@ export class Life {
         "everything is settled",
         async () => {
           await this.#followKeeper();
+          if (this.armsMayFail && sizes.lazy === 0) this.#armAgain(before);
           problems = await this.#problems(before, outcome, sizes);
           return problems.length === 0;
         },
@@ -208,6 +212,16 @@ export class Life {
     } catch (cause) {
       const { steps } = this.#taken();
       throw new Error(`${problems.join("; ")}\nsteps: ${steps.join(", ")}\n${this.holdfast.output}`, { cause });
+    }
+  }
+
+  /** Once its workers have ended by themselves the service waits for a connection. */
+  #armAgain(before: Before): void {
+    const atOnce = this.#told(before).filter(({ what, service }) => what === "start" && service === "lazy");
+    for (const { pid } of atOnce) {
+      if (this.#endedAgain.has(pid)) continue;
+      this.#endedAgain.add(pid);
+      process.kill(pid, "SIGTERM");
     }
   }
 

@@ -91,6 +91,25 @@ const start = Buffer.concat([
   ]),
   list([Buffer.concat([u16(1), u8(0)]), Buffer.concat([u16(2), u8(1)])]), // kept; the second one is drained
 ]);
+/** Everything that stands behind a flag of its own: a mask, io_priority, policy and priority, two sets of capabilities. */
+const privileged = Buffer.concat([
+  key("p"),
+  tag(""),
+  ...[0x3e00, 0xffffffff, 0xffffffff, 0, 0, 0].map((value) => u32(value)),
+  list([]),
+  list([]),
+  tag("\x05"),
+  u16(0x4007),
+  ...[3, 0].map((value) => u32(value)),
+  u64(0x400),
+  u64(0x401),
+  string(""),
+  string("p"),
+  list([string("p")]),
+  list([]),
+  list([]),
+  list([]),
+]);
 const smallStart = Buffer.concat([
   key("k"),
   tag(""),
@@ -123,6 +142,7 @@ const requests = {
   tag: frame(6, Buffer.concat([u8(0), key("service/web"), tag('{"version":1}')])),
   spawn: frame(7, start),
   "spawn-small": frame(7, smallStart, 0),
+  "spawn-privileged": frame(7, privileged, 0),
   arm: frame(8, Buffer.concat([start, u8(1), list([key("one"), key("two")])])),
   "arm-small": frame(8, Buffer.concat([smallStart, u8(1), list([key("one")])]), 0),
   "arm-for-connections": frame(8, Buffer.concat([connectionStart, u8(2), list([key("one"), key("two")]), acceptor]), 0),

@@ -50,6 +50,8 @@ static void check_start(const struct start *s, size_t frame_fds, struct bytes pa
 {
 	check((s->flags & ~(uint32_t)START_FLAGS) == 0);
 	check(s->group_count <= START_GROUPS_MAX && s->limit_count <= START_LIMITS_MAX);
+	check(s->processors.length <= START_PROCESSORS_MAX);
+	check_within(s->processors.at, s->processors.length, payload);
 	check_within(s->directory, strlen(s->directory) + 1, payload);
 	check_within(s->path, strlen(s->path) + 1, payload);
 	check(s->argument_count >= 1);

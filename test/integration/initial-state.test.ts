@@ -1,5 +1,8 @@
 import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { python } from "../fixtures/python.js";
+import { ask } from "./ask.js";
 import { command } from "./fixture.js";
 import { itself } from "./itself.js";
 import { type Scene, scenes } from "./scene.js";
@@ -48,6 +51,29 @@ describe("a worker at its first instruction", () => {
   test("dies of SIGPIPE where it is to", async () => {
     const scene = await start({ config: bare("ignore_sigpipe = false") });
     expect(await status(scene)).toMatchObject({ ...asWithSystemd, SigIgn: "0000000000000000" });
+  });
+
+  test("has its socket as stdin and stdout where it is to, as inetd gives it to those that wait, and its words in the log", async () => {
+    const program = [
+      "import os, socket, sys",
+      "listener = socket.socket(fileno=os.dup(0))",
+      "print('same', os.fstat(0).st_ino == os.fstat(1).st_ino == os.fstat(3).st_ino, file=sys.stderr, flush=True)",
+      "listener.accept()[0].send(b'hello')",
+    ].join("\n");
+    const scene = await start({
+      config: `
+        [socket.s]
+        listen = "unix://s"
+        [service.s]
+        command = ${JSON.stringify([...python, "-c", program])}
+        sockets = ["s"]
+        stdio = "socket"
+        ready = "spawned"
+        start = "connection"`,
+    });
+    expect(await ask({ path: join(scene.directory, "s") })).toBe("hello");
+    const { lines } = (await scene.holdfast.get("/v1/services/s/logs?lines=10")) as { lines: { text: string }[] };
+    expect(lines.map(({ text }) => text)).toEqual(["same True"]);
   });
 
   test("has its standard descriptors and its sockets in the order of the configuration, blocking, and nothing else", async () => {

@@ -22,6 +22,11 @@ export interface Itself {
   readonly limits: Readonly<Record<"nofile" | "core" | "nproc", readonly [number, number]>>;
   readonly no_new_privileges: "0" | "1";
   /** Hexadecimal, as in proc(5). */
+  readonly capabilities: Readonly<Record<"Inh" | "Prm" | "Eff" | "Bnd" | "Amb", string>>;
+  readonly processors: readonly number[];
+  /** Policy and priority, as of sched_setscheduler(2). */
+  readonly scheduling: readonly [number, number];
+  /** Hexadecimal, as in proc(5). */
   readonly blocked_signals: string;
 }
 

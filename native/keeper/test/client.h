@@ -514,6 +514,10 @@ struct order {
 	uint32_t groups[8];
 	size_t limit_count;
 	struct { uint32_t resource; uint64_t soft, hard; } limits[4];
+	struct bytes processors;
+	uint16_t io_priority;
+	int32_t policy, policy_priority;
+	uint64_t capabilities, bounding;
 	const char *directory, *path;
 	const char *argv[8], *env[8];
 	size_t map_count;
@@ -554,6 +558,18 @@ static inline void write_start(struct writer *w, const struct order *o)
 		writer_u64(w, o->limits[i].soft);
 		writer_u64(w, o->limits[i].hard);
 	}
+	if ((o->flags & START_PROCESSORS) != 0)
+		writer_tag(w, o->processors);
+	if ((o->flags & START_IO_PRIORITY) != 0)
+		writer_u16(w, o->io_priority);
+	if ((o->flags & START_POLICY) != 0) {
+		writer_i32(w, o->policy);
+		writer_i32(w, o->policy_priority);
+	}
+	if ((o->flags & START_CAPABILITIES) != 0)
+		writer_u64(w, o->capabilities);
+	if ((o->flags & START_BOUNDING) != 0)
+		writer_u64(w, o->bounding);
 	write_string(w, o->directory == NULL ? "" : o->directory);
 	write_string(w, o->path);
 	write_strings(w, o->argv);

@@ -242,7 +242,7 @@ static void bounds_are_kept(void)
 	bad.argv[0] = NULL;
 	CHECK_EQUAL(decode_order(&bad), EBADMSG);
 	bad = good;
-	bad.flags = 512;
+	bad.flags = START_FLAGS + 1;
 	CHECK_EQUAL(decode_order(&bad), EBADMSG);
 	bad = good;
 	bad.map_count = 2; /* the same target twice */

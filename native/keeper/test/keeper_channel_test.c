@@ -222,6 +222,22 @@ static void a_full_descriptor_table_keeps_a_reserve(struct client *c)
 	CHECK_EQUAL(failed.error, EMFILE);
 	CHECK_EQUAL(failed.pid, 0);
 	CHECK_EQUAL(acknowledge(c, "w"), 0);
+	/* Two are enough for its pipe and not for its pidfd: it is not even forked. With a third one it starts. */
+	CHECK_EQUAL(release(c, "1"), 0);
+	for (int i = 0; i < 6; i++) {
+		snprintf(key, sizeof key, "%d", 90 + i);
+		CHECK_EQUAL(hold(c, key, text(""), false, fds, 1), 0);
+	}
+	CHECK_EQUAL(spawn_order(c, &order), 0);
+	failed = wait_child(c, "w", 4);
+	CHECK_EQUAL(failed.stage, 1);
+	CHECK_EQUAL(failed.error, EMFILE);
+	CHECK_EQUAL(failed.pid, 0);
+	CHECK_EQUAL(acknowledge(c, "w"), 0);
+	CHECK_EQUAL(release(c, "90"), 0);
+	CHECK_EQUAL(spawn_order(c, &order), 0);
+	CHECK_EQUAL(wait_child(c, "w", 3).status, 0);
+	CHECK_EQUAL(acknowledge(c, "w"), 0);
 	die();
 }
 

@@ -1,6 +1,6 @@
 /* Starts: what the process gets, in which stage it fails, how it ends, and who is told. */
 #define _GNU_SOURCE
-#include "harness.h"
+#include "report.h"
 
 #include <sys/vfs.h>
 
@@ -13,52 +13,6 @@ static void spawn_worker(struct client *c, const char *key, const char *mode, co
 {
 	struct order order = worker_order(key, mode, argument);
 	CHECK_EQUAL(spawn_order(c, &order), 0);
-}
-
-/* Runs `report` with stdout as descriptor 1 of the frame's first, and returns all that it printed. */
-static const char *report_of(struct client *c, struct order *order)
-{
-	static char said[65536];
-	int ends[2];
-	size_t length = 0;
-	ssize_t count;
-	CHECK(pipe2(ends, O_CLOEXEC) == 0);
-	order->key = "report";
-	order->path = self_path;
-	order->argv[0] = self_path;
-	order->argv[1] = "--worker";
-	order->argv[2] = "report";
-	order->argv[3] = NULL;
-	order->map[order->map_count].target = 1;
-	order->map[order->map_count].held = NULL;
-	order->map[order->map_count++].index = (uint16_t)order->fd_count;
-	order->fds[order->fd_count++] = ends[1];
-	CHECK_EQUAL(spawn_order(c, order), 0);
-	close(ends[1]);
-	while ((count = read(ends[0], said + length, sizeof said - 1 - length)) > 0)
-		length += (size_t)count;
-	CHECK_EQUAL(count, 0);
-	said[length] = '\0';
-	close(ends[0]);
-	struct record end = wait_child(c, "report", 3);
-	CHECK_EQUAL(end.status, 0);
-	CHECK_EQUAL(acknowledge(c, "report"), 0);
-	return said;
-}
-
-static bool says(const char *report, const char *line)
-{
-	char wanted[4200];
-	snprintf(wanted, sizeof wanted, "\n%s\n", line);
-	return strstr(report, wanted) != NULL || strncmp(report, wanted + 1, strlen(wanted + 1)) == 0;
-}
-
-static size_t count_lines(const char *report, const char *prefix)
-{
-	size_t count = 0;
-	for (const char *line = report; line != NULL && *line != '\0'; line = strchr(line, '\n'), line += line != NULL)
-		count += strncmp(line, prefix, strlen(prefix)) == 0;
-	return count;
 }
 
 static void an_exit_is_told_with_its_status(struct client *c)
@@ -150,21 +104,6 @@ static void signals_are_remembered(struct client *c)
 	frame_free(&frame);
 	CHECK_EQUAL(acknowledge(c, "w"), 0);
 	end_scenario(c);
-}
-
-static void check_failure(struct client *c, struct order order, uint8_t stage, int error)
-{
-	order.key = "fails";
-	if (order.path == NULL)
-		order.path = self_path;
-	order.argv[0] = "fails";
-	CHECK_EQUAL(spawn_order(c, &order), 0);
-	struct record r = wait_child(c, "fails", 4);
-	CHECK_EQUAL(r.stage, stage);
-	CHECK_EQUAL(r.error, error);
-	CHECK_EQUAL(r.status, 0);
-	CHECK(r.ended != 0);
-	CHECK_EQUAL(acknowledge(c, "fails"), 0);
 }
 
 static void a_failed_start_names_its_stage(struct client *c)
@@ -418,14 +357,14 @@ static void a_crowd_is_told_completely(struct client *c)
 static const struct scenario scenarios[] = {
 	{.name = "an exit is told with its status", .run = an_exit_is_told_with_its_status},
 	{.name = "a running child comes with its pidfd", .run = a_running_child_comes_with_its_pidfd},
-	{.name = "signals are remembered", .run = signals_are_remembered},
+	{.name = "signals are remembered", .run = signals_are_remembered, .not_in_valgrind = true},
 	{.name = "a failed start names its stage", .run = a_failed_start_names_its_stage},
 	{.name = "who may not is told so", .run = who_may_not_is_told_so, .unprivileged = true},
-	{.name = "identity and limits are as asked", .run = identity_and_limits_are_as_asked, .needs_root = true},
-	{.name = "nothing asked is nothing changed", .run = nothing_asked_is_nothing_changed, .nofile = {200, 1000}},
-	{.name = "LISTEN_PID and WATCHDOG_PID are the child's own", .run = listen_and_watchdog_pid_are_the_childs_own},
+	{.name = "identity and limits are as asked", .run = identity_and_limits_are_as_asked, .needs_root = true, .not_in_valgrind = true},
+	{.name = "nothing asked is nothing changed", .run = nothing_asked_is_nothing_changed, .nofile = {200, 1000}, .not_in_valgrind = true},
+	{.name = "LISTEN_PID and WATCHDOG_PID are the child's own", .run = listen_and_watchdog_pid_are_the_childs_own, .not_in_valgrind = true},
 	{.name = "the child has exactly the mapped descriptors", .run = the_child_has_exactly_the_mapped_descriptors},
-	{.name = "a low descriptor limit does not hinder placing", .run = a_low_descriptor_limit_does_not_hinder_placing},
+	{.name = "a low descriptor limit does not hinder placing", .run = a_low_descriptor_limit_does_not_hinder_placing, .not_in_valgrind = true},
 	{.name = "an exit is told until it is acknowledged", .run = an_exit_is_told_until_it_is_acknowledged},
 	{.name = "a crowd is told completely", .run = a_crowd_is_told_completely},
 	{.name = NULL},

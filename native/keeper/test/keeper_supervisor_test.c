@@ -281,7 +281,7 @@ static const struct scenario scenarios[] = {
 	 .says = "missed its heartbeat"},
 	{.name = "one that hangs before it attaches is replaced", .run = one_that_hangs_before_it_attaches_is_replaced,
 	 .attach = "500", .says = "did not attach in time and was killed"},
-	{.name = "a supervisor gets what it is promised", .run = a_supervisor_gets_what_it_is_promised, .nofile = {300, 1000}},
+	{.name = "a supervisor gets what it is promised", .run = a_supervisor_gets_what_it_is_promised, .nofile = {300, 1000}, .not_in_valgrind = true},
 	{.name = "signals are forwarded and a stop stays asked for", .run = signals_are_forwarded_and_a_stop_stays_asked_for,
 	 .says = "was killed by SIGKILL; started again in 100 ms"},
 	{.name = "shut down kills what is left", .run = shut_down_kills_what_is_left, .exit_code = 17},

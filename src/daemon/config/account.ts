@@ -9,15 +9,18 @@ export class Accounts {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
+  /** What is permitted to the supervisor: bit N is capability N of capabilities(7). */
+  readonly capabilities: bigint;
   readonly #folder: string;
   #users: Map<string, number> | undefined;
   #groupIds: Map<string, number> | undefined;
 
   /** `folder` holds `passwd` and `group`. */
-  constructor(o: { uid: number; gid: number; groups: readonly number[]; folder: string }) {
+  constructor(o: { uid: number; gid: number; groups: readonly number[]; capabilities: bigint; folder: string }) {
     this.uid = o.uid;
     this.gid = o.gid;
     this.groups = o.groups;
+    this.capabilities = o.capabilities;
     this.#folder = o.folder;
   }
 

@@ -1,6 +1,8 @@
 import type { Accounts } from "./account.js";
 import { acceptingService, checkAcceptService, checkAcceptSocket } from "./check-accept.js";
+import { DirectoryClaims } from "./check-directories.js";
 import { type Ordered, resolveOrder } from "./check-order.js";
+import { checkPrivilegeRights, checkPrivileges } from "./check-privileges.js";
 import { checkOwnGroup, checkServiceRights, checkSocketRights } from "./check-rights.js";
 import {
   checkDescriptors,
@@ -64,6 +66,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
   const services = buildServices(sections, o);
   const known = new Map(sockets.map(({ config }) => [config.name, config]));
   const starters = new ServiceClaims();
+  const folders = new DirectoryClaims();
   for (const { config: said, site } of services) {
     checkAcceptService(said, { site, sockets: known });
     const config = acceptingService(said, known);
@@ -71,6 +74,9 @@ export function buildConfig(sections: Sections, o: Building): Built {
     checkType(config, site);
     checkHooks(config, site);
     warnOfUnusedKeys(config, site);
+    checkPrivileges(config, site);
+    checkPrivilegeRights(config, { site, accounts: o.accounts });
+    folders.claim(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });
     checkIdleStop(config, { site, sockets: known });
@@ -142,7 +148,11 @@ function buildServices(sections: Sections, o: Building): readonly Placed<Service
     const input = validate(serviceSchema, node, { path: ["service", name], findings: o.problems });
     if (o.complete) checkReferences(site, socketNames);
     if (input === undefined) continue;
-    services.push({ config: serviceConfig(name, input, { site, base: o.base }), input, site });
+    services.push({
+      config: serviceConfig(name, input, { site, base: o.base, env: o.env, uid: o.accounts.uid }),
+      input,
+      site,
+    });
   }
   if (!o.complete) return services;
   const order = resolveOrder(services, new Set(sections.service.entries.keys()));

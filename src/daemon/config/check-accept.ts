@@ -69,9 +69,10 @@ export function checkAcceptService(
   const { site } = o;
   const accepting = service.sockets.filter((name) => o.sockets.get(name)?.accept !== undefined);
   if (accepting.length === 0) {
-    if (!site.has("stdio") || site.inherits("stdio")) return;
-    const hint = "set accept = true on its socket, or leave stdio out";
-    return site.refuse(["stdio"], wrong("the service has no socket with accept = true", { code: "conflict", hint }));
+    if (service.stdio === undefined || site.inherits("stdio") || hasOneAddress(service, o.sockets)) return;
+    const hint = "give the service one socket with one address, or leave stdio out";
+    const message = "the socket becomes stdin and stdout, and the service does not have exactly one";
+    return site.refuse(["stdio"], wrong(message, { code: "conflict", hint }));
   }
   if (service.sockets.length > 1) {
     const message = `socket ${quote(accepting[0] ?? "")} has accept = true, so it is the only one of its service`;
@@ -95,7 +96,8 @@ export function checkAcceptService(
 
 /** A connection starts it, unless somebody has to begin; and what `[defaults]` say about workers does not count. */
 export function acceptingService(service: ServiceConfig, sockets: ReadonlyMap<string, SocketConfig>): ServiceConfig {
-  if (!service.sockets.some((name) => sockets.get(name)?.accept !== undefined)) return withoutStdio(service);
+  if (!service.sockets.some((name) => sockets.get(name)?.accept !== undefined))
+    return hasOneAddress(service, sockets) ? service : withoutStdio(service);
   const {
     health: _health,
     idleStopMs: _idle,
@@ -105,6 +107,10 @@ export function acceptingService(service: ServiceConfig, sockets: ReadonlyMap<st
     ...rest
   } = service;
   return { ...rest, workers: 1, handoff: false, start: service.start === "manual" ? "manual" : "connection" };
+}
+
+function hasOneAddress({ sockets: names }: ServiceConfig, sockets: ReadonlyMap<string, SocketConfig>): boolean {
+  return names.length === 1 && sockets.get(names[0] ?? "")?.listen.length === 1;
 }
 
 function withoutStdio({ stdio: _, ...rest }: ServiceConfig): ServiceConfig {

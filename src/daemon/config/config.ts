@@ -1,3 +1,7 @@
+import type { Capability } from "./capability.js";
+
+export type { Capability } from "./capability.js";
+
 /**
  * The configuration after parsing: every default filled in, every unit resolved, plain data.
  *
@@ -138,6 +142,21 @@ export interface ServiceConfig {
     Record<string, { readonly soft: number | "unlimited"; readonly hard: number | "unlimited" }>
   >;
   readonly noNewPrivileges: boolean;
+  /** Exactly these; undefined: what the user has. */
+  readonly capabilities?: readonly Capability[];
+  /** What stays in the bounding set; undefined: it is left as it is. */
+  readonly capabilityBounding?: readonly Capability[];
+  /** Numbers of processors, ascending. */
+  readonly cpuAffinity?: readonly number[];
+  /** 0 to 7; 0 for `idle`. */
+  readonly io?: { readonly class: "realtime" | "best-effort" | "idle"; readonly level: number };
+  /** 0 for those that have none. */
+  readonly scheduling?: {
+    readonly policy: "other" | "batch" | "idle" | "fifo" | "round-robin";
+    readonly priority: number;
+  };
+  /** Made before a start; undefined: none. At most one of each kind. */
+  readonly directories?: readonly ServiceDirectories[];
   /** Absolute. Its program goes into the background, and names there the process that it goes on as. */
   readonly pidFile?: string;
   readonly ready: ReadyPolicy;
@@ -166,12 +185,25 @@ export interface ServiceConfig {
   /** Each worker gets a channel, HOLDFAST_CHANNEL; docs/handoff.md. */
   readonly handoff: boolean;
   readonly log: LogConfig;
-  /** `socket`: the connection is stdin and stdout, and stderr is logged. Undefined: it is the descriptor of LISTEN_FDS. */
+  /** `socket`: its one socket, or the connection, is stdin and stdout, and stderr is logged. Undefined: sockets are in LISTEN_FDS alone. */
   readonly stdio?: "socket";
 }
 
 /** Of a worker: everybody of its tree, its main process (`exec` is the same: nothing else of a service is told where to speak), or nobody. */
 export type NotifyAccess = "all" | "exec" | "main" | "none";
+
+export type DirectoryKind = "runtime" | "state" | "cache" | "logs" | "configuration";
+
+export interface ServiceDirectories {
+  readonly kind: DirectoryKind;
+  /** Absolute. */
+  readonly base: string;
+  /** Relative to it, without `.` and `..`. */
+  readonly names: readonly string[];
+  readonly mode: number;
+  /** Of `runtime`: they are not removed when the service stops. */
+  readonly preserve?: true;
+}
 
 export interface ReadyPolicy {
   /**

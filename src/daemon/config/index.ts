@@ -4,6 +4,7 @@
  *     file ── source ── read-toml │ read-yaml ──> tree ── sections ──> build ──> Config
  *                                                 (values with places)   schema, defaults, checks
  */
+export { ownRights } from "./capability.js";
 export type {
   Address,
   Config,

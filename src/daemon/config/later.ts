@@ -19,7 +19,6 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     dashboard: "is the address that serves a page about the services",
   },
   service: {
-    capabilities: "gives a worker single rights of root",
     cgroup: "bounds the memory, CPU time and processes of a service",
   },
 };

@@ -16,6 +16,8 @@ export interface LoadOptions {
   /** Its group and supplementary groups; by default those of this process. */
   readonly gid?: number;
   readonly groups?: readonly number[];
+  /** What is permitted to it (bit N is capability N); by default all to root, and nothing to others. */
+  readonly capabilities?: bigint;
   /** Where `passwd` and `group` are; by default /etc. */
   readonly accountFolder?: string;
 }
@@ -83,6 +85,7 @@ function parseSources(
       uid: o.uid,
       gid: o.gid ?? process.getgid?.() ?? o.uid,
       groups: o.groups ?? process.getgroups?.() ?? [],
+      capabilities: o.capabilities ?? (o.uid === 0 ? ~0n : 0n),
       folder: o.accountFolder ?? "/etc",
     }),
     base: dirname(resolve(files[0] ?? ".")),

@@ -15,6 +15,7 @@ import {
   rolloutSchema,
   stopSchema,
 } from "./schema-policy.js";
+import { directoryKeys, privilegeKeys } from "./schema-privileges.js";
 import { healthSchema } from "./schema-probe.js";
 
 const envName = leaf(
@@ -156,6 +157,8 @@ export const serviceSchema = z.strictObject({
     otherwise: "the end of the process that was started is the worker's",
     example: '"/run/web.pid"',
   }),
+  ...privilegeKeys,
+  ...directoryKeys,
   ready: withDefault(
     readySchema,
     {},
@@ -227,7 +230,7 @@ export const serviceSchema = z.strictObject({
     example: "false",
   }),
   stdio: optional(choice(["log", "socket"]), {
-    is: "For a socket with `accept`: `socket` makes the connection stdin and stdout, as inetd does; stderr goes to the log. `log` passes it as LISTEN_FDS does, with the name `connection`, and logs both outputs.",
+    is: "`socket` makes the one socket of the service stdin and stdout, or with `accept` the connection, as inetd does (`wait` and `nowait`); stderr goes to the log. `log`: stdin is `/dev/null`, both outputs are logged, and sockets are passed in LISTEN_FDS alone, a connection with the name `connection`.",
     otherwise: "log",
     example: '"socket"',
   }),

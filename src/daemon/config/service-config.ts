@@ -3,6 +3,7 @@ import { besideCommand } from "./beside-command.js";
 import { commandLine } from "./command-line.js";
 import type { DrainPolicy, LogConfig, ReadyPolicy, ReloadPolicy, RestartPolicy, ServiceConfig } from "./config.js";
 import { checkPolicy, hooksPolicy } from "./hooks-config.js";
+import { privilegesConfig } from "./privileges-config.js";
 import { healthPolicy, probePolicy } from "./probe-config.js";
 import { wrong } from "./problem.js";
 import type { ServiceInput } from "./schema-service.js";
@@ -12,8 +13,17 @@ import { taskKeys, taskReady, taskRestart } from "./task-config.js";
 /** Where nothing shows whether a worker serves (no socket, or not permitted to look), living for this long stands for it. */
 const SETTLE_MS = 1000;
 
+export interface ServicePlace {
+  readonly site: Site;
+  /** Where relative paths start. */
+  readonly base: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Of the supervisor. */
+  readonly uid: number;
+}
+
 /** `[service.NAME]` with its defaults, after the schema -> the configuration of the service; relative paths start at `base`. */
-export function serviceConfig(name: string, input: ServiceInput, o: { site: Site; base: string }): ServiceConfig {
+export function serviceConfig(name: string, input: ServiceInput, o: ServicePlace): ServiceConfig {
   const line = commandLine(input.command, input.shell);
   if (!line.ok) o.site.refuse(["command"], line);
   else if (line.value.doubt !== undefined) {
@@ -35,6 +45,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: { site: Site
     inheritEnv: input.inherit_env,
     limits: { ...input.limits },
     noNewPrivileges: input.no_new_privileges,
+    ...privilegesConfig(input, o),
     ...(input.pid_file === undefined ? {} : { pidFile: resolve(o.base, input.pid_file) }),
     ready: input.type === "task" ? taskReady(input, o.site) : readyPolicy(input, o),
     ...present({ health: input.type === "task" ? undefined : healthPolicy(input.health, o) }),

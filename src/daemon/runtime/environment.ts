@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { ServiceConfig } from "../config/config.js";
+import { directoryEnvironment } from "./directories/make-directories.js";
 import { EnvFileError, parseEnvFile } from "./env-file.js";
 import type { Identity } from "./identity.js";
 
@@ -15,7 +16,7 @@ const NEVER_INHERITED =
   /^(HOLDFAST_.*|LISTEN_.*|NOTIFY_SOCKET|WATCHDOG_(USEC|PID)|FDSTORE|INVOCATION_ID|MAINPID|READY_FD|REMOTE_(ADDR|PORT)|SO_COOKIE|NODE_(CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID|EXTRA_CA_CERTS))$/;
 
 export interface EnvironmentSources {
-  readonly service: Pick<ServiceConfig, "inheritEnv" | "envFiles" | "env">;
+  readonly service: Pick<ServiceConfig, "directories" | "inheritEnv" | "envFiles" | "env">;
   /** The supervisor's own environment. */
   readonly own: NodeJS.ProcessEnv;
   /** Whom the worker runs as; without a user HOME, USER, LOGNAME and SHELL are the supervisor's own. */
@@ -27,7 +28,8 @@ export interface EnvironmentSources {
 /**
  * The environment of a worker before what is particular to one start (LISTEN_FDS, NOTIFY_SOCKET, …) is added.
  *
- * Later wins: PATH, LANG, TZ and the account, or all that we have with `inherit_env`; then the files in their order; then `env`.
+ * Later wins: PATH, LANG, TZ and the account, or all that we have with `inherit_env`; then the files in their order; then `env`; then
+ * the folders that Holdfast makes.
  * Throws EnvFileError.
  */
 export function buildEnvironment(sources: EnvironmentSources): Record<string, string> {
@@ -39,6 +41,7 @@ export function buildEnvironment(sources: EnvironmentSources): Record<string, st
     ...pick(own, [SUPERVISOR_VARIABLE]),
     ...Object.assign({}, ...service.envFiles.map((file) => readEnvFile(file, readFile))),
     ...service.env,
+    ...directoryEnvironment(service),
   };
 }
 

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { ServiceConfig } from "../config/config.js";
+import { capabilitySet } from "./capability-set.js";
 import { findExecutable } from "./environment.js";
 import { resolveIdentity } from "./identity.js";
 import type { StartRequest } from "./keeper/records.js";
@@ -23,6 +24,11 @@ const RESOURCES: Readonly<Record<string, number>> = {
   rtprio: 14,
   rttime: 15,
 };
+/** linux/ioprio.h */
+const IO_CLASSES = { realtime: 1, "best-effort": 2, idle: 3 } as const;
+const IO_CLASS_SHIFT = 13;
+/** linux/sched.h */
+const POLICIES = { other: 0, fifo: 1, "round-robin": 2, batch: 3, idle: 5 } as const;
 const RLIM_INFINITY = 2n ** 64n - 1n;
 
 /** What a start has from its service alone: who it runs as, where, and with which limits. */
@@ -37,6 +43,11 @@ export type LaunchSettings = Pick<
   | "nice"
   | "oomScoreAdjust"
   | "limits"
+  | "processors"
+  | "ioPriority"
+  | "scheduling"
+  | "capabilities"
+  | "bounding"
   | "workingDirectory"
   | "path"
   | "argv"
@@ -66,6 +77,9 @@ export function launchSettings(o: {
     umask: service.umask,
     ...(service.nice === undefined ? {} : { nice: service.nice }),
     ...(service.oomScoreAdjust === undefined ? {} : { oomScoreAdjust: service.oomScoreAdjust }),
+    ...turn(service),
+    ...(service.capabilities === undefined ? {} : { capabilities: capabilitySet(service.capabilities) }),
+    ...(service.capabilityBounding === undefined ? {} : { bounding: capabilitySet(service.capabilityBounding) }),
     limits: Object.entries(service.limits).map(([name, { soft, hard }]) => ({
       resource: RESOURCES[name]!,
       soft: limitValue(soft),
@@ -75,6 +89,17 @@ export function launchSettings(o: {
     path: findExecutable(command[0]!, env.PATH ?? "", workingDirectory),
     argv: command,
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+  };
+}
+
+/** When it runs, and where. */
+function turn({ cpuAffinity, io, scheduling }: ServiceConfig): Partial<LaunchSettings> {
+  return {
+    ...(cpuAffinity === undefined ? {} : { processors: cpuAffinity }),
+    ...(io === undefined ? {} : { ioPriority: (IO_CLASSES[io.class] << IO_CLASS_SHIFT) | io.level }),
+    ...(scheduling === undefined
+      ? {}
+      : { scheduling: { policy: POLICIES[scheduling.policy], priority: scheduling.priority } }),
   };
 }
 

@@ -15,6 +15,7 @@ import {
 } from "../lifecycle/service-state.js";
 import { isAbandoned, type Share } from "../lifecycle/steering.js";
 import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js";
+import { RuntimeDirectories } from "./directories/runtime-directories.js";
 import { IdleWatch } from "./idle-watch.js";
 import type { ArmRecord, ChildRecord, HeldRecord, ListedChild } from "./keeper/records.js";
 import { LogRing } from "./logs/log-ring.js";
@@ -86,6 +87,7 @@ export class ServiceRuntime {
   readonly #idle: IdleWatch;
   /** While it is restarted: what the kernel counts at its sockets. */
   #watch: SocketWatch | undefined;
+  readonly #directories: RuntimeDirectories;
   #setup: ServiceSetup;
   #version: string;
   /** The newest is for workers that start; those before are closed once their workers are gone. */
@@ -100,6 +102,7 @@ export class ServiceRuntime {
     this.#world = world;
     this.#state = state ?? newService(config);
     this.#sinks = [world.sinks.open(config.name, config.log)];
+    this.#directories = new RuntimeDirectories(world.log, workersOf(this.#state).length > 0);
     this.#idle = new IdleWatch({
       pids: () => this.#restingPids(),
       listeners: () => this.#setup.sockets.flatMap((socket) => world.sockets.inodes(socket)).map(({ ino }) => ino),
@@ -197,10 +200,12 @@ export class ServiceRuntime {
    * @param undoes it goes back to what it was: no task runs again for that
    */
   async configure(setup: ServiceSetup, asker: number, undoes = false): Promise<Answered> {
-    const { log } = this.config;
+    const { config } = this;
+    const { log } = config;
     if (JSON.stringify(log) !== JSON.stringify(setup.config.log)) {
       this.#sinks = [...this.#sinks, this.#world.sinks.open(setup.config.name, setup.config.log)];
     }
+    this.#directories.leave(config);
     const before = this.#version;
     this.#setup = setup;
     this.#version = versionOf(setup);
@@ -224,7 +229,10 @@ export class ServiceRuntime {
     // Somebody may have connected to such an address before it knew that.
     this.#lookAround();
     const answered = await asked;
-    if (answered.answer === "done") this.#closeOldSinks();
+    if (answered.answer === "done") {
+      this.#closeOldSinks();
+      this.#directories.removeFormer(this.config);
+    }
     return answered;
   }
 
@@ -260,6 +268,7 @@ export class ServiceRuntime {
     }
     this.#write();
     this.#settleStore();
+    this.#directories.settle(this.config, this.#rests);
     this.#followHealth();
     this.#armTimer();
     for (const changed of this.#watchers) changed();
@@ -363,7 +372,14 @@ export class ServiceRuntime {
     this.#idle.stop();
     this.#workers.close();
     await this.#workers.ended.told();
+    await this.#directories.close();
     await Promise.all(this.#sinks.map((sink) => sink?.close()));
+  }
+
+  /** It has no worker, and gets none before somebody asks for one. */
+  get #rests(): boolean {
+    const { desired, instances } = this.#state;
+    return workersOf(this.#state).length === 0 && (desired === "stopped" || instances.every(({ halted }) => halted));
   }
 
   #followHealth(): void {

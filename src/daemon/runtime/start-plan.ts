@@ -2,6 +2,7 @@ import { openSync } from "node:fs";
 import { constants } from "node:os";
 import { type Fd, listenFdsEnvironment, type NotifySocket, OwnedFd, pipe } from "../../ancillary/index.js";
 import type { ServiceConfig } from "../config/config.js";
+import { makeDirectories } from "./directories/make-directories.js";
 import { buildEnvironment } from "./environment.js";
 import { CHANNEL_VARIABLE, openChannelPair } from "./handoff/channel-pair.js";
 import { resolveIdentity } from "./identity.js";
@@ -87,6 +88,8 @@ function errnoOf(error: unknown): number {
 function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   const { service, slot, worker, notify } = input;
   if (service.pretendBooted === true) pretendBooted();
+  const identity = resolveIdentity(service);
+  makeDirectories(service, identity);
   const frame: Fd[] = [];
   const theirs: OwnedFd[] = [];
   const send = (fd: OwnedFd): number => {
@@ -96,21 +99,27 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   };
   const map: StartRequest["map"][number][] = [];
   const pipes: { -readonly [K in keyof WorkerPipes]: WorkerPipes[K] } = {};
+  const bound = input.sockets.flatMap(({ name, keys }) => keys.map((key) => ({ name, key })));
+  const standardSocket = service.stdio === "socket" && bound[0] ? { key: bound[0].key, index: 0 } : undefined;
   const output = (target: number, name: "stdout" | "stderr"): void => {
-    if (service.log.to === "inherit") return void map.push({ target, from: { frame: send(standard(target)) } });
-    if (service.log.to === "null") return void map.push({ target, from: { frame: send(devNull()) } });
+    const { to } = service.log;
+    const own = target === 1 ? standardSocket : undefined;
+    if (own !== undefined) map.push({ target, from: own });
+    else if (to === "inherit") map.push({ target, from: { frame: send(standard(target)) } });
+    else if (to === "null") map.push({ target, from: { frame: send(devNull()) } });
+    if (to === "inherit" || to === "null") return;
     const [read, write] = pipe();
     pipes[name] = read;
     opened.push(read);
+    if (own !== undefined) return write.close(); // Nothing is logged of it.
     map.push({ target, from: { frame: send(write) } });
   };
 
-  map.push({ target: 0, from: { frame: send(devNull()) } });
+  map.push({ target: 0, from: standardSocket ?? { frame: send(devNull()) } });
   output(1, "stdout");
   output(2, "stderr");
   let target = FIRST_LISTEN_FD;
   const names: string[] = [];
-  const bound = input.sockets.flatMap(({ name, keys }) => keys.map((key) => ({ name, key })));
   for (const { name, key } of [...bound, ...input.stored]) {
     map.push({ target, from: { key, index: 0 } });
     names.push(name);
@@ -147,7 +156,7 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   }
 
   const env: Readonly<Record<string, string>> = {
-    ...buildEnvironment({ service, own: input.own, identity: resolveIdentity(service) }),
+    ...buildEnvironment({ service, own: input.own, identity }),
     ...(names.length === 0 ? {} : listenFdsEnvironment(names)),
     ...extra,
     NOTIFY_SOCKET: notify.address,

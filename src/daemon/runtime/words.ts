@@ -28,6 +28,9 @@ const STAGES = [
   "no_new_privs",
   "signals",
   "exec",
+  "cpu_affinity",
+  "io_priority",
+  "scheduling",
 ] as const;
 
 const PREPARE = 0;

@@ -18,8 +18,10 @@ const OTHERS = ["migrate", "cache", "web", "database", "tunnel", "suite", "maint
   .map((name) => `[service.${name}]\ncommand = "x"\nstart = "manual"\n${name === "migrate" ? 'type = "task"' : ""}\n`)
   .join("");
 
-/** A key of what is asked needs somebody to ask. */
+/** A key of what is asked needs somebody to ask, and the mode of a folder a folder. */
 function askedElsewhere(path: string, base: string): string {
+  const folders = /^(\w+_directory)\.(?!names)/.exec(path)?.[1];
+  if (folders !== undefined) return `${base}\n${folders}.names = "web"`;
   const table = /^(ready\.probe|health)\.(?!http|tcp|exec)/.exec(path)?.[1];
   return table === undefined ? base : `${base}\n${table}.http = "http://[::1]/"`;
 }
@@ -88,6 +90,7 @@ describe("the reference", () => {
         source_prefix: 'listen = "tcp://127.0.0.1:80"\naccept = true\nmax_connections_per_source = 2',
         "source_prefix.ipv4": 'listen = "tcp://127.0.0.1:80"\naccept = true\nmax_connections_per_source = 2',
         "source_prefix.ipv6": 'listen = "tcp://127.0.0.1:80"\naccept = true\nmax_connections_per_source = 2',
+        scheduling_priority: 'command = "x"\nscheduling = "fifo"',
         stdio: 'command = "x"\nsockets = "web"',
       };
       const listen =

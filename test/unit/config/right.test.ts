@@ -220,6 +220,16 @@ describe("a file with every key", () => {
         cpu: { soft: "unlimited", hard: "unlimited" },
       },
       noNewPrivileges: false,
+      capabilities: ["net_bind_service", "kill"],
+      capabilityBounding: ["net_bind_service", "kill", "setuid"],
+      cpuAffinity: [0, 1, 2, 5],
+      io: { class: "idle", level: 0 },
+      scheduling: { policy: "fifo", priority: 10 },
+      directories: [
+        { kind: "runtime", base: "/run", names: ["web", "web/sub"], mode: 0o700, preserve: true },
+        { kind: "state", base: "/var/lib", names: ["web"], mode: 0o755 },
+        { kind: "configuration", base: "/etc", names: ["web"], mode: 0o755 },
+      ],
       watchdogMs: 45_000,
       fdStore: 3,
       notifyAccess: "main",
@@ -250,6 +260,20 @@ describe("a file with every key", () => {
       log: { to: "inherit" },
       restart: { backoff: { initialMs: 1000, maxMs: 2000, factor: 2 } },
     });
+  });
+
+  test("has a user's folders where basedir-spec says", () => {
+    const all = ["runtime", "state", "cache", "logs", "configuration"].map((kind) => `${kind}_directory = "x"`);
+    const text = `version = 1\n[service.x]\ncommand = "x"\n${all.join("\n")}`;
+    const basesWith = (env: NodeJS.ProcessEnv) => {
+      const { directories = [] } = configOf(parseConfigText(text, "/x.toml", { ...ANN, env })).services.x!;
+      return directories.map(({ base }) => base);
+    };
+    const home = { HOME: "/home/ann", XDG_RUNTIME_DIR: "/run/user/1" };
+    const standard = [".local/state", ".cache", ".local/state/log", ".config"].map((path) => `/home/ann/${path}`);
+    expect(basesWith(home)).toEqual(["/run/user/1", ...standard]);
+    const other = { XDG_STATE_HOME: "/s", XDG_CACHE_HOME: "/c", XDG_CONFIG_HOME: "/e", XDG_RUNTIME_DIR: "/r" };
+    expect(basesWith(other)).toEqual(["/r", "/s", "/c", "/s/log", "/e"]);
   });
 
   test("survives JSON unchanged", () => {

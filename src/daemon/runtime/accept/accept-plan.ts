@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Fd, listenFdsEnvironment, OwnedFd } from "../../../ancillary/index.js";
 import type { AcceptPolicy, ServiceConfig } from "../../config/config.js";
+import { makeDirectories } from "../directories/make-directories.js";
 import { buildEnvironment } from "../environment.js";
 import { resolveIdentity } from "../identity.js";
 import type { AcceptorRequest } from "../keeper/acceptor-record.js";
@@ -33,6 +34,7 @@ export function planAccept(o: {
 }): AcceptPlan {
   const { service, version } = o;
   const identity = resolveIdentity(service);
+  makeDirectories(service, identity);
   const tag: AcceptTag = {
     v: 1,
     service: service.name,

@@ -10,6 +10,7 @@ import {
 } from "../../lifecycle/accept.js";
 import { newService, type ServiceEvent, type ServiceState } from "../../lifecycle/service-state.js";
 import { eventsOf } from "../child-events.js";
+import { RuntimeDirectories } from "../directories/runtime-directories.js";
 import type { AcceptorRecord } from "../keeper/acceptor-record.js";
 import { KeeperError } from "../keeper/keeper-client.js";
 import type { ChildRecord } from "../keeper/records.js";
@@ -65,6 +66,7 @@ export class AcceptService implements Service {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   readonly #log: AcceptLog;
+  readonly #directories: RuntimeDirectories;
   /** Keys that the keeper is to be told to forget. */
   readonly #forgotten: string[] = [];
   #forgetting: NodeJS.Timeout | undefined;
@@ -81,6 +83,7 @@ export class AcceptService implements Service {
     this.#world = world;
     this.isNew = found === undefined;
     this.#state = found ?? newAccept;
+    this.#directories = new RuntimeDirectories(world.log, this.#state.desired === "started");
     this.#log = new AcceptLog(setup.config, world, (what, error) => this.#complain(what, error));
   }
 
@@ -156,6 +159,7 @@ export class AcceptService implements Service {
 
   /** From now on new connections get this. What runs goes on as it is. */
   async configure(setup: ServiceSetup, asker: number): Promise<Answered> {
+    this.#directories.leave(this.config);
     this.#setup = setup;
     this.#log.configure(setup.config);
     this.socketsChanged();
@@ -247,6 +251,7 @@ export class AcceptService implements Service {
     clearTimeout(this.#timer);
     this.#forgetAll();
     await this.#log.close();
+    await this.#directories.close();
   }
 
   get #policy() {
@@ -287,7 +292,10 @@ export class AcceptService implements Service {
     for (const effect of step.effects) this.#perform(effect);
     for (const fact of step.facts) {
       this.#report(fact.type, factSentence(this.config, fact));
-      if (fact.type === "stopped") this.#log.drop();
+      if (fact.type === "stopped") {
+        this.#log.drop();
+        this.#directories.settle(this.config, true);
+      }
     }
   }
 
@@ -323,6 +331,7 @@ export class AcceptService implements Service {
     try {
       const pipes = this.#log.pipes();
       const version = this.#version;
+      this.#directories.settle(this.config, false);
       const plan = planAccept({ service: this.config, version, pipes, configFile, own: environment });
       const keys = this.#setup.sockets.flatMap((socket) => sockets.keys(socket));
       const asked = keeper.accept(plan.request, plan.fds, keys, acceptorOf(policy, this.#state.last));

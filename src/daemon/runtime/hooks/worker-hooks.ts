@@ -1,6 +1,8 @@
-import type { Hook, HookName } from "../../config/config.js";
+import type { Hook, HookName, ServiceConfig } from "../../config/config.js";
 import type { Worker } from "../../lifecycle/worker.js";
 import type { CommandRuns } from "../commands/command-runs.js";
+import { makeDirectories } from "../directories/make-directories.js";
+import { resolveIdentity } from "../identity.js";
 import type { Logger } from "../logger.js";
 import type { LogRing } from "../logs/log-ring.js";
 import type { ServiceSetup } from "../service-setup.js";
@@ -77,7 +79,11 @@ export class WorkerHooks {
   }
 
   async #firstProblem(worker: number, hook: HookName, signal: AbortSignal): Promise<string | undefined> {
-    for (const one of this.#o.setup().config.hooks?.[hook] ?? []) {
+    const service = this.#o.setup().config;
+    // What prepares a start finds the folders that the worker will have.
+    const lacks = hook === "before_start" ? directoriesProblem(service) : undefined;
+    if (lacks !== undefined) return lacks;
+    for (const one of service.hooks?.[hook] ?? []) {
       if (signal.aborted) return `${hook}: ${one.command[0]} was not needed any more`;
       const problem = await this.#runOne(worker, { hook, one, signal });
       // What comes after a stop cleans up: one that fails is no reason to leave out the others.
@@ -116,5 +122,14 @@ export class WorkerHooks {
 
   #has(hook: HookName): boolean {
     return (this.#o.setup().config.hooks?.[hook]?.length ?? 0) > 0;
+  }
+}
+
+function directoriesProblem(service: ServiceConfig): string | undefined {
+  try {
+    makeDirectories(service, resolveIdentity(service));
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }

@@ -84,6 +84,15 @@ export interface StartRequest {
   readonly umask?: number;
   readonly nice?: number;
   readonly oomScoreAdjust?: number;
+  /** Numbers of processors. */
+  readonly processors?: readonly number[];
+  /** As ioprio_set(2) has it. */
+  readonly ioPriority?: number;
+  /** As sched_setscheduler(2) has them. */
+  readonly scheduling?: { readonly policy: number; readonly priority: number };
+  /** Bit N is capability N. */
+  readonly capabilities?: bigint;
+  readonly bounding?: bigint;
   readonly limits: readonly { readonly resource: number; readonly soft: bigint; readonly hard: bigint }[];
   /** Empty: that of the keeper. */
   readonly workingDirectory: string;
@@ -122,6 +131,11 @@ const StartFlag = {
   listenPid: 64,
   ignoreSigpipe: 128,
   watchdogPid: 256,
+  processors: 512,
+  ioPriority: 1024,
+  policy: 2048,
+  capabilities: 4096,
+  bounding: 8192,
 } as const;
 const UNCHANGED_ID = 0xffffffff;
 
@@ -135,7 +149,12 @@ export function encodeStart(start: StartRequest): Buffer {
     (start.umask === undefined ? 0 : StartFlag.umask) |
     (start.nice === undefined ? 0 : StartFlag.nice) |
     (start.oomScoreAdjust === undefined ? 0 : StartFlag.oomScoreAdjust) |
-    (start.groups === undefined ? 0 : StartFlag.groups);
+    (start.groups === undefined ? 0 : StartFlag.groups) |
+    (start.processors === undefined ? 0 : StartFlag.processors) |
+    (start.ioPriority === undefined ? 0 : StartFlag.ioPriority) |
+    (start.scheduling === undefined ? 0 : StartFlag.policy) |
+    (start.capabilities === undefined ? 0 : StartFlag.capabilities) |
+    (start.bounding === undefined ? 0 : StartFlag.bounding);
   const writer = new ByteWriter()
     .key(start.key)
     .tag(start.tag)
@@ -150,6 +169,11 @@ export function encodeStart(start: StartRequest): Buffer {
   for (const group of groups) writer.u32(group);
   writer.u16(start.limits.length);
   for (const { resource, soft, hard } of start.limits) writer.u32(resource).u64(soft).u64(hard);
+  if (start.processors !== undefined) writer.tag(maskOf(start.processors));
+  if (start.ioPriority !== undefined) writer.u16(start.ioPriority);
+  if (start.scheduling !== undefined) writer.i32(start.scheduling.policy).i32(start.scheduling.priority);
+  if (start.capabilities !== undefined) writer.u64(start.capabilities);
+  if (start.bounding !== undefined) writer.u64(start.bounding);
   writer.string(start.workingDirectory).string(start.path);
   writer.u16(start.argv.length);
   for (const argument of start.argv) writer.string(argument);
@@ -165,6 +189,13 @@ export function encodeStart(start: StartRequest): Buffer {
   writer.u16(start.keep.length);
   for (const { frame, drained } of start.keep) writer.u16(frame).u8(drained ? 1 : 0);
   return writer.bytes();
+}
+
+/** Bit N, from the lowest of the first byte on, is number N. */
+function maskOf(numbers: readonly number[]): Buffer {
+  const mask = Buffer.alloc(Math.floor(Math.max(0, ...numbers) / 8) + 1);
+  for (const number of numbers) mask[number >> 3]! |= 1 << (number & 7);
+  return mask;
 }
 
 export function encodeRegistrations(registrations: readonly RegistrationRecord[]): Buffer {
