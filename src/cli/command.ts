@@ -9,6 +9,7 @@ export interface CommandOptions {
   readonly control?: string;
   readonly output: OutputFormat;
   readonly hard?: boolean;
+  readonly check?: boolean;
   readonly orphans?: "refuse" | "adopt" | "stop";
   /** A path. */
   readonly to?: string;

@@ -68,6 +68,7 @@ const rules: Readonly<Record<string, string>> = {
 function explainAwaited({ workers, readiness }: ServiceView, now: number): string[] {
   const rule = rules[readiness.split(":")[0] ?? ""];
   const awaited = workers.find(({ phase }) => phase === "starting");
+  if (awaited?.hook !== undefined) return [`Next: the ${awaited.hook} of ${awaited.instance} has to be done.`];
   if (awaited === undefined || rule === undefined) return [];
   const since = awaited.startedAt === undefined ? "" : `, started ${relativeTime(awaited.startedAt, now)}`;
   const pid = awaited.pid === undefined ? "" : ` (pid ${awaited.pid}${since})`;

@@ -101,6 +101,23 @@ describe.runIf(process.getuid?.() === 0)("the folders of a service", () => {
     expect(existsSync(system[0]!)).toBe(false);
   });
 
+  test("are there for its hooks, before a start and after the end", async () => {
+    const scene = await start({
+      config: `
+        [service.h]
+        ${command("never-ready")}
+        ready = "spawned"
+        runtime_directory = "${name}"
+        [service.h.hooks]
+        before_start = [["/bin/sh", "-c", "echo made > $RUNTIME_DIRECTORY/by-hook"]]
+        after_stop = [["/bin/sh", "-c", "cp $RUNTIME_DIRECTORY/by-hook seen"]]`,
+    });
+    await scene.ready("h");
+    await scene.act("h", "stop");
+    expect(existsSync(join(scene.directory, "seen"))).toBe(true);
+    await expect.poll(() => existsSync(system[0]!)).toBe(false);
+  });
+
   test("of a user's supervisor are the user's own, where basedir-spec has them", async () => {
     const home = mkdtempSync(join(tmpdir(), "holdfast-home-"));
     try {

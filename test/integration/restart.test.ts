@@ -137,6 +137,32 @@ describe("a worker that ends by itself", () => {
     expect(await scene.service("job")).toHaveProperty("next", expect.stringContaining("holdfast start"));
   });
 
+  test("with a status of restart.success has not failed, and with one of restart.force is started again", async () => {
+    const scene = await start({
+      defaults: 'restart = { when = "on-failure", success = [3, "KILL"], force = [75] }\nready = "spawned"',
+      config: `
+        [service.by-code]
+        ${command("exits-with", "3")}
+        [service.by-signal]
+        ${command("kills-itself", "KILL")}
+        [service.task]
+        ${command("exits-with", "3")}
+        type = "task"
+        [service.forced]
+        ${command("exits-with", "75")}
+        restart = { when = "never" }`,
+    });
+    for (const name of ["by-code", "by-signal"]) {
+      await scene.event("halted", name);
+      const view = await scene.service(name);
+      expect(view).toMatchObject({ phase: "stopped", restarts: 0 });
+      expect(view).not.toHaveProperty("lastFailure");
+    }
+    await scene.event("completed", "task");
+    await scene.event("start-delayed", "forced");
+    expect((await scene.service("forced")).restarts).toBeGreaterThan(0);
+  });
+
   test("again and again is started with growing pauses up to the longest", async () => {
     const scene = await start({
       config: `

@@ -110,3 +110,17 @@ describe("a worker that ends by itself and leaves a child behind", () => {
     expect(await scene.service("leaves")).toMatchObject({ phase: "stopped", workers: [] });
   });
 });
+
+test("with stop.kill = mixed what a worker leaves behind is killed at once when it has ended, and not asked first", async () => {
+  const scene = await start({
+    config: `
+      [service.leaves]
+      command = ["/bin/sh", "-c", "trap '' TERM; sleep 3600 & trap - TERM; echo left $! behind; exec sleep 3600"]
+      ready = "spawned"
+      stop = { kill = "mixed", timeout = "1h" }`,
+  });
+  const child = await leftBehind(scene, "leaves");
+  expect(isRunning(child)).toBe(true);
+  expect((await scene.act("leaves", "stop")).result).toBe("done");
+  expect(isRunning(child)).toBe(false);
+});

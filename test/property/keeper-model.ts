@@ -4,6 +4,7 @@
  * As the real one it tells states and not histories: a start may be told by its end alone, and everything that is not
  * acknowledged is told again to the next supervisor. It throws on a request that no supervisor may make.
  */
+import type { HookName } from "../../src/daemon/config/config.js";
 import type { ServiceEffect } from "../../src/daemon/lifecycle/service-state.js";
 import type { WorkerEvent } from "../../src/daemon/lifecycle/worker.js";
 
@@ -60,6 +61,8 @@ export class KeeperModel {
   readonly starts = new Set<number>();
   /** Lanes that the supervisor of now was asked to look into. */
   readonly looked = new Set<number>();
+  /** Of the supervisor of now: hooks that run for a worker. */
+  readonly #hooks = new Map<number, { readonly hook: HookName; readonly ended: boolean }>();
   #disarmed: { readonly worker: number; readonly inTime: boolean }[] = [];
 
   perform(effect: ServiceEffect, now: number): void {
@@ -100,6 +103,14 @@ export class KeeperModel {
         return;
       case "steer":
         return;
+      case "run-hooks":
+        this.#hooks.set(effect.worker, { hook: effect.hook, ended: false });
+        return;
+      case "end-hooks": {
+        const runs = this.#hooks.get(effect.worker);
+        if (runs !== undefined) this.#hooks.set(effect.worker, { ...runs, ended: true });
+        return;
+      }
       case "look-into":
         this.looked.add(effect.lane);
         return;
@@ -118,6 +129,7 @@ export class KeeperModel {
   }
 
   acknowledge(worker: number): void {
+    if (!this.starts.has(worker)) return; // Its before_start has failed.
     const { state } = this.#child(worker);
     if (state !== "ended" && state !== "failed") throw new Error(`#${worker} is acknowledged while it is ${state}`);
     this.children.delete(worker);
@@ -127,6 +139,7 @@ export class KeeperModel {
   /** The supervisor is replaced: what was on its way to it is lost, and all is to be told again. */
   forgetSupervisor(): void {
     this.looked.clear();
+    this.#hooks.clear();
     this.#disarmed = [];
     for (const child of this.children.values()) {
       child.told = child.state === "forking";
@@ -140,6 +153,16 @@ export class KeeperModel {
   news(): Happening[] {
     return [
       ...[...this.children].flatMap(([worker, child]) => this.#newsOf(worker, child)),
+      ...[...this.#hooks].map(([worker, { hook, ended }]) => {
+        const ok = !ended && worker % 4 !== 3;
+        return {
+          what: `the ${hook} of #${worker} ${ok ? "is done" : "has failed"}`,
+          happen: () => {
+            this.#hooks.delete(worker);
+            return { worker, event: { type: "hooks" as const, hook, ok } };
+          },
+        };
+      }),
       ...this.#disarmed.map((reply) => ({
         what: `tell #${reply.worker} ${reply.inTime ? "disarmed" : "fired"}`,
         happen: () => {
@@ -254,7 +277,7 @@ export class KeeperModel {
       tell({ type: "connections", inFlight: 2, seen: 2, open: 2 });
     }
     if (child.valve === "opening") tell({ type: "reopened" }, () => change(child, { valve: "untouched" }));
-    if (child.swept && child.leftovers === "none") tell({ type: "gone" });
+    if (child.swept && child.leftovers === "none") tell({ type: "gone" }, () => change(child, { swept: false }));
     return news;
   }
 

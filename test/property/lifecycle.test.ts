@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ServiceConfig } from "../../src/daemon/config/config.js";
+import type { HookName, ServiceConfig } from "../../src/daemon/config/config.js";
 import { nextDeadline, workersOf } from "../../src/daemon/lifecycle/service-state.js";
 import { plainService } from "../unit/lifecycle/service-config.js";
 import type { Happening } from "./keeper-model.js";
@@ -97,8 +97,20 @@ const aPolicy: fc.Arbitrary<ServiceConfig> = fc
       waitFor: fc.constant("requests"),
     }),
     stop: fc.record({ signal: fc.constant("SIGTERM"), timeoutMs: fc.constantFrom(1, 200, 2_000) }),
+    hooks: fc.constantFrom(
+      {},
+      {},
+      hooks("before_start"),
+      hooks("after_start", "after_stop"),
+      hooks("before_stop"),
+      hooks("before_start", "after_start", "before_stop", "after_stop"),
+    ),
   })
   .map((part) => ({ ...plainService, ...part }) as ServiceConfig);
+
+function hooks(...names: readonly HookName[]): ServiceConfig["hooks"] & object {
+  return Object.fromEntries(names.map((name) => [name, [{ command: [name], mayFail: false, timeoutMs: 30_000 }]]));
+}
 
 const CLEANLY = JSON.stringify({ kind: "exited", code: 0 });
 

@@ -116,11 +116,23 @@ export class ServiceLaws {
         case "close-valve":
           this.#checkStopSignal(before, event, state, effect.worker);
           break;
-        case "spawn":
+        case "run-hooks":
+          if (effect.hook !== "before_start") break;
+          this.#checkId(effect.worker);
           this.#checkStart(state, effect.worker);
           this.#checkLimit(state, effect.worker);
           break;
+        case "spawn": {
+          const worker = workersOf(before).find((one) => one.worker.id === effect.worker)?.worker;
+          this.#checkWanted(state, effect.worker);
+          if (worker?.state.phase === "preparing") break; // The rest was looked at when its hooks began.
+          this.#checkId(effect.worker);
+          this.#checkStart(state, effect.worker);
+          this.#checkLimit(state, effect.worker);
+          break;
+        }
         case "arm":
+          this.#checkId(effect.worker);
           this.#checkStart(state, effect.worker);
           break;
         case "signal":
@@ -143,6 +155,7 @@ export class ServiceLaws {
         case "close-connections":
         case "steer":
         case "look-into":
+        case "end-hooks":
           break;
       }
     }
@@ -175,11 +188,18 @@ export class ServiceLaws {
     }
   }
 
-  #checkStart(state: ServiceState, id: number): void {
+  #checkId(id: number): void {
     if (id <= this.#lastWorker) throw new BrokenLaw(`the id ${id} is used again`);
     this.#lastWorker = id;
+  }
+
+  #checkWanted(state: ServiceState, id: number): void {
     if (state.desired === "stopped" || state.blocked || state.awaits !== undefined)
       throw new BrokenLaw(`#${id} is started although that is not wanted`);
+  }
+
+  #checkStart(state: ServiceState, id: number): void {
+    this.#checkWanted(state, id);
     const all = workersOf(state);
     const { worker, role } = all.find((one) => one.worker.id === id)!;
     const others = all.filter((one) => one.worker.slot === worker.slot && one.worker.id !== id);

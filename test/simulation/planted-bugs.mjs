@@ -9,9 +9,9 @@ export const PLANTED_BUGS = [
   {
     name: "an exit is not acknowledged",
     law: /it has the workers/,
-    file: `${lifecycle}worker.ts`,
-    find: 'return to(worker, { phase: "gone", end: now.end }, [{ type: "acknowledge", worker: worker.id }], ["ended"]);',
-    replace: 'return to(worker, { phase: "gone", end: now.end }, [], ["ended"]);',
+    file: `${lifecycle}worker-moves.ts`,
+    find: 'return to(worker, { phase: "gone", end }, [{ type: "acknowledge", worker: worker.id }], ["ended"]);',
+    replace: 'return to(worker, { phase: "gone", end }, [], ["ended"]);',
   },
   {
     name: "a worker is started without a look at who is in its slot",
@@ -81,7 +81,7 @@ export const PLANTED_BUGS = [
     name: "a start that failed counts as ready",
     law: /it has the workers|after its exit|acknowledged/,
     file: `${lifecycle}worker.ts`,
-    find: '        case "start-failed":\n          return neverRan(worker, event.stage, event.errno);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
+    find: '        case "start-failed":\n          return neverRan(worker, event.stage, event.errno, policy);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
     replace:
       '        case "start-failed":\n          return ready(worker, at, policy);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
   },

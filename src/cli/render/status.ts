@@ -109,9 +109,10 @@ function valveOf({ valve, inFlight }: WorkerView): string {
 }
 
 /** All that it says of itself, and how it was found. */
-function statusOf({ statusText, errno, exitStatus, reloading, unhealthy, startedAs }: WorkerView): string {
+function statusOf({ statusText, errno, exitStatus, hook, reloading, unhealthy, startedAs }: WorkerView): string {
   const said = [
     ...(unhealthy === undefined ? [] : [`(unhealthy: ${unhealthy})`]),
+    ...(hook === undefined ? [] : [`(${hook} runs)`]),
     ...(reloading ? ["(reloading)"] : []),
     ...(startedAs === undefined ? [] : [`(started as pid ${startedAs})`]),
     ...(errno === undefined ? [] : [`(${errno})`]),

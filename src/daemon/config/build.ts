@@ -15,6 +15,7 @@ import {
 import { Claims, checkSocketKeys } from "./check-sockets.js";
 import type { ServiceConfig, SocketConfig, SupervisorConfig } from "./config.js";
 import { withDefaults } from "./defaults.js";
+import { checkHooks } from "./hooks-config.js";
 import { describeValue, wrongOf } from "./leaf.js";
 import { checkProbes } from "./probe-config.js";
 import { type Findings, quote, wrong } from "./problem.js";
@@ -71,6 +72,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
     const config = acceptingService(said, known);
     checkService(config, site);
     checkType(config, site);
+    checkHooks(config, site);
     warnOfUnusedKeys(config, site);
     checkPrivileges(config, site);
     checkPrivilegeRights(config, { site, accounts: o.accounts });

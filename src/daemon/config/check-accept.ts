@@ -25,6 +25,7 @@ const SERVICE_KEYS: Readonly<Record<string, string>> = {
   watchdog: "it has no notify socket",
   fd_store: "it has no successor",
   handoff: "it has no successor",
+  hooks: "it is started with nobody in between",
 };
 
 /** What one socket says about a process for each connection. */

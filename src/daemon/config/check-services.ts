@@ -12,7 +12,7 @@ const MOST_START_BYTES = 96 * 1024;
 
 /** What Holdfast itself puts into a worker's environment. */
 const OWN_VARIABLES =
-  /^(LISTEN_(FDS|PID|FDNAMES|PIDFDID)|NOTIFY_SOCKET|READY_FD|REMOTE_(ADDR|PORT)|SO_COOKIE|FDSTORE|WATCHDOG_(USEC|PID)|INVOCATION_ID|MAINPID|HOLDFAST_.*)$/;
+  /^(LISTEN_(FDS|PID|FDNAMES|PIDFDID)|NOTIFY_SOCKET|READY_FD|REMOTE_(ADDR|PORT)|SO_COOKIE|FDSTORE|WATCHDOG_(USEC|PID)|INVOCATION_ID|MAINPID|SERVICE_RESULT|EXIT_(CODE|STATUS)|HOLDFAST_.*)$/;
 
 /** What one service says, held against itself. */
 export function checkService(service: ServiceConfig, site: Site): void {

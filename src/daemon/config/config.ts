@@ -166,8 +166,12 @@ export interface ServiceConfig {
   /** With `start = "connection"`: no connection has been open for so long, so its workers end until the next one. Undefined: they stay. */
   readonly idleStopMs?: number;
   readonly drain: DrainPolicy;
-  readonly stop: { readonly signal: string; readonly timeoutMs: number };
+  readonly stop: StopPolicy;
   readonly reload?: ReloadPolicy;
+  /** Commands before and after the start and the stop of a worker, each list in order. */
+  readonly hooks?: Hooks;
+  /** Run before a restart or an apply touches anything of it; its failure refuses them. */
+  readonly check?: CheckPolicy;
   /** WATCHDOG=1 is expected so often from a worker that is ready; undefined: never. */
   readonly watchdogMs?: number;
   /** How many descriptors each instance may leave for its next worker (FDSTORE=1); undefined: none. 1 to 240. */
@@ -252,6 +256,30 @@ export interface HealthPolicy extends Asked {
   readonly action: "restart" | "report";
 }
 
+export type HookName = "before_start" | "after_start" | "before_stop" | "after_stop";
+
+export type Hooks = { readonly [name in HookName]?: readonly Hook[] };
+
+export interface Hook {
+  readonly command: readonly string[];
+  /** Its failure changes nothing. */
+  readonly mayFail: boolean;
+  readonly timeoutMs: number;
+}
+
+export interface CheckPolicy {
+  readonly command: readonly string[];
+  readonly timeoutMs: number;
+}
+
+export interface StopPolicy {
+  readonly signal: string;
+  /** From the stop signal to SIGKILL. */
+  readonly timeoutMs: number;
+  /** What is left of the tree once the worker's own process has ended gets SIGKILL at once; undefined: the stop signal, and the rest of the time. */
+  readonly kill?: "mixed";
+}
+
 /** A signal or a command. */
 export interface ReloadPolicy {
   readonly signal?: string;
@@ -275,9 +303,16 @@ export interface RestartPolicy {
   };
   /** More automatic starts than `starts` in `intervalMs`: wait until the oldest has left the interval, then go on. */
   readonly limit: { readonly starts: number; readonly intervalMs: number };
-  /** Exit codes after which no automatic restart happens. */
-  readonly prevent: readonly number[];
+  /** Ends after which no automatic restart happens; it wins over `force`. */
+  readonly prevent: readonly ExitStatus[];
+  /** Ends after which one happens, whatever `when` says; undefined: none. */
+  readonly force?: readonly ExitStatus[];
+  /** Ends that are as good as exit code 0; undefined: none. */
+  readonly success?: readonly ExitStatus[];
 }
+
+/** An exit code, or the number of a signal. */
+export type ExitStatus = number | { readonly signal: number };
 
 export interface DrainPolicy {
   /** `auto`: a worker that retires gets no new connections and finishes those in flight before its stop signal. `signal`: the signal at once. */

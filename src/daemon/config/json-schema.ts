@@ -19,7 +19,12 @@ function override({ zodSchema, jsonSchema: json }: { zodSchema: z.core.$ZodTypes
   const note = noteOf(zodSchema);
   if (note.json !== undefined) Object.assign(json, note.json);
   const shape = shapeOf(zodSchema);
-  if (json.type === "array" && shape.kind === "list") allowAlso(json, shape.item, ["type", "items"]);
+  if (json.type === "array" && shape.kind === "list" && shapeOf(shape.item).kind === "table") {
+    // One item without the brackets; as text, because a list would be taken for several.
+    json.anyOf = [{ type: "string" }, { type: "array", items: json.items }];
+    delete json.type;
+    delete json.items;
+  } else if (json.type === "array" && shape.kind === "list") allowAlso(json, shape.item, ["type", "items"]);
   else if (json.type === "object" && shape.kind === "table" && note.shorthand !== undefined) {
     const main = shape.keys[note.shorthand];
     if (main !== undefined) allowAlso(json, main, ["type", "properties", "required", "additionalProperties"]);

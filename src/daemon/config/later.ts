@@ -20,7 +20,6 @@ const LATER_KEYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   service: {
     cgroup: "bounds the memory, CPU time and processes of a service",
-    hooks: "runs commands before a start and after a stop",
   },
 };
 

@@ -1,9 +1,10 @@
 import { z } from "zod";
+import type { ExitStatus } from "./config.js";
 import { DURATION_PATTERN, parseDuration } from "./duration.js";
 import { MODE_PATTERN, parseMode } from "./file-mode.js";
 import { didYouMean } from "./nearest.js";
 import { type Parsed, quote, right, type Wrong, wrong } from "./problem.js";
-import { parseSignal } from "./signal-name.js";
+import { parseSignal, signalNumberOf } from "./signal-name.js";
 import { parseSize, SIZE_PATTERN } from "./size.js";
 import { DateText } from "./tree.js";
 
@@ -17,6 +18,8 @@ export interface Note {
   readonly word?: string;
   /** A table that may be written as the value of this one key: `restart = "never"`. */
   readonly shorthand?: string;
+  /** It is written as a list as well, also where it stands for the table that holds it. */
+  readonly list?: boolean;
   /** `0o660` is taken as its text. */
   readonly octal?: boolean;
   /** What holds where the key is missing and no constant can say it. */
@@ -208,6 +211,33 @@ export function signal(o: { refuse: readonly string[] }): z.ZodType<string> {
     },
     { type: "string", examples: ["SIGTERM"] },
     "signal",
+  );
+}
+
+/** How a process may end: an exit code, or a signal by name. */
+export function exitStatus(): z.ZodType<ExitStatus> {
+  return leaf<ExitStatus>(
+    (value) => {
+      if (typeof value === "number")
+        return Number.isInteger(value) && value >= 0 && value <= 255
+          ? right(value)
+          : wrong(`${value} is no exit code: these are 0 to 255`);
+      if (typeof value !== "string" || /^\d/.test(value))
+        return wrongType(
+          "an exit code or the name of a signal",
+          value,
+          /^\d+$/.test(String(value)) ? "write the code without quotes" : undefined,
+        );
+      const parsed = parseFound(parseSignal, value);
+      return parsed.ok ? right({ signal: signalNumberOf(parsed.value) }) : parsed;
+    },
+    {
+      anyOf: [
+        { type: "integer", minimum: 0, maximum: 255 },
+        { type: "string", examples: ["SIGTERM"] },
+      ],
+    },
+    "exit code or signal",
   );
 }
 

@@ -1,4 +1,4 @@
-import { leaf, wrongType } from "./leaf.js";
+import { annotate, leaf, wrongType } from "./leaf.js";
 import { quote, right, wrong } from "./problem.js";
 
 export type CommandInput = { readonly text: string } | { readonly words: readonly string[] };
@@ -28,3 +28,4 @@ export const command = leaf<CommandInput>(
   },
   "string or list: string",
 );
+annotate(command, { list: true });

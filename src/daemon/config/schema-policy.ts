@@ -1,6 +1,18 @@
 import { z } from "zod";
 import { optional, withDefault } from "./key.js";
-import { annotate, choice, decimal, duration, flag, integer, leaf, signal, size, wrongType } from "./leaf.js";
+import {
+  annotate,
+  choice,
+  decimal,
+  duration,
+  exitStatus,
+  flag,
+  integer,
+  leaf,
+  signal,
+  size,
+  wrongType,
+} from "./leaf.js";
 import { didYouMean } from "./nearest.js";
 import { quote, right, wrong } from "./problem.js";
 import { command } from "./schema-command.js";
@@ -80,9 +92,17 @@ export const restartSchema = annotate(
         example: '{ starts = 10, interval = "60s" }',
       },
     ),
-    prevent: withDefault(z.array(integer(0, 255)), [], {
-      is: "Exit codes after which no automatic restart happens.",
-      example: "[0, 78]",
+    success: withDefault(z.array(exitStatus()), [], {
+      is: "Exit codes and signals that are as good as exit code 0. SIGHUP, SIGINT, SIGTERM and SIGPIPE are, of a daemon.",
+      example: '[143, "SIGUSR1"]',
+    }),
+    prevent: withDefault(z.array(exitStatus()), [], {
+      is: "Exit codes and signals after which no automatic restart happens.",
+      example: '[0, 78, "SIGKILL"]',
+    }),
+    force: withDefault(z.array(exitStatus()), [], {
+      is: "Exit codes and signals after which a worker is started again whatever `when` says, unless they stand in `prevent` as well. A task that has succeeded is not.",
+      example: "[75]",
     }),
   }),
   { shorthand: "when" },
@@ -158,6 +178,10 @@ export const stopSchema = annotate(
     timeout: withDefault(duration(), "20s", {
       is: 'After so long SIGKILL goes to what is left of its process tree. `"0s"`: at once.',
       example: '"20s"',
+    }),
+    kill: withDefault(choice(["tree", "mixed"]), "tree", {
+      is: "What the rest of its process tree gets once its own process has ended. `tree`: the stop signal, and SIGKILL after `timeout`. `mixed`: SIGKILL at once.",
+      example: '"mixed"',
     }),
   }),
   { shorthand: "signal" },

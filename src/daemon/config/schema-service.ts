@@ -4,6 +4,7 @@ import { account, choice, duration, fileMode, flag, integer, leaf, path, text, w
 import { quote, right, wrong } from "./problem.js";
 import { LIMIT_NAMES, parseLimit, parseLimitName } from "./resource-limit.js";
 import { command } from "./schema-command.js";
+import { checkSchema, hooksSchema } from "./schema-hooks.js";
 import { orderKeys } from "./schema-order.js";
 import {
   drainSchema,
@@ -195,6 +196,16 @@ export const serviceSchema = z.strictObject({
     is: "How a worker reads its own configuration again. A string stands for `signal`.",
     otherwise: "`holdfast reload` is refused",
     example: '{ signal = "SIGHUP" }',
+  }),
+  hooks: optional(hooksSchema, {
+    is: "Commands before and after the start and the stop of each worker. They run as workers do (user, folder, environment, limits), one after the other, with MAINPID, HOLDFAST_WORKER and HOLDFAST_GENERATION of the worker, and where it stops SERVICE_RESULT, EXIT_CODE and EXIT_STATUS as systemd sets them.",
+    otherwise: "none run",
+    example: '{ before_start = ["bin/prepare"], after_stop = ["bin/clean"] }',
+  }),
+  check: optional(checkSchema, {
+    is: "Run before `holdfast restart`, or an `apply` that changes the service, touches anything: if it does not exit with 0 that is refused, with the last line that it wrote. It runs as a worker would. A string stands for `command`.",
+    otherwise: "nothing is asked",
+    example: '["nginx", "-t"]',
   }),
   watchdog: optional(duration({ positive: true }), {
     is: "WATCHDOG=1 is expected so often from each worker that is ready (WATCHDOG_USEC tells it). One that is silent for longer gets SIGABRT, SIGKILL after `stop.timeout`, and is restarted as after a crash.",

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { besideCommand } from "./beside-command.js";
 import { commandLine } from "./command-line.js";
 import type { DrainPolicy, LogConfig, ReadyPolicy, ReloadPolicy, RestartPolicy, ServiceConfig } from "./config.js";
+import { checkPolicy, hooksPolicy } from "./hooks-config.js";
 import { privilegesConfig } from "./privileges-config.js";
 import { healthPolicy, probePolicy } from "./probe-config.js";
 import { wrong } from "./problem.js";
@@ -52,8 +53,16 @@ export function serviceConfig(name: string, input: ServiceInput, o: ServicePlace
     rollout: { surge: input.rollout.surge, unavailable: input.rollout.unavailable, pauseMs: input.rollout.pause },
     ...(input.idle_stop === undefined || input.type === "task" ? {} : { idleStopMs: input.idle_stop }),
     drain: drainPolicy(input),
-    stop: { signal: input.stop.signal, timeoutMs: input.stop.timeout },
+    stop: {
+      signal: input.stop.signal,
+      timeoutMs: input.stop.timeout,
+      ...(input.stop.kill === "mixed" ? { kill: "mixed" as const } : {}),
+    },
     ...present({ reload: reloadPolicy(input, o.site) }),
+    ...present({
+      hooks: hooksPolicy(input.hooks, { site: o.site, isTask: input.type === "task" }),
+      check: checkPolicy(input.check, o.site),
+    }),
     ...present({ watchdogMs: input.watchdog, fdStore: input.fd_store }),
     ...(input.pretend_booted ? { pretendBooted: true as const } : {}),
     ...(input.notify_access === "all" ? {} : { notifyAccess: input.notify_access }),
@@ -127,6 +136,8 @@ function restartPolicy({ restart }: ServiceInput): RestartPolicy {
     },
     limit: { starts: limit.starts, intervalMs: limit.interval },
     prevent: restart.prevent,
+    ...(restart.force.length === 0 ? {} : { force: restart.force }),
+    ...(restart.success.length === 0 ? {} : { success: restart.success }),
   };
 }
 

@@ -62,7 +62,8 @@ export function expand(node: Tree, schema: AnySchema): Tree {
         const key = note.shorthand;
         const item = key === undefined ? undefined : shape.keys[key];
         if (key === undefined || item === undefined || node.kind === "null") return node;
-        if (node.kind === "list" && shapeOf(item).kind !== "list") return node;
+        const takesLists = noteOf(unwrap(item)).list === true || shapeOf(item).kind === "list";
+        if (node.kind === "list" && !takesLists) return node;
         return { kind: "table", at: node.at, entries: new Map([[key, { keyAt: node.at, node: expand(node, item) }]]) };
       }
       const entries = new Map<string, Entry>();

@@ -24,3 +24,8 @@ export function parseSignal(value: unknown): Parsed<string> {
   if (/^SIGRT(MIN|MAX)/.test(name)) return wrong(`${quote(value)}: real-time signals are not supported`);
   return wrong(`there is no signal ${quote(value)}`, { hint: didYouMean(name, SIGNAL_NAMES) });
 }
+
+/** Of a name that `parseSignal` gave. */
+export function signalNumberOf(name: string): number {
+  return constants.signals[name as NodeJS.Signals];
+}

@@ -156,6 +156,8 @@ export interface WorkerView {
   readonly errno?: string;
   /** EXIT_STATUS= of sd_notify. */
   readonly exitStatus?: number;
+  /** The hooks that run for it, and that it waits for. */
+  readonly hook?: "before_start" | "after_start" | "before_stop" | "after_stop";
   /** It has said RELOADING=1, and not READY=1 since. */
   readonly reloading?: true;
   /** Why it counts as unhealthy: what its last failed check has found. */
@@ -280,7 +282,7 @@ export type Action =
   | { readonly action: "start" | "reload" | "reset" }
   /** `beside`: services that the same command stops, so that they go in order. */
   | { readonly action: "stop"; readonly beside?: readonly string[] }
-  | { readonly action: "restart"; readonly hard: boolean }
+  | { readonly action: "restart"; readonly hard: boolean; readonly check?: boolean }
   | { readonly action: "scale"; readonly workers: number }
   | { readonly action: "signal"; readonly signal: string };
 

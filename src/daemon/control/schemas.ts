@@ -109,6 +109,7 @@ export const workerView = view<WorkerView>("Worker")({
   statusText: z.string().exactOptional(),
   errno: z.string().exactOptional(),
   exitStatus: count.exactOptional(),
+  hook: z.enum(["before_start", "after_start", "before_stop", "after_stop"]).exactOptional(),
   reloading: z.literal(true).exactOptional(),
   unhealthy: z.string().exactOptional(),
   stored: count.exactOptional(),
@@ -291,7 +292,11 @@ export const action = z
   .discriminatedUnion("action", [
     z.strictObject({ action: z.enum(["start", "reload", "reset"]) }),
     z.strictObject({ action: z.literal("stop"), beside: z.array(z.string()).exactOptional() }),
-    z.strictObject({ action: z.literal("restart"), hard: z.boolean().default(false) }),
+    z.strictObject({
+      action: z.literal("restart"),
+      hard: z.boolean().default(false),
+      check: z.boolean().exactOptional(),
+    }),
     z.strictObject({ action: z.literal("canary"), percent: z.int().min(1).max(99) }),
     z.strictObject({ action: z.enum(["promote", "abort"]) }),
     z.strictObject({ action: z.literal("scale"), workers: z.int().min(1).max(256) }),

@@ -1,3 +1,4 @@
+import { awaitedHook } from "./hooks.js";
 import { observes, stopSignalOf } from "./worker-moves.js";
 import type { Worker, WorkerEffect, WorkerEvent, WorkerPolicy } from "./worker-state.js";
 
@@ -25,6 +26,17 @@ export function resumeWorker(
     case "disarming":
       if (keeper.arm) return { effects: [{ type: "disarm", worker: id }], events: [] };
       return keeper.child ? nothing : { effects: [], events: [{ type: "disarmed", inTime: true }] };
+    case "preparing":
+      return worker.state.unwanted === true
+        ? { effects: [], events: [{ type: "hooks", hook: "before_start", ok: false }] }
+        : hooksAgain(worker);
+    case "confirming":
+      return keeper.child ? hooksAgain(worker) : { effects: [], events: lost };
+    case "parting":
+      if (keeper.child || worker.state.end !== undefined) return hooksAgain(worker);
+      return { ...hooksAgain(worker), events: lost };
+    case "clearing":
+      return hooksAgain(worker);
     case "starting":
       return keeper.child ? nothing : { effects: [{ type: "spawn", worker: id }], events: [] };
     case "warming":
@@ -68,6 +80,12 @@ export function resumeWorker(
     case "gone":
       return { effects: [{ type: "acknowledge", worker: id }], events: [] };
   }
+}
+
+/** What ran of them was ended with the supervisor that ran it. */
+function hooksAgain({ id, state }: Worker): { effects: WorkerEffect[]; events: WorkerEvent[] } {
+  const hook = awaitedHook(state);
+  return { effects: hook === undefined ? [] : [{ type: "run-hooks", worker: id, hook }], events: [] };
 }
 
 const nothing = { effects: [], events: [] } as const;

@@ -7,7 +7,13 @@ import type { Turn } from "./turn.js";
 import { stepWorker, type Worker } from "./worker.js";
 
 /** Of a current worker: it has failed, or ends by itself. */
-const LEAVING: ReadonlySet<Worker["state"]["phase"]> = new Set(["stopping", "killing", "sweeping"]);
+const LEAVING: ReadonlySet<Worker["state"]["phase"]> = new Set([
+  "parting",
+  "stopping",
+  "killing",
+  "sweeping",
+  "clearing",
+]);
 
 type Command = Extract<ServiceEvent, { asker: number }>;
 
@@ -152,6 +158,8 @@ function configure(turn: Turn, asker: number, replace: boolean): void {
     if (current?.state.phase !== "armed" && current?.state.phase !== "disarming") continue;
     if (turn.isStale(current)) turn.retire(current, false);
   }
+  // The canary that was on its way is none any more.
+  if (turn.state.job?.kind === "canary") turn.endJob("superseded");
   if (!isStale && !replace) return turn.answer([asker], "done");
   turn.endJob("superseded");
   const pending = turn.state.instances.filter((instance) =>

@@ -1,4 +1,4 @@
-import type { RestartPolicy } from "../config/config.js";
+import type { ExitStatus, RestartPolicy } from "../config/config.js";
 
 /** Milliseconds of CLOCK_MONOTONIC. It is one clock for the whole machine, so a deadline outlives the supervisor that set it. */
 export type Monotonic = number;
@@ -15,7 +15,7 @@ export type End =
   | { readonly kind: "disarmed" };
 
 /** Why we ended it; undefined when it ended by itself. */
-export type StopReason = "asked" | "idle" | "ready-timeout" | "watchdog";
+export type StopReason = "asked" | "idle" | "ready-timeout" | "watchdog" | "hook";
 
 export type EndClass = "clean" | "failure" | "abnormal";
 
@@ -30,8 +30,14 @@ const CLEAN_SIGNALS: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGTERM, SIG
  *
  * `abnormal` is a signal that is not a polite one, or a timeout; `failure` an exit code, or a start that failed.
  */
-export function classify(end: End, reason: StopReason | undefined): EndClass {
+export function classify(
+  end: End,
+  reason: StopReason | undefined,
+  { success = [] }: Pick<RestartPolicy, "success"> = {},
+): EndClass {
   if (reason === "ready-timeout" || reason === "watchdog") return "abnormal";
+  if (reason === "hook") return "failure"; // Its after_start.
+  if (isOneOf(success, end)) return "clean";
   switch (end.kind) {
     case "exited":
       return end.code === 0 ? "clean" : "failure";
@@ -50,11 +56,22 @@ export function isWanted(reason: StopReason | undefined): boolean {
   return reason === "asked" || reason === "idle";
 }
 
+export function isOneOf(statuses: readonly ExitStatus[] | undefined, end: End): boolean {
+  return (
+    statuses?.some((status) =>
+      typeof status === "number"
+        ? end.kind === "exited" && end.code === status
+        : end.kind === "signalled" && end.signal === status.signal,
+    ) === true
+  );
+}
+
 /** Whether the policy wants another worker after such an end. What the operator ended stays ended, whatever the policy. */
 export function wantsRestart(policy: RestartPolicy, end: End, reason: StopReason | undefined): boolean {
   if (isWanted(reason)) return false;
-  if (end.kind === "exited" && policy.prevent.includes(end.code)) return false;
-  const row = classify(end, reason);
+  if (isOneOf(policy.prevent, end)) return false;
+  if (isOneOf(policy.force, end)) return true;
+  const row = classify(end, reason, policy);
   switch (policy.when) {
     case "always":
       return true;

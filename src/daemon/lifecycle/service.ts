@@ -111,8 +111,9 @@ function workerEvent(turn: Turn, id: number, event: WorkerEvent, lines: readonly
 /** Nothing may be started: not by a connection either. */
 function block(turn: Turn): void {
   turn.set({ blocked: true });
-  for (const { current } of turn.state.instances) {
-    if (current?.state.phase === "armed") turn.retire(current, false);
+  for (const { worker, role } of turn.workers()) {
+    const { phase } = worker.state;
+    if (role !== "retiring" && (phase === "armed" || phase === "preparing")) turn.retire(worker, false);
   }
 }
 
@@ -136,7 +137,9 @@ function rest(turn: Turn): void {
 function ended(turn: Turn, worker: Worker, role: "current" | "successor" | "retiring", lines: readonly string[]): void {
   if (worker.state.phase !== "gone") return;
   const { end } = worker.state;
-  const isWell = isTask(turn.policy) ? hasCompleted(end, worker.reason) : classify(end, worker.reason) === "clean";
+  const isWell = isTask(turn.policy)
+    ? hasCompleted(end, worker.reason, turn.policy.restart)
+    : classify(end, worker.reason, turn.policy.restart) === "clean";
   const failed = !isWanted(worker.reason) && !isWell;
   const failure = failureOf(worker, turn.at, lines);
   if (failed) turn.set({ lastFailure: failure });
@@ -182,7 +185,8 @@ function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Fail
     turn.clear("again");
     return turn.setInstance(unhindered(idle));
   }
-  if (isTask(turn.policy) && hasCompleted(failure.end, worker.reason)) return complete(turn, idle, worker);
+  if (isTask(turn.policy) && hasCompleted(failure.end, worker.reason, turn.policy.restart))
+    return complete(turn, idle, worker);
   if (failure.end.kind === "disarmed") return turn.setInstance(idle); // To make room for one that starts now.
   if (turn.onDemand && !failed) {
     // Where another instance was kept by a connection, this one is wanted as well.
@@ -251,6 +255,7 @@ function failureOf(worker: Worker, at: number, lines: readonly string[]): Failur
 
 function codeOf(worker: Worker, kind: string): Failure["code"] {
   if (worker.reason === "ready-timeout" || worker.reason === "watchdog") return worker.reason;
+  if (worker.reason === "hook") return "start-failed";
   if (kind === "not-started") return "start-failed";
   if (kind === "signalled") return "killed";
   return kind === "unknown" ? "lost" : "exited";

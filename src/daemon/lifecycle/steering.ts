@@ -39,7 +39,7 @@ export function sharesOf(state: ServiceState): readonly Share[] {
   }
   if (ready.length > 0) return equal(ready);
   if (tried?.state.phase === "ready" && tried.lane !== undefined) return equal([tried.lane]);
-  const coming = lanesWhere(instances, ({ state: { phase } }) => phase !== "draining" && phase !== "stopping");
+  const coming = lanesWhere(instances, ({ state: { phase } }) => !LEAVING.has(phase));
   if (coming.length > 0) return equal(coming);
   const waiting = instances.flatMap(({ lane }) => lane ?? []);
   return equal(waiting.slice(0, 1));
@@ -71,7 +71,7 @@ export function lanesOf(state: ServiceState): ReadonlySet<number> {
 }
 
 /** It may accept still, and will not be there for long. */
-const LEAVING: ReadonlySet<Worker["state"]["phase"]> = new Set(["draining", "stopping"]);
+const LEAVING: ReadonlySet<Worker["state"]["phase"]> = new Set(["draining", "parting", "stopping"]);
 
 /** A worker that leaves may have lost its lane's place to another one, in which the instance's next worker comes. */
 function lanesWhere(instances: readonly Instance[], which: (worker: Worker) => boolean): number[] {

@@ -1,6 +1,6 @@
 /** A service that runs to completion: what makes it complete, and what commands mean for it. */
 import type { RestartPolicy, ServiceConfig } from "../config/config.js";
-import { classify, type End, isWanted, type StopReason, wantsRestart } from "./end.js";
+import { classify, type End, isOneOf, isWanted, type StopReason, wantsRestart } from "./end.js";
 import { freshHistory } from "./restart-policy.js";
 import { type Instance, unhindered } from "./service-state.js";
 import type { Turn } from "./turn.js";
@@ -11,13 +11,14 @@ export function isTask({ type }: ServiceConfig): boolean {
 }
 
 /** Its exit status is all that counts: a polite signal ends a daemon well, and leaves a task half done. */
-export function hasCompleted(end: End, reason: StopReason | undefined): boolean {
-  return reason === undefined && end.kind === "exited" && classify(end, reason) === "clean";
+export function hasCompleted(end: End, reason: StopReason | undefined, policy: RestartPolicy): boolean {
+  if (reason !== undefined || (end.kind !== "exited" && !isOneOf(policy.success, end))) return false;
+  return classify(end, reason, policy) === "clean";
 }
 
 export function wantsTaskAgain(policy: RestartPolicy, end: End, reason: StopReason | undefined): boolean {
   if (wantsRestart(policy, end, reason)) return true;
-  return policy.when === "on-failure" && end.kind === "signalled" && !isWanted(reason);
+  return policy.when === "on-failure" && end.kind === "signalled" && !isWanted(reason) && !isOneOf(policy.prevent, end);
 }
 
 export function complete(turn: Turn, instance: Instance, { slot, id }: Worker): void {

@@ -2,6 +2,7 @@
 
 import type { Valve } from "./drain.js";
 import type { End, Monotonic } from "./end.js";
+import { endHooks, hasHooks, runHooks } from "./hooks.js";
 import { watchdogFrom } from "./watchdog.js";
 import type {
   Announcer,
@@ -31,8 +32,16 @@ function ended(worker: Worker, end: End): Worker {
 
 /** A worker at the moment the keeper is asked to start it. */
 export function spawnWorker(id: number, slot: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
-  const worker: Worker = { id, slot, state: { phase: "starting", deadline: at + policy.ready.timeoutMs } };
-  return { worker, effects: [{ type: "spawn", worker: id }], facts: [] };
+  const worker: Worker = { id, slot, state: { phase: "preparing" } };
+  if (hasHooks(policy, "before_start")) return runHooks(worker, worker.state, "before_start");
+  return spawn(worker, at, policy);
+}
+
+/** Nothing stands before its start any more. */
+export function spawn(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  return to(worker, { phase: "starting", deadline: at + policy.ready.timeoutMs }, [
+    { type: "spawn", worker: worker.id },
+  ]);
 }
 
 /** A worker that the keeper starts by itself when there is work. */
@@ -110,16 +119,27 @@ export function counts(by: Announcer, { ready: { when } }: WorkerPolicy): boolea
 }
 
 export function ready(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  if (hasHooks(policy, "after_start")) return runHooks(worker, { phase: "confirming" }, "after_start");
+  return up(worker, at, policy);
+}
+
+export function up(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   return to({ ...worker, readyAt: at, ...watchdogFrom(worker, at, policy) }, { phase: "ready" }, [], ["ready"]);
 }
 
-export function neverRan(worker: Worker, stage: number, errno: number): WorkerStep {
-  return to(
-    worker,
-    { phase: "gone", end: { kind: "not-started", stage, errno } },
-    [{ type: "acknowledge", worker: worker.id }],
-    ["ended"],
-  );
+export function neverRan(worker: Worker, stage: number, errno: number, policy: WorkerPolicy): WorkerStep {
+  return over(worker, { kind: "not-started", stage, errno }, policy);
+}
+
+/** Nothing of it is left, or ever was. */
+export function over(worker: Worker, end: End, policy: WorkerPolicy): WorkerStep {
+  return hasHooks(policy, "after_stop")
+    ? runHooks(worker, { phase: "clearing", end }, "after_stop")
+    : gone(worker, end);
+}
+
+export function gone(worker: Worker, end: End): WorkerStep {
+  return to(worker, { phase: "gone", end }, [{ type: "acknowledge", worker: worker.id }], ["ended"]);
 }
 
 export function notReady(worker: Worker): WorkerStep {
@@ -230,8 +250,17 @@ export function reopened(worker: Worker): WorkerStep {
 }
 
 export function stop(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  const leaving: Worker = { ...drained(worker, at), reason: worker.reason ?? "asked" };
+  // Only of one that served: what never came up is not asked by a command either.
+  if (worker.readyAt !== undefined && hasHooks(policy, "before_stop"))
+    return runHooks(leaving, { phase: "parting" }, "before_stop");
+  return tell(leaving, at, policy);
+}
+
+/** The stop signal, and the time from then on. */
+export function tell(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   return to(
-    { ...drained(worker, at), reason: worker.reason ?? "asked" },
+    worker,
     { phase: "stopping", deadline: at + policy.stop.timeoutMs },
     [{ type: "signal", worker: worker.id, signal: policy.stop.signal }],
     ["stopping"],
@@ -251,7 +280,7 @@ export function stopSignalOf({ state }: Worker, policy: WorkerPolicy): string | 
 }
 
 /**
- * What its process leaves behind when it ends by our wish gets the stop signal and the rest of the stop timeout;
+ * What its process leaves behind when it ends by our wish gets the stop signal and the rest of the stop timeout, or SIGKILL with `stop.kill = "mixed"`;
  * what a crash, or an abort, leaves behind is killed at once, because the next worker of the instance waits for it.
  */
 export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPolicy): WorkerStep {
@@ -260,12 +289,20 @@ export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPo
     case "draining": // It knew by itself that it was to end.
     case "stopping": {
       if (now.phase === "stopping" && now.instead === "SIGABRT") return sweepAll(worker, end);
+      if (policy.stop.kill === "mixed")
+        return sweepAll(now.phase === "stopping" ? worker : ended(drained(worker, at), end), end);
       const deadline = now.phase === "stopping" ? now.deadline : at + policy.stop.timeoutMs;
       return to(
         now.phase === "stopping" ? worker : ended(drained(worker, at), end),
         { phase: "sweeping", end, deadline },
         [{ type: "sweep", worker: worker.id, signal: policy.stop.signal }],
       );
+    }
+    case "parting": // Its hooks are heard to the end.
+      return to(worker, { phase: "parting", end });
+    case "confirming": {
+      const swept = sweepAll(worker, end);
+      return { ...swept, effects: [endHooks(worker), ...swept.effects] };
     }
     case "armed":
     case "disarming":
@@ -274,7 +311,9 @@ export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPo
     case "ready":
     case "killing":
       return sweepAll(worker, end);
+    case "preparing":
     case "sweeping": // Told again after an adoption.
+    case "clearing":
     case "gone":
       return same(worker);
   }
@@ -300,6 +339,10 @@ export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep 
     case "sweeping":
       if (state.deadline === undefined) return same(worker);
       return to(worker, { ...state, deadline: Math.max(state.deadline, until) });
+    case "preparing": // Hooks have a time of their own.
+    case "confirming":
+    case "parting":
+    case "clearing":
     case "ready":
     case "killing":
     case "gone":
@@ -307,9 +350,12 @@ export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep 
   }
 }
 
+/** Its process has been reaped. */
+const ENDED: ReadonlySet<WorkerState["phase"]> = new Set(["sweeping", "clearing", "gone"]);
+
 /** The keeper tells of another process than before. */
 export function isOther({ pid, state }: Worker, told: number): boolean {
-  return pid !== undefined && pid !== told && state.phase !== "sweeping" && state.phase !== "gone";
+  return pid !== undefined && pid !== told && !ENDED.has(state.phase);
 }
 
 /** What the process so far was sent, this one was not. */

@@ -1,4 +1,4 @@
-import type { ServiceConfig } from "../config/config.js";
+import type { HookName, ServiceConfig } from "../config/config.js";
 import type { Drain, Valve } from "./drain.js";
 import type { End, Monotonic, StopReason } from "./end.js";
 
@@ -44,17 +44,25 @@ export type WorkerState =
   | { readonly phase: "armed" }
   /** `next`: whether it goes on or is stopped if the keeper had fired it already. */
   | { readonly phase: "disarming"; readonly next: "launch" | "end" }
+  /** Its before_start hooks run. `unwanted`: it is not to start any more, and they are being ended. */
+  | { readonly phase: "preparing"; readonly unwanted?: true }
   | { readonly phase: "starting"; readonly deadline: Monotonic }
   /** `settled`, never after `deadline`: it is ready then if it has not said so before. */
   | { readonly phase: "warming"; readonly deadline: Monotonic; readonly settled?: Monotonic }
+  /** It has said that it is ready, and counts as such once its after_start hooks are done. */
+  | { readonly phase: "confirming" }
   | { readonly phase: "ready" }
   /** It gets no new connection and finishes those it has; `deadline`: connections are closed one by one then (`closing`), and at the next one what is left is cut. */
   | { readonly phase: "draining"; readonly deadline: Monotonic; readonly closing?: true }
+  /** Its before_stop hooks run, before its stop signal. `end`: it has ended meanwhile. */
+  | { readonly phase: "parting"; readonly end?: End }
   /** `instead` of the stop signal: SIGABRT, because its watchdog was missed; `nothing`, because it ends by itself. */
   | { readonly phase: "stopping"; readonly deadline: Monotonic; readonly instead?: "SIGABRT" | "nothing" }
   | { readonly phase: "killing" }
   /** `deadline`: its tree got the stop signal and gets SIGKILL then; without one it has got SIGKILL. */
   | { readonly phase: "sweeping"; readonly end: End; readonly deadline?: Monotonic }
+  /** Nothing of it is left, and its after_stop hooks run. */
+  | { readonly phase: "clearing"; readonly end: End }
   | { readonly phase: "gone"; readonly end: End };
 
 export type WorkerEvent =
@@ -75,6 +83,8 @@ export type WorkerEvent =
   | { readonly type: "unwell" }
   /** It was asked how it is: it has failed often enough in a row to count as unhealthy, or has answered as it should. */
   | { readonly type: "health"; readonly ok: boolean }
+  /** These hooks are over; one of them has failed, and was not allowed to, or they were ended. */
+  | { readonly type: "hooks"; readonly hook: HookName; readonly ok: boolean }
   /** From now on WATCHDOG=1 comes so often (WATCHDOG_USEC); 0 = never. */
   | { readonly type: "watchdog"; readonly everyMs: number }
   /** What went wrong before it counts no more for the delay of restarts (RESTART_RESET=1). */
@@ -110,6 +120,10 @@ export type WorkerEffect =
   | { readonly type: "spawn"; readonly worker: number }
   | { readonly type: "arm"; readonly worker: number }
   | { readonly type: "disarm"; readonly worker: number }
+  /** Run these one after the other, and say `hooks`. Those of it that run already are done or ended first. */
+  | { readonly type: "run-hooks"; readonly worker: number; readonly hook: HookName }
+  /** End what runs of its hooks, and say `hooks`. */
+  | { readonly type: "end-hooks"; readonly worker: number }
   /** To the worker's own process, by name as in the configuration. */
   | { readonly type: "signal"; readonly worker: number; readonly signal: string }
   /** SIGKILL to the process and to all that descends from it. */
@@ -151,4 +165,4 @@ export interface WorkerStep {
   readonly facts: readonly WorkerFact[];
 }
 
-export type WorkerPolicy = Pick<ServiceConfig, "ready" | "stop" | "drain" | "sockets" | "watchdogMs">;
+export type WorkerPolicy = Pick<ServiceConfig, "ready" | "stop" | "drain" | "sockets" | "watchdogMs" | "hooks">;

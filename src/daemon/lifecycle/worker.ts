@@ -15,12 +15,15 @@
  *   all but sweeping, gone ──exited──> sweeping ──gone──> gone
  *   armed, disarming, starting, stopping, killing ──start-failed──> gone
  *
+ * Where it has hooks there are phases in which it waits for them, in hooked.ts: preparing before starting, confirming before ready, parting before
+ * stopping (of one that was ready), clearing before gone (of one that was to be started).
+ *
  * `started` with another pid than before: it has named another process as its main one (MAINPID), and the keeper watches that now. No phase changes by it.
  *
  * The worker itself may move a deadline that it is under, but only to later (`extend`); its watchdog is in watchdog.ts.
  *
  * In sweeping the process is dead, and what it left behind gets a signal: SIGKILL at once after an end of its own or a
- * ready timeout or an abort; the stop signal first, and SIGKILL at the deadline of the stop, after one that was asked for.
+ * ready timeout or an abort, or where the policy says so; the stop signal first, and SIGKILL at the deadline of the stop, after one that was asked for.
  *
  * While it drains no new connection reaches it: what can keep them away is found out first (`valve`), so that the state knows how to undo
  * it, and closed then; the stop signal follows once none of its connections is in flight. Where nothing can, it gets the signal at once.
@@ -31,6 +34,7 @@
  * nothing: after an adoption the keeper tells again what the supervisor before had heard already.
  */
 import type { Monotonic } from "./end.js";
+import { stepHooked } from "./hooked.js";
 import { abort, changeWatchdog, feed, isSilent, watchdogDue } from "./watchdog.js";
 import {
   asked,
@@ -47,6 +51,7 @@ import {
   moved,
   neverRan,
   notReady,
+  over,
   ready,
   reopened,
   rest,
@@ -75,12 +80,17 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
   if (event.type === "health") return health(worker, event.ok);
   if (event.type === "started" && isOther(worker, event.pid)) return moved(worker, event.pid, policy);
   switch (now.phase) {
+    case "preparing":
+    case "confirming":
+    case "parting":
+    case "clearing":
+      return stepHooked(worker, now, event, { at, policy });
     case "armed":
       switch (event.type) {
         case "started":
           return started(worker, event.pid, event.at, at, policy);
         case "start-failed":
-          return neverRan(worker, event.stage, event.errno);
+          return neverRan(worker, event.stage, event.errno, policy);
         case "launch":
           return to(worker, { phase: "disarming", next: "launch" }, [{ type: "disarm", worker: worker.id }]);
         case "retire":
@@ -91,6 +101,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return heardEarly(worker, event.by, policy);
         case "leaving":
         case "unwell":
+        case "hooks":
         case "idle":
         case "valve":
         case "connections":
@@ -112,13 +123,14 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return now.next === "launch" ? step : chain(step, (w) => stop(w, at, policy));
         }
         case "start-failed":
-          return neverRan(worker, event.stage, event.errno);
+          return neverRan(worker, event.stage, event.errno, policy);
         case "retire":
           return to(asked(worker, event.overlaps), { phase: "disarming", next: "end" });
         case "announced":
           return heardEarly(worker, event.by, policy);
         case "leaving":
         case "unwell":
+        case "hooks":
         case "idle":
         case "valve":
         case "connections":
@@ -135,7 +147,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "started":
           return started(worker, event.pid, event.at, at, policy);
         case "start-failed":
-          return neverRan(worker, event.stage, event.errno);
+          return neverRan(worker, event.stage, event.errno, policy);
         case "retire":
           return stop(asked(worker, event.overlaps), at, policy);
         case "deadline":
@@ -145,6 +157,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "announced":
           return heardEarly(worker, event.by, policy);
         case "leaving":
+        case "hooks":
         case "idle":
         case "valve":
         case "connections":
@@ -172,6 +185,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "started": // Told again after an adoption.
         case "start-failed":
         case "leaving": // It is not up yet; its end tells the rest.
+        case "hooks":
         case "idle":
         case "valve":
         case "connections":
@@ -201,6 +215,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "start-failed":
         case "launch":
         case "disarmed":
+        case "hooks":
         case "unobservable":
         case "valve":
         case "connections":
@@ -228,6 +243,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "launch":
         case "disarmed":
         case "unobservable":
+        case "hooks":
         case "idle":
         case "reopened":
         case "gone":
@@ -245,7 +261,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
             ["stop-timeout"],
           );
         case "start-failed": // It was told to stop between fork and exec.
-          return neverRan(worker, event.stage, event.errno);
+          return neverRan(worker, event.stage, event.errno, policy);
         case "started":
           return same({ ...worker, pid: event.pid, startedAt: event.at });
         case "retire": // One that ends by itself is asked now; the others were.
@@ -253,6 +269,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "announced": // Too late: a promise to stop is never taken back.
         case "leaving":
         case "unwell":
+        case "hooks":
         case "idle":
         case "valve":
         case "connections":
@@ -267,13 +284,14 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
     case "killing":
       switch (event.type) {
         case "start-failed":
-          return neverRan(worker, event.stage, event.errno);
+          return neverRan(worker, event.stage, event.errno, policy);
         case "started":
           return same({ ...worker, pid: event.pid, startedAt: event.at });
         case "leaving":
         case "unwell":
         case "announced":
         case "retire":
+        case "hooks":
         case "idle":
         case "valve":
         case "connections":
@@ -289,7 +307,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
     case "sweeping":
       switch (event.type) {
         case "gone":
-          return to(worker, { phase: "gone", end: now.end }, [{ type: "acknowledge", worker: worker.id }], ["ended"]);
+          return over(worker, now.end, policy);
         case "deadline":
           if (now.deadline === undefined || at < now.deadline) return same(worker);
           return to(
@@ -306,6 +324,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "unwell":
         case "announced":
         case "unobservable":
+        case "hooks":
         case "idle":
         case "valve":
         case "connections":
@@ -335,7 +354,11 @@ export function workerDeadline(worker: Worker): Monotonic | undefined {
       return worker.state.deadline;
     case "armed":
     case "disarming":
+    case "preparing": // The time for a hook is counted where it runs.
+    case "confirming":
+    case "parting":
     case "killing":
+    case "clearing":
     case "gone":
       return undefined;
   }

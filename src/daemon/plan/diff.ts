@@ -48,6 +48,8 @@ const LIVE_SERVICE_KEYS: ReadonlySet<string> = new Set([
   "rollout",
   "idleStopMs",
   "notifyAccess",
+  "hooks",
+  "check",
   "remainAfterExit",
   "after",
   "requires",

@@ -5,7 +5,9 @@ import { inStartOrder } from "../lifecycle/order-commands.js";
 import { type Change, diff } from "../plan/diff.js";
 import { type Leaving, nothingLeaves, writeAppliedConfig } from "./applied-config.js";
 import type { Clock } from "./clock.js";
+import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
+import { checkProblem } from "./hooks/service-check.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { Logger } from "./logger.js";
 import type { Ordering } from "./ordering.js";
@@ -29,6 +31,7 @@ export interface ApplierInput {
   readonly services: Map<string, Service>;
   readonly sockets: SocketTable;
   readonly order: Ordering;
+  readonly commands: CommandRuns;
   readonly inForce: () => Config;
   /** The supervisor's own part of a configuration. Throws if it cannot be used; what it has done then is undone by another call. */
   readonly adjust: (config: Config) => void;
@@ -141,6 +144,8 @@ export class Applier {
     const refused = plan.changes.map(refusal).find((reason) => reason !== undefined);
     if (refused !== undefined) return view("failed", `nothing was changed: ${refused}`);
     const changes = diff(current, desired);
+    const unfit = await this.#failedCheck(changes);
+    if (unfit !== undefined) return view("failed", `nothing was changed: ${unfit}`);
     try {
       await this.#enact(current, desired, changes);
     } catch (error) {
@@ -159,6 +164,22 @@ export class Applier {
       data: { changes: changes.map((change) => plannedChange(change, current)) },
     });
     return view("done", message);
+  }
+
+  /** What is new, or is replaced, is asked first whether it can be; all at the same time. */
+  async #failedCheck(changes: readonly Change[]): Promise<string | undefined> {
+    const asked = changes.flatMap((change) =>
+      change.kind === "add-service" || (change.kind === "change-service" && change.how !== "live")
+        ? [change.service]
+        : [],
+    );
+    const problems = await Promise.all(
+      asked.map(async (service) => {
+        const problem = await checkProblem(service, this.#o.commands);
+        return problem && `of ${service.name}, ${problem}`;
+      }),
+    );
+    return problems.find((problem) => problem !== undefined);
   }
 
   #failed(

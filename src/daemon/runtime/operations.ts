@@ -13,7 +13,9 @@ import type {
 import { ControlError } from "../control/control-error.js";
 import type { Applier } from "./applier.js";
 import type { Clock } from "./clock.js";
+import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
+import { checkProblem } from "./hooks/service-check.js";
 import { type Ordering, type Reached, reachedInWords } from "./ordering.js";
 import type { Service } from "./service.js";
 import type { Answered } from "./service-runtime.js";
@@ -26,6 +28,7 @@ export interface OperationsInput {
   readonly services: ReadonlyMap<string, Service>;
   readonly sockets: SocketTable;
   readonly order: Ordering;
+  readonly commands: CommandRuns;
   readonly events: EventLog;
   readonly clock: Clock;
   readonly supervisor: () => SupervisorView;
@@ -71,6 +74,13 @@ export function operationsOn(o: OperationsInput): Operations {
     switch (action.action) {
       case "start":
       case "restart": {
+        const refused =
+          "hard" in action && action.check !== false ? await checkProblem(service.config, o.commands) : undefined;
+        if (refused !== undefined)
+          return outcome(
+            "failed",
+            `${service.config.name} was not restarted: ${refused}; --no-check restarts it all the same`,
+          );
         for (const socket of service.setup.sockets) {
           o.sockets.openMissing(socket);
           if (service.state.desired === "stopped" && service.pids().length === 0) o.sockets.flush(socket);

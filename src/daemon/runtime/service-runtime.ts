@@ -42,6 +42,9 @@ const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set([
   "look-into",
 ]);
 
+/** It accepts connections, or will before long. */
+const ACCEPTING: ReadonlySet<Worker["state"]["phase"]> = new Set(["starting", "warming", "confirming", "ready"]);
+
 const nothingCounted: Counted = { sockets: [], listenDrops: 0, listenOverflows: 0 };
 
 /** What an earlier supervisor has left in the keeper. */
@@ -156,9 +159,7 @@ export class ServiceRuntime {
   /** All processes of the workers that may accept connections, now or soon. */
   acceptors(): readonly number[] {
     return workersOf(this.#state)
-      .filter(
-        ({ worker: { state } }) => state.phase === "starting" || state.phase === "warming" || state.phase === "ready",
-      )
+      .filter(({ worker: { state } }) => ACCEPTING.has(state.phase))
       .flatMap(({ worker }) => this.#workers.pids(worker.id));
   }
 
@@ -470,6 +471,8 @@ export class ServiceRuntime {
       case "close-connections":
       case "sweep":
       case "acknowledge":
+      case "run-hooks":
+      case "end-hooks":
         return this.#workers.perform(effect);
       case "steer":
         return this.#steer(effect.shares);

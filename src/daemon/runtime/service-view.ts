@@ -1,5 +1,6 @@
 import type { ServiceConfig } from "../config/config.js";
 import type { AwaitedView, ServicePhase, ServiceView, WorkerView } from "../control/api.js";
+import { awaitedHook } from "../lifecycle/hooks.js";
 import { type Awaited, nextDeadline, type ServiceState, triggersFree, workersOf } from "../lifecycle/service-state.js";
 import type { Worker } from "../lifecycle/worker.js";
 import type { Clock } from "./clock.js";
@@ -82,6 +83,7 @@ function readiness({ ready }: ServiceConfig, state: ServiceState): string {
 function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]): WorkerView {
   const { config, clock, saidBy, storedBy } = input;
   const { status, errno, exitStatus, reloading } = saidBy(worker.id);
+  const hook = awaitedHook(worker.state);
   const stored = storedBy(worker.slot);
   const startedAs = input.startedAs(worker.id);
   const valve = valveInWords(input, worker);
@@ -97,6 +99,7 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
     ...(status === undefined ? {} : { statusText: status }),
     ...(errno === undefined || errno === 0 ? {} : { errno: errnoInWords(errno) }),
     ...(exitStatus === undefined ? {} : { exitStatus }),
+    ...(hook === undefined ? {} : { hook }),
     ...(reloading === true ? { reloading } : {}),
     ...(worker.unhealthy === true ? { unhealthy: input.unhealthy(worker.id) ?? "not asked again yet" } : {}),
     ...(stored === 0 ? {} : { stored }),
@@ -117,15 +120,20 @@ function workerPhase({ state }: Worker, { type }: ServiceConfig): WorkerView["ph
   switch (state.phase) {
     case "armed":
     case "disarming":
+    case "preparing":
     case "starting":
     case "warming":
+    case "confirming":
       return "starting";
     case "ready":
     case "draining":
     case "stopping":
     case "killing":
       return state.phase;
+    case "parting":
+      return "stopping";
     case "sweeping":
+    case "clearing":
     case "gone":
       return "exited";
   }

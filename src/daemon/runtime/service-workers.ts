@@ -10,6 +10,7 @@ import { wordsOf } from "./drain/valve-finder.js";
 import { WorkerDrains } from "./drain/worker-drains.js";
 import { EndedWorkers } from "./ended-workers.js";
 import { WorkerHandoffs } from "./handoff/worker-handoffs.js";
+import { WorkerHooks } from "./hooks/worker-hooks.js";
 import { KeeperError } from "./keeper/keeper-client.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { waitsForSocket } from "./listening.js";
@@ -72,6 +73,7 @@ export class ServiceWorkers {
   readonly #drains: WorkerDrains;
   readonly #probes: WorkerProbes;
   readonly #health: WorkerHealth;
+  readonly #hooks: WorkerHooks;
   readonly #remarks = new Map<number, string>();
   readonly #handoffs: WorkerHandoffs;
   #logBytesDropped = 0;
@@ -138,6 +140,14 @@ export class ServiceWorkers {
       changed: (worker, reason) =>
         this.#o.emit(worker, { type: "health", ok: reason === undefined }, reason === undefined ? [] : [reason]),
       log: input.world.log,
+    });
+    this.#hooks = new WorkerHooks({
+      setup: input.setup,
+      commands: input.world.commands,
+      ring: input.ring,
+      log: input.world.log,
+      find: input.find,
+      over: (worker, hook, ok, lines) => input.emit(worker, { type: "hooks", hook, ok }, lines),
     });
     this.#probes = new WorkerProbes({
       ...asking,
@@ -218,13 +228,20 @@ export class ServiceWorkers {
         return;
       case "sweep":
         return this.#sweep(worker, effect.signal);
+      case "run-hooks":
+        return this.#hooks.run(worker, effect.hook);
+      case "end-hooks":
+        return this.#hooks.end(worker);
       case "acknowledge":
+        this.#hooks.forget(worker);
         return this.#forget(worker);
     }
   }
 
   /** SIGKILL to the whole tree of a worker, or to what its end has left of it. */
   kill({ id, state }: Worker): void {
+    this.#hooks.end(id);
+    if (state.phase === "preparing" || state.phase === "clearing") return; // There is no process of its own.
     this.#killTree(id, state.phase !== "sweeping");
   }
 
@@ -361,6 +378,7 @@ export class ServiceWorkers {
 
   close(): void {
     this.#drains.closeAll();
+    this.#hooks.closeAll();
     this.#reloads.closeAll();
     this.#pidFiles.close();
     this.#store.close();
@@ -414,7 +432,9 @@ export class ServiceWorkers {
 
   #neverAsked(worker: number, errno: number, message: string): void {
     this.#handoffs.leave(worker);
-    this.#o.emit(worker, { type: "start-failed", stage: PREPARE, errno }, [`holdfast: ${message}`]);
+    const lines = [`holdfast: ${message}`];
+    this.#hooks.keepLines(worker, lines);
+    this.#o.emit(worker, { type: "start-failed", stage: PREPARE, errno }, lines);
   }
 
   #disarm(worker: number): void {
@@ -504,12 +524,10 @@ export class ServiceWorkers {
     if (event.type === "exited") this.#reloads.ended(worker);
     const remark = ends ? this.#remark(worker) : undefined;
     const said = ends ? (resources?.lastLines(FAILURE_LINES) ?? []) : [];
-    const lines = remark === undefined ? said : [...said.slice(1 - FAILURE_LINES), `holdfast: ${remark}`];
-    this.#o.emit(
-      worker,
-      event,
-      lines.map((line) => line.slice(0, FAILURE_LINE_CHARACTERS)),
-    );
+    const words = remark === undefined ? said : [...said.slice(1 - FAILURE_LINES), `holdfast: ${remark}`];
+    const lines = words.map((line) => line.slice(0, FAILURE_LINE_CHARACTERS));
+    if (ends) this.#hooks.keepLines(worker, lines);
+    this.#o.emit(worker, event, lines);
     if (event.type !== "started") return;
     this.#notices.started(worker, event.pid);
     this.#handoffs.started(worker);
@@ -537,7 +555,12 @@ export class ServiceWorkers {
 
   /** Why it did not become ready, as far as can be seen from outside, and what it said of its end; forgotten then. */
   #remark(worker: number): string | undefined {
-    const seen = [this.#probes.end(worker), this.#remarks.get(worker), this.#notices.lastWords(worker)];
+    const seen = [
+      this.#hooks.reason(worker),
+      this.#probes.end(worker),
+      this.#remarks.get(worker),
+      this.#notices.lastWords(worker),
+    ];
     this.#remarks.delete(worker);
     return seen.filter((words) => words !== undefined).join("; ") || undefined;
   }

@@ -240,6 +240,7 @@ export class Supervisor {
     const notes = new Map(held.map(({ key, tag }) => [key, tag]));
     // In this order: an arm that is fired in between is in both lists, and not in none.
     const [arms, children] = await Promise.all([this.#keeper.listArms(), this.#keeper.listChildren()]);
+    this.#commands.adopt(children);
     const world = this.#world();
     const { services, sockets } = this.#config;
     const all = { ...sockets, ...Object.fromEntries(leaving.sockets.map((socket) => [socket.name, socket])) };
@@ -325,6 +326,7 @@ export class Supervisor {
       services: this.#services,
       sockets: this.#sockets,
       order: this.#order,
+      commands: this.#commands,
       inForce: () => this.#config,
       adjust: ({ supervisor }) => this.#controlSocket.adjust(supervisor),
       enforce: (config) => {
@@ -375,6 +377,7 @@ export class Supervisor {
         services: this.#services,
         sockets: this.#sockets,
         order: this.#order,
+        commands: this.#commands,
         events: this.#events,
         clock: systemClock,
         supervisor: () => this.#view(),

@@ -136,6 +136,10 @@ function failureSentence(service: ServiceConfig, failure: Failure): string {
   if (failure.code === "watchdog")
     return `${who} did not say WATCHDOG=1 in time, or asked for the same treatment, and was ended with SIGABRT: it ${describeEnd(failure.end)}`;
   const { end } = failure;
+  if (failure.code === "start-failed" && end.kind !== "not-started") {
+    const remark = /^holdfast: (.*)$/s.exec(failure.lines.at(-1) ?? "")?.[1];
+    return `${who} was ended again because it could not be started${remark === undefined ? "" : `: ${remark}`}`;
+  }
   const reason = prepareReason(end, failure.lines);
   if (reason !== undefined) return `${who} could not be started: ${reason}`;
   if (end.kind === "not-started" && stageName(end.stage) === "exec") {

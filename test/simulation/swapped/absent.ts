@@ -19,6 +19,7 @@ export class WorkerHealth {
 }
 export class CommandRuns {
   readonly pids: readonly number[] = [];
+  adopt(): void {}
   close(): void {}
   hear(): boolean {
     return false;

@@ -71,6 +71,7 @@ describe("the reference", () => {
         listen: "",
         command: "",
         "reload.timeout": 'command = "x"\nreload.signal = "HUP"',
+        "check.timeout": 'command = "x"\ncheck.command = "y"',
         "reload.wait": 'command = "x"\nreload.signal = "HUP"',
         "ready.probe": 'command = "x"\nsockets = "web"',
         "ready.probe.http": 'command = "x"\nsockets = "web"',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { RestartPolicy } from "../../../src/daemon/config/config.js";
 import { classify, type End, type StopReason, wantsRestart } from "../../../src/daemon/lifecycle/end.js";
+import { hasCompleted, wantsTaskAgain } from "../../../src/daemon/lifecycle/task.js";
 import { plainService } from "./service-config.js";
 
 const WHEN = ["always", "on-success", "on-failure", "on-abnormal", "never"] as const;
@@ -48,6 +49,37 @@ describe("the restart policy after", () => {
   test("a signal of the same number as a code that prevents it is not affected", () => {
     expect(wantsRestart(policy("always", [9]), signal(9), undefined)).toBe(true);
     expect(wantsRestart(policy("always", [9]), code(8), undefined)).toBe(true);
+  });
+});
+
+describe("what a service says of single ends", () => {
+  const says = (part: Partial<RestartPolicy>): RestartPolicy => ({ ...plainService.restart, ...part });
+
+  /** An x in the columns of `WHEN` that start another worker. */
+  test.each<readonly [string, Partial<RestartPolicy>, End, string]>([
+    ["a code of success", { success: [143, { signal: 9 }] }, code(143), "xx..."],
+    ["a signal of success", { success: [143, { signal: 9 }] }, signal(9), "xx..."],
+    ["a code of the same number as a signal of success", { success: [{ signal: 9 }] }, code(9), "x.x.."],
+    ["a code of force", { force: [75] }, code(75), "xxxxx"],
+    ["exit code 0, in force", { force: [0] }, code(0), "xxxxx"],
+    ["a signal of force", { force: [{ signal: 15 }] }, signal(15), "xxxxx"],
+    ["a signal of prevent", { prevent: [{ signal: 9 }] }, signal(9), "....."],
+    ["a code of both: prevent wins", { prevent: [75], force: [75] }, code(75), "....."],
+  ])("%s", (_name, part, end, row) => {
+    expect(WHEN.map((when) => (wantsRestart(says({ ...part, when }), end, undefined) ? "x" : ".")).join("")).toBe(row);
+  });
+
+  test("does not restart what the operator has ended, and makes no timeout a success", () => {
+    expect(wantsRestart(says({ force: [0] }), code(0), "asked")).toBe(false);
+    expect(classify(signal(9), "ready-timeout", { success: [{ signal: 9 }] })).toBe("abnormal");
+  });
+
+  test("completes a task, and keeps it from being run again", () => {
+    expect(hasCompleted(code(3), undefined, says({ success: [3] }))).toBe(true);
+    expect(hasCompleted(signal(15), undefined, says({}))).toBe(false);
+    expect(hasCompleted(signal(15), undefined, says({ success: [{ signal: 15 }] }))).toBe(true);
+    expect(wantsTaskAgain(says({ when: "on-failure", prevent: [{ signal: 15 }] }), signal(15), undefined)).toBe(false);
+    expect(wantsTaskAgain(says({ when: "on-failure" }), signal(15), undefined)).toBe(true);
   });
 });
 

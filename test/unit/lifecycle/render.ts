@@ -28,6 +28,9 @@ export function renderEffect(effect: ServiceEffect): string {
       return `look-into ${effect.lane}`;
     case "steer":
       return `steer ${effect.shares.map(({ lane, weight }) => `${lane}:${weight}`).join(" ")}`;
+    case "run-hooks":
+      return `run-hooks #${effect.worker} ${effect.hook}`;
+    case "end-hooks":
     case "find-valve":
     case "close-valve":
     case "open-valve":

@@ -20,6 +20,7 @@
  *   @0 #1 started | start-failed exec ENOENT | ready | line | exited code:1 | exited signal:SIGKILL | exited unknown | gone
  *   @0 #1 leaving | extend 5000 | alive | unwell | watchdog 2000 | forgive      what it says of itself; sd_notify(3)
  *   @0 #1 health ok|bad                            what its checks have found
+ *   @0 #1 hooks before_start done|failed           what became of its hooks
  *   @0 #1 started 77                               it has named another process as its main one
  *   @0 #1 disarmed | fired    what the keeper said to a disarm: in time, or too late
  *   @0 deadline               must be the very time that the service asked for; `deadline late` and `deadline early` are not
@@ -28,6 +29,7 @@
  * The answer is: effects as they stand, facts after `report`, and after `->` the state if it is another one than before.
  */
 import { constants } from "node:os";
+import type { HookName } from "../../../src/daemon/config/config.js";
 import type { Valve } from "../../../src/daemon/lifecycle/drain.js";
 import { stepService } from "../../../src/daemon/lifecycle/service.js";
 import {
@@ -222,6 +224,8 @@ function parseWorkerEvent(at: number, worker: number, what: string, rest: string
       return { type: "announced", by: "newline" };
     case "listening":
       return { type: "announced", by: "listening" };
+    case "hooks":
+      return { type: "hooks", hook: rest[0] as HookName, ok: rest[1] === "done" };
     case "health":
       return { type: "health", ok: rest[0] === "ok" };
     case "leaving":

@@ -30,13 +30,16 @@ export const plainService: ServiceConfig = {
   log: { to: "supervisor" },
 };
 
-/** Keys that a plain service does not have: `type=task`, `after=migrate:completed,db:ready`, `onFailure=mail`. */
+/** Keys that a plain service does not have: `type=task`, `after=migrate:completed,db:ready`, `onFailure=mail`, `hooks=before_start,after_stop`. */
 const OTHERS: Readonly<Record<string, (text: string) => unknown>> = {
   type: (text) => text,
   remainAfterExit: () => true,
   after: (text) => Object.fromEntries(text.split(",").map((word) => word.split(":"))),
   conflicts: (text) => text.split(","),
   onFailure: (text) => text.split(","),
+  stop: (kill) => ({ ...plainService.stop, kill }),
+  hooks: (text) =>
+    Object.fromEntries(text.split(",").map((name) => [name, [{ command: [name], mayFail: false, timeoutMs: 30_000 }]])),
 };
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000 };

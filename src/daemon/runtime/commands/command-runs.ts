@@ -6,7 +6,7 @@ import { eventsOf } from "../child-events.js";
 import { buildEnvironment } from "../environment.js";
 import { resolveIdentity } from "../identity.js";
 import { type Keeper, KeeperError } from "../keeper/keeper-client.js";
-import type { ChildRecord, StartRequest } from "../keeper/records.js";
+import type { ChildRecord, ListedChild, StartRequest } from "../keeper/records.js";
 import { launchSettings } from "../launch-settings.js";
 import type { Logger } from "../logger.js";
 import { PipeReader } from "../logs/pipe-reader.js";
@@ -81,6 +81,8 @@ interface CommandTag {
 export class CommandRuns {
   readonly #o: CommandsInput;
   readonly #runs = new Map<string, Run>();
+  /** Of earlier supervisors, by their keys: until nothing of them is left. */
+  readonly #leftOvers = new Map<string, Promise<void>>();
   #last = 0;
 
   constructor(input: CommandsInput) {
@@ -112,11 +114,23 @@ export class CommandRuns {
       },
       () => {},
     );
+    if (this.#leftOvers.size > 0) await this.#leftOversOf(service.name);
     const { problem, ran } = await this.#runToEnd(key, command, input);
     input.close();
     reader.takeRest(TAIL_CHARACTERS);
     reader.close();
     return { problem, ran, said: said.trim() };
+  }
+
+  /** What an earlier supervisor has left running, before anything else of it is told. */
+  adopt(children: readonly ListedChild[]): void {
+    for (const child of children) this.hear(child, child.tag);
+  }
+
+  /** What an earlier supervisor ran of this service is over before anything of the same kind is run again. */
+  async #leftOversOf(service: string): Promise<void> {
+    const its = [...this.#leftOvers].filter(([key]) => key.startsWith(`${COMMAND_PREFIX}${service}/`));
+    await Promise.all(its.map(([, over]) => over));
   }
 
   /** Nobody waits for any of them any more: the keeper is to end. */
@@ -125,15 +139,16 @@ export class CommandRuns {
   }
 
   /** The same for a command that is about one worker, which its environment names. The problem has the command's name and its last line. */
-  async about(worker: Worker, command: Omit<Command, "env">): Promise<Omit<CommandResult, "said">> {
+  async about(worker: Worker, command: Omit<Command, "env"> & Partial<Pick<Command, "env">>): Promise<CommandResult> {
     const env = {
-      MAINPID: String(worker.pid ?? 0),
+      ...(worker.pid === undefined ? {} : { MAINPID: String(worker.pid) }),
       HOLDFAST_WORKER: `${command.service.name}/${worker.slot}`,
       HOLDFAST_GENERATION: String(worker.id),
+      ...command.env,
     };
     const { problem, ran, said } = await this.run({ ...command, env });
     const line = said.split("\n").at(-1);
-    return { problem: problem && `${command.argv[0]} ${problem}${line ? `: ${line}` : ""}`, ran };
+    return { problem: problem && `${command.argv[0]} ${problem}${line ? `: ${line}` : ""}`, ran, said };
   }
 
   #runToEnd(key: string, command: Command, output: OwnedFd): Promise<Omit<CommandResult, "said">> {
@@ -213,14 +228,23 @@ export class CommandRuns {
   /** One that an earlier supervisor had started: nobody waits for its end. */
   #inherited({ key, adopted }: ChildRecord, tag: Buffer): Run {
     const { invocation } = JSON.parse(tag.toString()) as CommandTag;
+    let settle = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
     const run: Run = {
       key,
       mark: markOf(invocation),
       adopted,
       killed: "was of an earlier supervisor",
-      ended: () => this.#runs.delete(key),
+      ended: () => {
+        this.#runs.delete(key);
+        this.#leftOvers.delete(key);
+        settle();
+      },
     };
     this.#runs.set(key, run);
+    this.#leftOvers.set(key, over);
     return run;
   }
 
