@@ -142,6 +142,8 @@ static void it_may_go_back(struct client *c)
 	struct record r = wait_child(c, "w", 3);
 	CHECK(r.pid == f.parent && r.status == SIGTERM);
 	CHECK_EQUAL(acknowledge(c, "w"), 0);
+	while (count_children(getppid(), getpid()) > 0) /* its child, which is an orphan now */
+		CHECK_EQUAL(list_all(c, TABLE_CHILDREN, NULL), 0);
 	end_scenario(c);
 }
 
