@@ -12,6 +12,7 @@ import { CommandRuns } from "./commands/command-runs.js";
 import { ControlSocket } from "./control-socket.js";
 import { SUPERVISOR_VARIABLE } from "./environment.js";
 import { EventLog } from "./event-log.js";
+import { FirstWords, previousEnd } from "./first-words.js";
 import type { AcceptorRecord } from "./keeper/acceptor-record.js";
 import { type Keeper, KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
@@ -34,13 +35,7 @@ import { settlesWithin } from "./settles-within.js";
 import { SocketPauses } from "./socket-pauses.js";
 import { SocketTable } from "./socket-table.js";
 import { endStray } from "./stray.js";
-import {
-  describeKeeperDeath,
-  encodeKeeperDeath,
-  KEEPER_DEATH_KEY,
-  type KeeperDeath,
-  keeperDeathIn,
-} from "./succession/keeper-death.js";
+import { describeKeeperDeath, type KeeperDeath, keeperDeathIn } from "./succession/keeper-death.js";
 import type { Succession } from "./succession/succession.js";
 import { LastUpgrade } from "./upgrade/last-upgrade.js";
 import { SupervisorUpgrade } from "./upgrade/supervisor-upgrade.js";
@@ -231,7 +226,7 @@ export class Supervisor {
     await this.#serve(control);
     if (waitForLease !== undefined) await keeper.report("serves");
     this.#tellUpgrade(decidesSince);
-    if (takenOver !== undefined) this.#tellTakenOver(takenOver);
+    if (takenOver !== undefined) this.#firstWords().takenOver(takenOver);
     this.#announce(applied !== undefined);
     await filled;
   }
@@ -634,24 +629,22 @@ export class Supervisor {
   }
 
   #announce(adopted: boolean): void {
-    if (this.#keeperDeath?.told === false) this.#tellKeeperDeath(this.#keeperDeath);
+    const words = this.#firstWords();
+    if (this.#keeperDeath?.told === false) words.keeperDeath(this.#keeperDeath, this.#keeper);
     if (this.#lastUpgrade.isNews) return;
-    if (adopted) {
-      const workers = [...this.#services.values()].flatMap((service) => service.pids()).length;
-      const message = `a new supervisor (pid ${process.pid}) took over ${workers} ${workers === 1 ? "worker" : "workers"} in ${this.#adoptedInMs} ms; the one before ${previousEnd(this.#hello) ?? "ended"}`;
-      this.#log.warn(message);
-      return this.#events.add({ type: "supervisor-adopted", message, data: { adoptedInMs: this.#adoptedInMs } });
-    }
-    const sockets = this.#sockets.views(() => []);
-    const reachable = sockets.filter(({ bound }) => bound);
-    const places = reachable.map(
-      ({ name, address, kind }) => `${name} at ${kind === "tcp" ? address.replace("tcp:", "http:") : address}`,
-    );
-    const nowhere = sockets.length === 0 ? "no socket is configured" : "no socket could be bound yet";
-    const where = places.length === 0 ? nowhere : `connect to ${places.join(", ")}`;
-    const control = this.#config.supervisor.control;
-    this.#log.info(`${where}; \`holdfast ls\` shows more (control socket ${control})`, { event: "supervisor-started" });
-    this.#events.add({ type: "supervisor-started", message: `holdfast ${this.#input.version} started` });
+    const workers = [...this.#services.values()].flatMap((service) => service.pids()).length;
+    const end = previousEnd(this.#hello) ?? "ended";
+    if (adopted) words.adopted({ workers, adoptedInMs: this.#adoptedInMs ?? 0, end });
+    else
+      words.started(
+        this.#sockets.views(() => []),
+        this.#config.supervisor.control,
+        this.#input.version,
+      );
+  }
+
+  #firstWords(): FirstWords {
+    return new FirstWords(this.#log, this.#events);
   }
 
   #tellUpgrade(decidesSince: number): void {
@@ -664,22 +657,6 @@ export class Supervisor {
       decidesSince,
       end: previousEnd(this.#hello) ?? "ended",
     });
-  }
-
-  #tellTakenOver({ workers, sockets, lost }: TakenOver): void {
-    const taken = `what an earlier run has left was taken over: ${counted(workers, "worker")}, ${counted(sockets, "socket")}`;
-    const message = [taken, ...lost].join("; ");
-    this.#log.warn(message, { event: "left-overs-adopted" });
-    this.#events.add({ type: "left-overs-adopted", message, data: { workers, sockets, lost } });
-  }
-
-  #tellKeeperDeath(death: KeeperDeath): void {
-    const message = describeKeeperDeath(death);
-    const { v: _, told: __, ...data } = death;
-    this.#log.warn(message, { event: "keeper-replaced" });
-    this.#events.add({ type: "keeper-replaced", message, data });
-    const told = encodeKeeperDeath({ ...death, told: true });
-    this.#keeper.tag("held", KEEPER_DEATH_KEY, told).catch((error: Error) => this.#log.error(error.message, { error }));
   }
 
   #view(): SupervisorView {
@@ -710,25 +687,6 @@ export class Supervisor {
 
   #count(counter: string): void {
     this.#counters[counter] = (this.#counters[counter] ?? 0) + 1;
-  }
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${count === 1 ? what : `${what}s`}`;
-}
-
-function previousEnd({ previousEnd: { how, detail } }: Hello): string | undefined {
-  switch (how) {
-    case "none":
-      return undefined;
-    case "exited":
-      return `exited with code ${detail}`;
-    case "signal":
-      return `was killed by ${signalName(detail)}`;
-    case "hung":
-      return "was silent for longer than its watchdog allows and was killed";
-    case "protocol":
-      return "broke the keeper's protocol and was killed";
   }
 }
 
