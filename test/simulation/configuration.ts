@@ -76,7 +76,8 @@ function editedOnce(config: Config, chance: Chance): Config {
     ...config,
     services: { ...config.services, [name]: { ...service, ...change } },
   });
-  if (chance.percent(10)) return withService(ordered(service, chance));
+  // Whole, not on top of what it said before: who is bound to somebody comes after that one.
+  if (chance.percent(10)) return { ...config, services: { ...config.services, [name]: ordered(service, chance) } };
   if (service.type === "task") return withService({ command: ["/bin/program", `v${chance.below(4)}`] });
   switch (chance.below(9)) {
     case 0:

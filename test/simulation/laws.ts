@@ -15,6 +15,8 @@ import { OrderLaws, waitsRightly } from "./order.js";
 import type { World } from "./world.js";
 
 const SIGTERM = 15;
+/** An apply goes by the files as it has read them, and others wait behind it with files that were written since. */
+const READ_BEFORE = 4;
 
 export class WorldLaws {
   readonly #world: World;
@@ -26,7 +28,8 @@ export class WorldLaws {
 
   readonly order: OrderLaws;
   #noted: string | undefined;
-  #desk: Config["services"] | undefined;
+  /** Newest first. */
+  #desks: readonly Config["services"][] = [];
 
   constructor(world: World) {
     this.#world = world;
@@ -47,12 +50,12 @@ export class WorldLaws {
   /** What is in force, and what an apply tries. */
   #tried(): readonly Config["services"][] {
     const { config } = this.applied() ?? {};
-    return [...(config === undefined ? [] : [config.services]), ...(this.#desk === undefined ? [] : [this.#desk])];
+    return [...(config === undefined ? [] : [config.services]), ...this.#desks];
   }
 
   /** What an apply tries counts for workers while it is tried. */
   written({ services }: Pick<Config, "services">): void {
-    this.#desk = services;
+    this.#desks = [services, ...this.#desks].slice(0, READ_BEFORE);
     this.#allow({ services });
   }
 

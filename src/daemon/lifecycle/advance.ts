@@ -197,6 +197,7 @@ function startInstance(turn: Turn, slot: number): void {
   const instance = turn.instance(slot);
   if (instance === undefined || instance.current !== undefined || instance.halted) return;
   if (!instance.called || turn.slotIsTaken(slot)) return;
+  if (turn.state.lingers?.next === "restart") return; // What runs is about to end: what comes next is started by that.
   if (isDelayed(turn, instance)) return;
   const step = turn.marked(spawnWorker(turn.nextWorkerId(), slot, turn.at, turn.policy));
   const history = recordStart(instance.history, turn.at, turn.policy.restart);

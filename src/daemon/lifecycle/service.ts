@@ -188,6 +188,8 @@ function currentEnded(turn: Turn, worker: Worker, failed: boolean, failure: Fail
   if (isTask(turn.policy) && hasCompleted(failure.end, worker.reason, turn.policy.restart))
     return complete(turn, idle, worker);
   if (failure.end.kind === "disarmed") return turn.setInstance(idle); // To make room for one that starts now.
+  // It was to end anyway, once others have: what comes after it begins then, and nothing stands in its way.
+  if (turn.state.lingers?.next === "restart") return turn.setInstance(idle);
   if (turn.onDemand && !failed) {
     // Where another instance was kept by a connection, this one is wanted as well.
     const others = turn.state.instances.some(({ current }) => current?.state.phase === "ready");
