@@ -35,17 +35,18 @@ export function movesOf(members: Members): readonly Move[] {
     const on = reasonsToHold(member, members);
     return on.length === 0 ? [] : [{ service, event: { type: "hold", on } }];
   });
-  const held = new Set(holds.map(({ service }) => service));
+  // First and alone: nobody is released for one that is put on hold in the same moment.
+  if (holds.length > 0) return holds;
   const released = new Set<string>();
   return [
-    ...holds,
     ...[...members].flatMap(([service, member]) => [
       ...admission(service, member, { members, released }),
-      ...(member.state.lingers !== undefined && mayDepart(service, members, held)
+      ...(member.state.lingers !== undefined && mayDepart(service, members)
         ? [{ service, event: { type: "depart" } as const }]
         : []),
-      ...alarms(service, member, members),
     ]),
+    // Last: a start reaches further services, of which nothing that was seen before is true any more.
+    ...[...members].flatMap(([service, member]) => alarms(service, member, members)),
   ];
 }
 
@@ -140,12 +141,11 @@ function reasonsToHold({ config, state }: Member, members: Members): readonly Aw
   });
 }
 
-/** @param held those that are put on hold in the same moment */
-function mayDepart(service: string, members: Members, held: ReadonlySet<string>): boolean {
-  for (const [name, { config, state }] of members) {
+function mayDepart(service: string, members: Members): boolean {
+  for (const { config, state } of members.values()) {
     if (config.after?.[service] === undefined || workersOf(state).length === 0) continue;
     const leaves = state.desired === "stopped" || state.awaits !== undefined || state.lingers !== undefined;
-    if (leaves || held.has(name)) return false;
+    if (leaves) return false;
   }
   return true;
 }

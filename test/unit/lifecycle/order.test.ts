@@ -139,6 +139,15 @@ describe("a service that serves", () => {
     ]);
   });
 
+  test("lets nobody begin after it in the moment in which it is put on hold", () => {
+    const all = services(
+      web({ bindsTo: ["db"] }),
+      crashed,
+      member("job", { after: { web: "ready" } }, {}, { awaits: [] }),
+    );
+    expect(movesOf(all).map(({ service }) => service)).toEqual(["web"]);
+  });
+
   test("is not put on hold where it has completed", () => {
     const done = member(
       "web",
@@ -171,6 +180,17 @@ describe("a service that serves", () => {
     // It is not on its way out: it comes after, and does not depend.
     expect(movesOf(services([name, { config, state }], leaving))).toEqual([
       { service: "db", event: { type: "depart" } },
+    ]);
+  });
+
+  test("has others started when it fails after all other moves: whom that reaches must not be told what was true before", () => {
+    const web = member("web", { onFailure: ["mail"] }, { halted: true }, { alarm: true });
+    const waits = member("api", {}, {}, { awaits: [] });
+    const moves = movesOf(services(web, waits, member("mail", {})));
+    expect(moves.map((move) => ("start" in move ? "start" : move.event.type))).toEqual([
+      "release",
+      "start",
+      "alarm-heard",
     ]);
   });
 
