@@ -202,7 +202,8 @@ describe("services in order", () => {
         for (let count = 0; count < 5_000 && services.happen(chance, false); count += 1);
         for (const { state } of services.members.values()) expect(workersOf(state)).toEqual([]);
       }),
-      { numRuns: 150 },
+      // One of two workers is tried again later, and the other one is about to be started.
+      { numRuns: 150, examples: [[-2147483619, [13, 18, 0, 18, 18, 0, 0, 13]]] },
     );
   });
 });

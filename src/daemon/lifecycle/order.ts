@@ -122,7 +122,7 @@ function failureOf({ state }: Member): NonNullable<Awaited["failed"]> | undefine
   if (awaits !== undefined) return awaits.some(({ failed }) => failed !== undefined) ? "awaits" : undefined;
   if (completed !== undefined || instances.some(({ current }) => current !== undefined)) return undefined;
   if (blocked) return "blocked";
-  if (instances.every(isCalm)) return undefined;
+  if (instances.some(isCalm)) return undefined; // It starts as soon as its place is free.
   return state.lastFailure?.end ?? "stopped";
 }
 

@@ -324,8 +324,8 @@ describe("a follower of a control server", () => {
 
 describe("the gate of a control server", () => {
   test("lets a client wait in silence for longer than it may leave an answer unread", async () => {
-    await open({ limits: { unreadMs: 10, requestMs: 20 } });
-    fixture.operations.wait = () => delay(200, "reached" as const);
+    await open({ limits: { unreadMs: 10, requestMs: 500 } });
+    fixture.operations.wait = () => delay(800, "reached" as const);
     expect((await get("/v1/services/web/wait?for=ready")).json).toEqual({ result: "reached" });
   });
 
