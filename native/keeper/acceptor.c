@@ -307,9 +307,11 @@ void acceptors_tick(struct keeper *k, uint64_t now)
 
 void acceptors_tell_all(struct keeper *k)
 {
-	for (size_t i = 0; i < k->tables[TABLE_ARMS].count; i++)
-		if (arm_at(k, i) != NULL)
-			of(arm_at(k, i))->untold = k->acceptors.untold = true;
+	for (size_t i = 0; i < k->tables[TABLE_ARMS].count; i++) {
+		struct child *arm = arm_at(k, i);
+		if (arm != NULL)
+			of(arm)->untold = k->acceptors.untold = true;
+	}
 }
 
 void acceptor_encode(struct writer *w, const struct child *arm)
