@@ -2,6 +2,8 @@ import { FdWatcher } from "./fd-watcher.js";
 import { native } from "./native.js";
 import { type Fd, numberOf, OwnedFd } from "./owned-fd.js";
 
+/** That the number is open is known: an OwnedFd has it. */
+const NEVER_WATCHED: ReadonlySet<string | undefined> = new Set(["EPERM", "EBADF", "ELOOP"]);
 /** So many are told at once; the rest in the next turn of the event loop. */
 const toldAtOnce = 64;
 
@@ -24,13 +26,16 @@ export class HangUpWatch {
     this.#watcher.unref();
   }
 
-  /** Calls back once, and has forgotten the descriptor by then. False: it is of a kind that never hangs up, a regular file. */
+  /**
+   * Calls back once, and has forgotten the descriptor by then. False: it is of a kind that epoll_ctl(2) does not take: a regular file or folder (EPERM), one that
+   * was opened with O_PATH (EBADF), an epoll set that nests too deep (ELOOP). @throws ENOSPC, ENOMEM
+   */
   add(fd: Fd, onHangUp: () => void): boolean {
     const number = numberOf(fd);
     try {
       native.watchHangUp(numberOf(this.#set), number);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EPERM") return false;
+      if (NEVER_WATCHED.has((error as NodeJS.ErrnoException).code)) return false;
       throw error;
     }
     this.#callbacks.set(number, onHangUp);

@@ -1,6 +1,9 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { HangUpWatch, OwnedFd, pipe, sameFile, send, socketPair } from "../../../src/ancillary/index.js";
+
+/** The same number on x64 and arm64; Node does not have it. */
+const O_PATH = 0o10000000;
 
 describe("a hang-up watch", () => {
   test("tells each that hangs up once, and none that has data", async () => {
@@ -50,10 +53,14 @@ describe("a hang-up watch", () => {
     watch.close();
   });
 
-  test("has no use for a regular file", () => {
+  test.each([
+    ["a regular file", import.meta.filename, constants.O_RDONLY],
+    ["a file that was opened with O_PATH", "/dev/null", O_PATH],
+  ])("has no use for %s", (_, path, flags) => {
     const watch = new HangUpWatch();
-    const file = OwnedFd.adopt(openSync(import.meta.filename, "r"));
+    const file = OwnedFd.adopt(openSync(path, flags));
     expect(watch.add(file, () => undefined)).toBe(false);
+    watch.delete(file);
     file.close();
     watch.close();
   });
