@@ -20,7 +20,8 @@ import type { LogSink } from "./logs/log-sink.js";
 import { FdStore } from "./notify/fd-store.js";
 import { MainMoves } from "./notify/main-moves.js";
 import { PidFiles } from "./notify/pid-files.js";
-import { type Said, WorkerNotices } from "./notify/worker-notices.js";
+import type { Said } from "./notify/said.js";
+import { WorkerNotices } from "./notify/worker-notices.js";
 import { type Reloaded, WorkerReloads } from "./notify/worker-reloads.js";
 import { WorkerHealth } from "./probe/worker-health.js";
 import { WorkerProbes } from "./probe/worker-probes.js";
@@ -251,11 +252,14 @@ export class ServiceWorkers {
     if (tag === undefined) return;
     const fds = await this.#fetchKept(record);
     // In front of what is kept a child that runs has its pidfd (signals go through the keeper). It may have ended since it was listed.
-    if (fds.length > tag.keep.length) fds.shift()?.close();
+    const pidfd = fds.length > tag.keep.length ? fds.shift() : undefined;
+    const process = pidfd?.identity().ino;
+    pidfd?.close();
     const { notify, pipes } = sortKept(tag, fds);
     const drained = await this.#takeLogs(record.key, tag);
     const adopted = "state" in record && record.adopted;
     this.#open(worker, record.key, tag, { notify, pipes, drained, adopted });
+    if (process !== undefined && "state" in record) this.#notices.identify(worker, record.pid, process);
   }
 
   /** Of a worker whose lines go nowhere we know of, the keeper goes on to read what it writes. */
@@ -289,6 +293,7 @@ export class ServiceWorkers {
 
   /** The keeper's news of a worker. What the worker itself said before is heard first. */
   hear(worker: number, record: ChildRecord): void {
+    if (record.process !== undefined) this.#notices.identify(worker, record.pid, record.process);
     this.#resources.get(worker)?.drainNotify();
     if (!this.#moves.isPast(worker, record)) this.#tell(worker, record);
   }
@@ -560,6 +565,7 @@ export class ServiceWorkers {
       this.#probes.end(worker),
       this.#remarks.get(worker),
       this.#notices.lastWords(worker),
+      this.#o.find(worker)?.reason === "ready-timeout" ? this.#notices.unheard(worker) : undefined,
     ];
     this.#remarks.delete(worker);
     return seen.filter((words) => words !== undefined).join("; ") || undefined;
@@ -587,7 +593,7 @@ export class ServiceWorkers {
       readonly adopted?: boolean;
     },
   ): void {
-    const { ring, world } = this.#o;
+    const { ring } = this.#o;
     const { notify, pipes, drained, adopted = false } = o;
     const sink = this.#o.sink();
     const resources = new WorkerResources({
@@ -602,7 +608,7 @@ export class ServiceWorkers {
       listener: {
         notified: (message) => this.#notices.hear(worker, message),
         announced: () => this.#emit(worker, { type: "announced", by: "newline" }),
-        dropped: (reason) => world.count(`notify-${reason}`),
+        dropped: (reason) => this.#notices.dropped(worker, reason),
       },
     });
     this.#resources.set(worker, resources);

@@ -148,8 +148,10 @@ export class Supervisor {
     });
     const events: KeeperEvents = {
       child: (record, tag, pidfd) => {
-        pidfd?.close(); // Signals go through the keeper, which is the parent and cannot hit a stranger.
-        this.#whenAdopted(() => this.#child(record, tag));
+        // Signals go through the keeper, which is the parent and cannot hit a stranger: of the pidfd we need only what it is.
+        const news = pidfd === undefined ? record : { ...record, process: pidfd.identity().ino };
+        pidfd?.close();
+        this.#whenAdopted(() => this.#child(news, tag));
       },
       acceptor: (record) => this.#whenAdopted(() => this.#accepts(record)),
       signalled: (signals) => this.#whenAdopted(() => this.#signalled(signals)),

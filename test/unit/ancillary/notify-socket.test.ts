@@ -170,7 +170,7 @@ describe("a notify socket", () => {
     using from = socket("unix-dgram", "unix");
     const to = { kind: "unix", path: receiver.address } as const;
     start();
-    for (const data of ["", "no field", "=1", "A=1\0B=2"]) {
+    for (const data of ["", "no field", "=1\n\n", "A=1\0B=2"]) {
       send(from, { data: Buffer.from(data), to });
       receiver.drain();
     }
@@ -216,6 +216,13 @@ describe("a worker that notifies", () => {
       expect.objectContaining({ code: "ENOENT", syscall: "sendmsg" }),
     );
   });
+});
+
+test("fields are read as systemd reads them", () => {
+  const read = (text: string) => Object.fromEntries(parseNotifyFields(Buffer.from(text)) ?? []);
+  expect(read("\nwords\nREADY=1\n=x\nSTATUS=first\nSTATUS=second\n")).toEqual({ READY: "1", STATUS: "first" });
+  expect(read("READY=1\0")).toEqual({ READY: "1" });
+  expect(read("\ufeffREADY=1\nA=")).toEqual({ "\ufeffREADY": "1", A: "" });
 });
 
 test("fields are read whatever the bytes are", () => {
