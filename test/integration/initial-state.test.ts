@@ -57,7 +57,10 @@ describe("a worker at its first instruction", () => {
     const program = [
       "import os, socket, sys",
       "listener = socket.socket(fileno=os.dup(0))",
-      "print('same', os.fstat(0).st_ino == os.fstat(1).st_ino == os.fstat(3).st_ino, file=sys.stderr, flush=True)",
+      "same = os.fstat(0).st_ino == os.fstat(1).st_ino",
+      "others = [fd for fd in range(3, 64) if fd != listener.fileno() and os.path.exists(f'/proc/self/fd/{fd}')]",
+      "listens = [name for name in os.environ if name.startswith('LISTEN_')]",
+      "print(same, os.get_blocking(0), others, listens, file=sys.stderr, flush=True)",
       "listener.accept()[0].send(b'hello')",
     ].join("\n");
     const scene = await start({
@@ -73,7 +76,7 @@ describe("a worker at its first instruction", () => {
     });
     expect(await ask({ path: join(scene.directory, "s") })).toBe("hello");
     const { lines } = (await scene.holdfast.get("/v1/services/s/logs?lines=10")) as { lines: { text: string }[] };
-    expect(lines.map(({ text }) => text)).toEqual(["same True"]);
+    expect(lines.map(({ text }) => text)).toEqual(["True True [] []"]);
   });
 
   test("has its standard descriptors and its sockets in the order of the configuration, blocking, and nothing else", async () => {

@@ -230,7 +230,7 @@ export const serviceSchema = z.strictObject({
     example: "false",
   }),
   stdio: optional(choice(["log", "socket"]), {
-    is: "`socket` makes the one socket of the service stdin and stdout, or with `accept` the connection, as inetd does (`wait` and `nowait`); stderr goes to the log. `log`: stdin is `/dev/null`, both outputs are logged, and sockets are passed in LISTEN_FDS alone, a connection with the name `connection`.",
+    is: "`socket` makes the one socket of the service stdin and stdout, or with `accept` the connection, as inetd does (`wait` and `nowait`), and names it in no LISTEN_FDS; stderr goes to the log. `log`: stdin is `/dev/null`, both outputs are logged, and sockets are passed in LISTEN_FDS alone, a connection with the name `connection`.",
     otherwise: "log",
     example: '"socket"',
   }),
