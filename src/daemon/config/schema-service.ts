@@ -217,7 +217,7 @@ export const serviceSchema = z.strictObject({
     example: '"main"',
   }),
   fd_store: optional(integer(1, 240), {
-    is: "So many descriptors may each instance leave with Holdfast (FDSTORE=1) for its next worker, which gets them after the sockets in LISTEN_FDS. They survive crashes and restarts, and are closed by `holdfast stop`.",
+    is: "So many descriptors may each instance leave with Holdfast (FDSTORE=1) for its next worker, which gets them after the sockets in LISTEN_FDS. They survive crashes and restarts, and are closed by `holdfast stop`, or when the service has ended and is not started again.",
     otherwise: "what is left is closed",
     example: "16",
   }),

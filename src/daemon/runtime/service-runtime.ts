@@ -387,11 +387,14 @@ export class ServiceRuntime {
     this.#workers.followHealth(ready.map(({ worker }) => worker));
   }
 
-  /** What workers have stored stays while the service is wanted, and is closed with the last worker of an instance after that. */
+  /** What workers have stored stays while another one of their instance comes by itself, and is closed with the last one after that. */
   #settleStore(): void {
-    const { desired, size } = this.#state;
+    const { desired, size, instances } = this.#state;
     const slots = new Set(workersOf(this.#state).map(({ worker }) => worker.slot));
-    this.#workers.store.settle((slot) => slots.has(slot) || (desired === "started" && slot <= size));
+    const halted = new Set(instances.filter(({ halted }) => halted).map(({ slot }) => slot));
+    this.#workers.store.settle(
+      (slot) => slots.has(slot) || (desired === "started" && slot <= size && !halted.has(slot)),
+    );
   }
 
   #closeOldSinks(): void {

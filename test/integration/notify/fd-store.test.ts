@@ -30,8 +30,8 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     expect((await next(scene, () => scene.restart("s", true))).fds).toEqual([...kept, "third three"]);
   });
 
-  test("go when they are removed, hang up, or the service is stopped", async () => {
-    const scene = await start({ config: storing() });
+  test("go when they are removed, hang up, or the service is stopped, or has ended and does not go on", async () => {
+    const scene = await start({ config: storing('restart = "on-failure"') });
     await scene.ready("s");
     const keeper = scene.holdfast.keeperPid!;
     const supervisor = await scene.supervisorPid();
@@ -43,6 +43,11 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     await scene.act("s", "stop");
     const again = await next(scene, () => scene.act("s", "start"));
     expect(again.fds).toEqual(["x socket"]);
+    await hear(scene, "store FDNAME=left 1");
+    await say(scene, "exit 0");
+    await scene.event("halted", "s");
+    const last = await next(scene, () => scene.act("s", "start"));
+    expect(last.fds).toEqual(["x socket"]);
     // The hang-up watch stays.
     await expect
       .poll(() =>
