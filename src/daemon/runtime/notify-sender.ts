@@ -11,6 +11,8 @@ export interface NotifyReceiver {
   /** Its session: the pid that it was started with. */
   readonly session: number;
   readonly uid: number;
+  /** Whoever gets its orphans as children; missing: not known. */
+  readonly keeper?: number;
   /** `INVOCATION_ID=…` */
   readonly mark: string;
 }
@@ -24,7 +26,7 @@ const MAX_DEPTH = 64;
 /**
  * Whether the sender, whom the kernel named (SCM_CREDENTIALS, and SCM_PIDFD where it has that), speaks for the worker: it is of its tree.
  *
- * A sender that has ended already cannot be looked at. It is believed if it ran as the worker's user or as root, because
+ * A sender that has ended already cannot be looked at, and an orphan may show nothing. Such a one is believed if it ran as the worker's user or as root, because
  * such a process could have traced the worker and made it say the same. The main process itself is believed whoever it ran as: it may have dropped root,
  * and said its last words with its last breath.
  */
@@ -33,7 +35,13 @@ export function speaksFor(message: Pick<NotifyMessage, "pid" | "uid" | "pidfd">,
   if (main !== undefined) return main;
   const seen = isOfTree(message.pid, worker);
   const gone = seen === undefined || (message.pidfd !== undefined && wasReaped(message.pidfd));
-  return gone ? message.uid === 0 || message.uid === worker.uid : seen;
+  if (seen && !gone) return true;
+  return (gone || isNamelessOrphan(message.pid, worker)) && (message.uid === 0 || message.uid === worker.uid);
+}
+
+/** It has left parent and session and shows nothing of whose it is: a daemon that has forked twice and written over its environment. */
+function isNamelessOrphan(pid: number, { keeper, mark }: NotifyReceiver): boolean {
+  return keeper !== undefined && readStat(pid)?.parent === keeper && environmentMark(pid, mark) !== "other";
 }
 
 /** undefined: that cannot be told by more than its number. */

@@ -61,4 +61,24 @@ describe("a sender that lives", () => {
     expect(speaksFor({ pid: process.pid, uid: 0, pidfd: own.borrow() }, worker)).toBe(false);
     expect(speaksFor({ pid: process.pid, uid: 5, pidfd: own.borrow() }, { ...worker, pid: process.ppid })).toBe(true);
   });
+
+  // As the keeper's child that shows no mark, and one that shows another's.
+  test.each([
+    [64_123, "none", true],
+    [0, "none", true],
+    [64_124, "none", false],
+    [64_123, "another", false],
+  ])("and is an orphan of uid %d that shows %s is believed: %s", async (uid, shows, believed) => {
+    const env = shows === "none" ? {} : { INVOCATION_ID: shows };
+    const orphan = spawn("/bin/sleep", ["1000"], { env });
+    await once(orphan, "spawn");
+    const exit = once(orphan, "exit");
+    try {
+      expect(speaksFor({ pid: orphan.pid!, uid }, { ...worker, keeper: process.pid })).toBe(believed);
+      expect(speaksFor({ pid: orphan.pid!, uid }, worker)).toBe(false);
+    } finally {
+      orphan.kill("SIGKILL");
+      await exit;
+    }
+  });
 });

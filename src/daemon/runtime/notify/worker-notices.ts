@@ -172,7 +172,8 @@ export class WorkerNotices {
   #receiverOf({ tag, identity }: Known, pid: number): NotifyReceiver {
     const uid = resolveIdentity(this.#o.setup().config).uid ?? process.getuid?.() ?? 0;
     const own = identity?.pid === pid ? { process: identity.process } : {};
-    return { pid, ...own, session: tag.moved?.leader ?? pid, uid, mark: `INVOCATION_ID=${tag.invocation}` };
+    const { keeperPid: keeper } = this.#o.world;
+    return { pid, ...own, session: tag.moved?.leader ?? pid, uid, keeper, mark: `INVOCATION_ID=${tag.invocation}` };
   }
 
   /** The tag goes first: whoever finds the keeper with the other process finds in it which was the first one. */
