@@ -163,6 +163,11 @@ export class ServiceRuntime {
       .flatMap(({ worker }) => this.#workers.pids(worker.id));
   }
 
+  /** Something of it may be there, or come at any time. */
+  get isStarted(): boolean {
+    return this.#workers.count > 0;
+  }
+
   /** Pids of workers that may still be there. */
   pids(): number[] {
     return workersOf(this.#state).flatMap(({ worker }) => (worker.pid === undefined ? [] : [worker.pid]));

@@ -336,6 +336,11 @@ export class ServiceWorkers {
     return this.#health.reason(worker);
   }
 
+  /** So many have resources here: from their start, or the wait for it, to the end of their tree. */
+  get count(): number {
+    return this.#resources.size;
+  }
+
   /** Those that the machine has forgotten, or an earlier one had. */
   get ended(): EndedWorkers {
     return this.#ended;
@@ -415,6 +420,10 @@ export class ServiceWorkers {
       notify.close();
       if (!(error instanceof StartPlanError)) throw error;
       return this.#neverAsked(worker, error.errno, error.message);
+    }
+    for (const socket of sockets) {
+      // A program that has ended may have set O_NONBLOCK, and the next one may count on accept(2) to wait. One that runs may count on it not to.
+      if (!world.isInUse(socket.name)) world.sockets.makeBlocking(socket);
     }
     const asked = ask(plan); // Before `#open`, which takes the pipes over: the frame carries duplicates of them.
     this.#open(worker, plan.request.key, plan.tag, { notify, pipes: plan.pipes });

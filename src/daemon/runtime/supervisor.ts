@@ -465,6 +465,8 @@ export class Supervisor {
       sinks: this.#sinks,
       commands: this.#commands,
       order: this.#order,
+      isInUse: (socket) =>
+        [...this.#services.values()].some(({ config, isStarted }) => isStarted && config.sockets.includes(socket)),
       isPaused: (socket) => this.#pauses.until(socket) !== undefined,
       configFile: this.#mainFile,
       environment: this.#environment,
