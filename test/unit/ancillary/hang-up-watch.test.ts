@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { HangUpWatch, OwnedFd, pipe, sameFile, send, socketPair } from "../../../src/ancillary/index.js";
+import { native } from "../../../src/ancillary/native.js";
 
 /** The same number on x64 and arm64; Node does not have it. */
 const O_PATH = 0o10000000;
@@ -50,6 +51,21 @@ describe("a hang-up watch", () => {
     nextWrites.close();
     await expect.poll(() => told).toEqual(["next"]);
     for (const fd of [kept, next]) fd.close();
+    watch.close();
+  });
+
+  test("has no use for an epoll set, however deep those nest, and goes on", async () => {
+    const sets = Array.from({ length: 5 }, () => OwnedFd.adopt(native.makeHangUpSet()));
+    for (const [index, set] of sets.slice(1).entries())
+      native.watchHangUp(set.borrow().number, sets[index]!.borrow().number);
+    const watch = new HangUpWatch();
+    for (const set of sets) expect(watch.add(set, () => undefined)).toBe(false);
+    const [reads, writes] = pipe();
+    let told = 0;
+    watch.add(reads, () => (told += 1));
+    writes.close();
+    await expect.poll(() => told).toBe(1); // The event loop has taken the watch in by now.
+    for (const fd of [...sets, reads]) fd.close();
     watch.close();
   });
 
