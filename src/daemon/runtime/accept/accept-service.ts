@@ -12,7 +12,7 @@ import { newService, type ServiceEvent, type ServiceState } from "../../lifecycl
 import { eventsOf } from "../child-events.js";
 import { RuntimeDirectories } from "../directories/runtime-directories.js";
 import type { AcceptorRecord } from "../keeper/acceptor-record.js";
-import { KeeperError } from "../keeper/keeper-client.js";
+import { KeeperError } from "../keeper/keeper-error.js";
 import type { ChildRecord } from "../keeper/records.js";
 import type { LogRing } from "../logs/log-ring.js";
 import type { Service } from "../service.js";

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { KeeperError } from "../../../../src/daemon/runtime/keeper/keeper-client.js";
+import { KeeperError } from "../../../../src/daemon/runtime/keeper/keeper-error.js";
 import type { UpgradeOutcome } from "../../../../src/daemon/runtime/keeper/upgrade.js";
 import { installationIn } from "../../../../src/daemon/runtime/upgrade/installation.js";
 import { SupervisorUpgrade, type UpgradeInput } from "../../../../src/daemon/runtime/upgrade/supervisor-upgrade.js";
