@@ -3,7 +3,7 @@ import { fstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { OwnedFd, setCloseOnExec } from "../ancillary/index.js";
 import type { Config } from "./config/config.js";
-import { packageVersion } from "./package-version.js";
+import { packageVersion } from "./package.js";
 import { PROTOCOL_VERSION } from "./runtime/keeper/frame.js";
 import type { Keeper } from "./runtime/keeper/keeper-client.js";
 import { KeeperError } from "./runtime/keeper/keeper-error.js";

@@ -9,7 +9,7 @@ import { SupervisorUpgrade, type UpgradeInput } from "../../../../src/daemon/run
 import { encodeUpgradeNote, outcomeOf, upgradeNoteIn } from "../../../../src/daemon/runtime/upgrade/upgrade-note.js";
 
 const root = join(import.meta.dirname, "../../../..");
-const program = join(root, "dist/daemon/main.js");
+const program = join(root, "dist/bin/supervisor.js");
 const ESRCH = 3;
 const EBUSY = 16;
 const EPROTO = 71;
@@ -34,7 +34,7 @@ function upgradeWith(answer: UpgradeOutcome | Error, o: Partial<UpgradeInput> = 
     keeper,
     clock: { monotonic: () => 17 },
     version: "0.1.0",
-    argv: ["/node", "--flag", "/here/dist/daemon/main.js", "-c", "x"],
+    argv: ["/node", "--flag", "/here/dist/bin/supervisor.js", "-c", "x"],
     program: 2,
     obstacle: () => undefined,
     refuseCommands: async () => void done.push("refuse"),
@@ -151,7 +151,7 @@ describe("an installation", () => {
     [
       "without a supervisor",
       '{"name":"holdfast","version":"2.0.0"}',
-      "dist/daemon/main.js is missing or cannot be read; holdfast 2.0.0",
+      "dist/bin/supervisor.js is missing or cannot be read; holdfast 2.0.0",
     ],
     [
       "for a later Node.js",
