@@ -36,7 +36,7 @@ async function write(input, output) {
       if (level === "warn") throw new Error(log.message);
     },
   });
-  const { output: files } = await build.write({ format: "esm", ...output });
+  const { output: files } = await build.write({ format: "esm", sourcemap: true, ...output });
   await build.close();
   return files.map(({ fileName }) => fileName);
 }

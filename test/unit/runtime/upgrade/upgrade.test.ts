@@ -158,7 +158,7 @@ describe("an installation", () => {
       '{"name":"holdfast","version":"2.0.0","engines":{"node":">=22.10"}}',
       "needs Node.js 22.10 or later, and this supervisor runs with 22.9.1",
     ],
-    ["for this Node.js", '{"name":"holdfast","version":"2.0.0","engines":{"node":">=22.9"}}', "main.js is missing"],
+    ["for this Node.js", '{"name":"holdfast","version":"2.0.0","engines":{"node":">=22.9"}}', "supervisor.js is missing"],
     ["that cannot be read", "{", "is no installation of holdfast: "],
   ])("%s is refused", (_, text, says) => {
     expect(() => installationIn(folder(text), "22.9.1")).toThrow(says);
