@@ -11,7 +11,7 @@ import { WorkerDrains } from "./drain/worker-drains.js";
 import { EndedWorkers } from "./ended-workers.js";
 import { WorkerHandoffs } from "./handoff/worker-handoffs.js";
 import { WorkerHooks } from "./hooks/worker-hooks.js";
-import { KeeperError } from "./keeper/keeper-client.js";
+import { KeeperError } from "./keeper/keeper-error.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { waitsForSocket } from "./listening.js";
 import { type DrainedLogs, settleDrained, takeDrained } from "./logs/drained-logs.js";
