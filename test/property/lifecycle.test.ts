@@ -65,6 +65,7 @@ const aPolicy: fc.Arbitrary<ServiceConfig> = fc
   .record({
     workers: fc.integer({ min: 1, max: 3 }),
     watchdogMs: fc.constantFrom(0, 0, 25, 1_500),
+    runLimitMs: fc.constantFrom(undefined, undefined, 40, 2_500),
     start: fc.constantFrom("boot", "connection", "manual"),
     ready: fc.record({
       when: fc.constantFrom("notify", "auto", "spawned"),
@@ -106,7 +107,10 @@ const aPolicy: fc.Arbitrary<ServiceConfig> = fc
       hooks("before_start", "after_start", "before_stop", "after_stop"),
     ),
   })
-  .map((part) => ({ ...plainService, ...part }) as ServiceConfig);
+  .map(({ runLimitMs, ...part }) => {
+    const limit = runLimitMs === undefined ? {} : { runLimitMs };
+    return { ...plainService, ...part, ...limit } as ServiceConfig;
+  });
 
 function hooks(...names: readonly HookName[]): ServiceConfig["hooks"] & object {
   return Object.fromEntries(names.map((name) => [name, [{ command: [name], mayFail: false, timeoutMs: 30_000 }]]));
@@ -178,6 +182,8 @@ function happen(
 
 /** From here on everybody behaves, and time passes while nothing else is left to do. */
 function settle(model: SupervisorModel, story: Story): void {
+  const { runLimitMs: _, ...forever } = model.policy;
+  model.policy = forever;
   model.step({ type: "unblocked" });
   for (let round = 0; round < 3_000; round++) {
     const next = model.keeper.news()[0] ?? model.keeper.fair()[0];

@@ -244,6 +244,9 @@ export class ServiceLaws {
       event.type === "scale" ||
       (event.type === "restart" && event.hard && before.desired === "started");
     if (operatorEndsIt) return;
+    const ends = state.instances.find(({ current }) => current?.id === id)?.current;
+    const mayExpire = !["always", "on-failure", "on-abnormal"].includes(this.#policy.restart.when);
+    if (ends?.reason === "run-limit" && (mayExpire || this.#policy.rollout.surge === 0)) return;
     const current: Worker | undefined = state.instances.find(
       (instance: Instance) => instance.slot === old.slot,
     )?.current;

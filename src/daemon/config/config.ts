@@ -165,6 +165,8 @@ export interface ServiceConfig {
   readonly rollout: RolloutPolicy;
   /** With `start = "connection"`: no connection has been open for so long, so its workers end until the next one. Undefined: they stay. */
   readonly idleStopMs?: number;
+  /** A worker that has been ready for so long gets a successor, or is ended; a task, or a process for one connection, that has run for so long is ended. Undefined: never. */
+  readonly runLimitMs?: number;
   readonly drain: DrainPolicy;
   readonly stop: StopPolicy;
   readonly reload?: ReloadPolicy;

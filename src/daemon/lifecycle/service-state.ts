@@ -131,7 +131,7 @@ export interface Failure {
   readonly at: Monotonic;
   readonly slot: number;
   readonly worker: number;
-  readonly code: "start-failed" | "exited" | "killed" | "ready-timeout" | "watchdog" | "lost";
+  readonly code: "start-failed" | "exited" | "killed" | "ready-timeout" | "watchdog" | "run-limit" | "lost";
   readonly end: End;
   /** What it wrote last; bounded by the runtime. */
   readonly lines: readonly string[];
@@ -211,6 +211,7 @@ export type ServiceFact =
         | "watchdog"
         | "unhealthy"
         | "recovered"
+        | "run-limit"
         | "moved"
         | "canary-ready"
         | "completed";

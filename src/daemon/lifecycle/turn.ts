@@ -280,6 +280,7 @@ function workerFact(worker: Worker, fact: WorkerFact): ServiceFact {
     case "watchdog":
     case "unhealthy":
     case "recovered":
+    case "run-limit":
     case "moved":
       return { type: fact, slot, worker: id };
   }

@@ -3,6 +3,7 @@
 import type { Valve } from "./drain.js";
 import type { End, Monotonic } from "./end.js";
 import { endHooks, hasHooks, runHooks } from "./hooks.js";
+import { extendRun } from "./run-limit.js";
 import { watchdogFrom } from "./watchdog.js";
 import type {
   Announcer,
@@ -164,6 +165,19 @@ export function retire(
 /** Nobody needs it at the moment: as `retire`, but a connection that comes before its valve is closed keeps it. */
 export function rest(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   return drain({ ...worker, reason: "idle" }, policy.drain.timeoutMs, at, policy);
+}
+
+/** Its time is over: it is not asked by anybody, and its end is no wish of an operator. */
+export function expire(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  const expired: Worker = { ...worker, reason: "run-limit" };
+  switch (worker.state.phase) {
+    case "ready":
+      return drain(expired, policy.drain.timeoutMs, at, policy);
+    case "warming":
+      return stop(expired, at, policy);
+    default:
+      return same(worker);
+  }
 }
 
 function drain(worker: Worker, timeoutMs: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
@@ -332,10 +346,12 @@ export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep 
     case "disarming":
     case "starting": // Its own deadline is counted anew once it has started.
       return same({ ...worker, extended: Math.max(worker.extended ?? 0, until) });
+    case "ready":
+      return same(extendRun(worker, until));
     case "warming":
     case "draining":
     case "stopping":
-      return to(worker, { ...state, deadline: Math.max(state.deadline, until) });
+      return to(extendRun(worker, until), { ...state, deadline: Math.max(state.deadline, until) });
     case "sweeping":
       if (state.deadline === undefined) return same(worker);
       return to(worker, { ...state, deadline: Math.max(state.deadline, until) });
@@ -343,7 +359,6 @@ export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep 
     case "confirming":
     case "parting":
     case "clearing":
-    case "ready":
     case "killing":
     case "gone":
       return same(worker);

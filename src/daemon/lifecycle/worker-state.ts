@@ -1,6 +1,7 @@
 import type { HookName, ServiceConfig } from "../config/config.js";
 import type { Drain, Valve } from "./drain.js";
 import type { End, Monotonic, StopReason } from "./end.js";
+import type { RunLimit } from "./run-limit.js";
 
 /** One process, from the request to start it until no process of its tree is left. Plain data that survives JSON. */
 export interface Worker {
@@ -36,6 +37,8 @@ export interface Worker {
   readonly watchdog?: { readonly everyMs: number; readonly fed?: Monotonic };
   /** It asked for time until then before the keeper said that it started. */
   readonly extended?: Monotonic;
+  /** While it runs and there is one: how long it may. */
+  readonly limit?: RunLimit;
   /** How it was kept from new connections, and what became of those it had. On a ready worker: its valve has to be opened again. */
   readonly drain?: Drain;
 }
@@ -92,6 +95,8 @@ export type WorkerEvent =
   | { readonly type: "launch" }
   /** `withinMs`: an end of everything does not wait for the whole `drain.timeout`; 0 = no drain. */
   | { readonly type: "retire"; readonly overlaps: boolean; readonly withinMs?: number }
+  /** It has run for as long as it may, and nobody takes over: it drains and stops; a task stops. */
+  | { readonly type: "expire" }
   /** No connection has been open for long enough: it ends unless one comes before its valve is closed. */
   | { readonly type: "idle" }
   /** What can keep new connections from it; it is not closed yet. */
@@ -156,6 +161,7 @@ export type WorkerFact =
   | "watchdog"
   | "unhealthy"
   | "recovered"
+  | "run-limit"
   | "moved"
   | "ended";
 

@@ -433,7 +433,7 @@ export class AcceptService implements Service {
 
   #armTimer(): void {
     clearTimeout(this.#timer);
-    const deadline = acceptDeadline(this.#state);
+    const deadline = acceptDeadline(this.#state, this.config);
     if (deadline === undefined || !Number.isFinite(deadline) || this.#closed) return;
     const wait = Math.min(Math.max(1, Math.ceil(deadline - this.#world.clock.monotonic())), 2 ** 31 - 1);
     this.#timer = setTimeout(() => this.#dispatch({ type: "deadline" }), wait);
