@@ -1,5 +1,6 @@
 /** The laws that every step of a service keeps, whatever has happened before. They remember what was done, and ask nothing of the machine. */
 import type { ServiceConfig } from "../../src/daemon/config/config.js";
+import { isAside } from "../../src/daemon/lifecycle/aside.js";
 import {
   type Instance,
   type Moment,
@@ -110,6 +111,7 @@ export class ServiceLaws {
       if (fact.type === "leaving") this.#asked.set(fact.worker, this.#now + this.#policy.stop.timeoutMs);
     }
     this.#checkLanes(state);
+    this.#checkServed(state);
     for (const effect of effects) {
       switch (effect.type) {
         case "find-valve":
@@ -188,6 +190,21 @@ export class ServiceLaws {
     }
   }
 
+  /** Not all that are ready are kept from new connections, and none is for whom nobody has said so. */
+  #checkServed({ instances, steering = [], retiring }: ServiceState): void {
+    const ready = instances.flatMap(({ current }) => (current?.state.phase === "ready" ? [current] : []));
+    const aside = ready.filter(isAside);
+    if (aside.length > 0 && aside.length === ready.length) throw new BrokenLaw("nobody gets new connections");
+    for (const worker of aside) {
+      if (!worker.unhealthy || this.#policy.health?.action !== "drain")
+        throw new BrokenLaw(`#${worker.id} is healthy and gets no new connections`);
+      if (worker.aside?.how === "out" && steering.some(({ lane }) => lane === worker.lane))
+        throw new BrokenLaw(`#${worker.id} is kept from new connections and gets some`);
+    }
+    if (retiring.some((worker) => worker.aside !== undefined))
+      throw new BrokenLaw("a worker that leaves is still set aside");
+  }
+
   #checkId(id: number): void {
     if (id <= this.#lastWorker) throw new BrokenLaw(`the id ${id} is used again`);
     this.#lastWorker = id;
@@ -233,6 +250,8 @@ export class ServiceLaws {
   #checkStopSignal(before: ServiceState, event: ServiceEvent, state: ServiceState, id: number): void {
     const old = before.instances.find(({ current }) => current?.id === id)?.current;
     if (old?.state.phase !== "ready") return;
+    const isSetAside = state.instances.some(({ current }) => current?.id === id && isAside(current));
+    if (isSetAside) return; // Others serve: #checkLanes and #checkServed.
     // Where the operator allows it, so many may go before their successors come.
     if (this.#policy.rollout.unavailable > 0 && before.job?.kind === "restart") return;
     if (this.#policy.rollout.unavailable > 0 && state.job?.kind === "restart") return;

@@ -254,8 +254,13 @@ export interface ProbePolicy extends Asked {
 export interface HealthPolicy extends Asked {
   /** In a row, until it counts as unhealthy. */
   readonly failures: number;
-  /** `restart`: it gets a successor, and retires once that is ready. `report`: no more than words. */
-  readonly action: "restart" | "report";
+  /** In a row, until it counts as healthy again; undefined: 1. */
+  readonly successes?: number;
+  /**
+   * `restart`: it gets a successor, and retires once that is ready. `drain`: new connections are kept from it until it is healthy again, unless it is the
+   * last one. `report`: no more than words.
+   */
+  readonly action: "restart" | "drain" | "report";
 }
 
 export type HookName = "before_start" | "after_start" | "before_stop" | "after_stop";

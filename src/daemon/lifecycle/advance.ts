@@ -11,6 +11,7 @@ import {
 } from "./service-state.js";
 import type { Turn } from "./turn.js";
 import { hasRoomBeside, heal, isDelayed, renew, rescue, spawnSuccessor } from "./unasked.js";
+import { chooseWhoServes } from "./who-serves.js";
 import { armWorker, spawnWorker, stepWorker, type Worker } from "./worker.js";
 
 /** Compares what is wanted with what is there, and asks for the difference. Calling it twice asks for nothing more. */
@@ -26,6 +27,7 @@ export function advance(turn: Turn): void {
   rescue(turn);
   heal(turn);
   renew(turn);
+  chooseWhoServes(turn);
   turn.steer();
 }
 

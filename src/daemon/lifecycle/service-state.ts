@@ -211,6 +211,8 @@ export type ServiceFact =
         | "watchdog"
         | "unhealthy"
         | "recovered"
+        | "set-aside"
+        | "kept"
         | "run-limit"
         | "moved"
         | "canary-ready"
@@ -218,6 +220,8 @@ export type ServiceFact =
       readonly slot: number;
       readonly worker: number;
     }
+  /** Nothing can keep new connections from it. */
+  | { readonly type: "not-set-aside"; readonly slot: number; readonly worker: number; readonly why: string }
   /** Its drain is over: what became of it, where it had one. */
   | {
       readonly type: "stopping" | "drain-timeout";

@@ -11,7 +11,8 @@
  *     the predecessor retires; if it fails, the predecessor stays and the restart ends as `rolled-back`;
  *   - with connections that wait in a lane where nobody comes, an instance that serves gets a successor there;
  *   - an instance whose worker is unhealthy gets a successor, if `health.action` says so;
- *   - and so does one whose worker has run for `run_limit`.
+ *   - and so does one whose worker has run for `run_limit`;
+ *   - or it gets no new connections until it is healthy again, unless it is the last one that serves (who-serves.ts).
  */
 
 import { advance, laneOf } from "./advance.js";

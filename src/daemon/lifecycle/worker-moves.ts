@@ -1,5 +1,6 @@
 /** The moves that the table in worker.ts is made of: each makes the next state of a worker, its effects and its facts. */
 
+import { broughtBack, forgetAside } from "./aside.js";
 import type { Valve } from "./drain.js";
 import type { End, Monotonic } from "./end.js";
 import { endHooks, hasHooks, runHooks } from "./hooks.js";
@@ -180,9 +181,11 @@ export function expire(worker: Worker, at: Monotonic, policy: WorkerPolicy): Wor
   }
 }
 
-function drain(worker: Worker, timeoutMs: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
-  if (policy.drain.when === "signal" || policy.sockets.length === 0 || timeoutMs === 0) return stop(worker, at, policy);
-  const valve = worker.drain?.valve; // It is still to be opened again: its registrations are known.
+function drain(before: Worker, timeoutMs: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  if (policy.drain.when === "signal" || policy.sockets.length === 0 || timeoutMs === 0)
+    return stop(forgetAside(before), at, policy);
+  const valve = before.drain?.valve; // It is closed, or still to be opened again: its registrations are known.
+  const { aside: _, ...worker } = before;
   return to(
     { ...worker, drain: { since: at, seen: 0, inFlight: 0, closed: 0, ...(valve === undefined ? {} : { valve }) } },
     { phase: "draining", deadline: at + timeoutMs },
@@ -389,6 +392,6 @@ export function health(worker: Worker, ok: boolean): WorkerStep {
   if (worker.state.phase !== "ready" || ok === (worker.unhealthy === undefined)) return same(worker);
   const { unhealthy: _, ...well } = worker;
   return ok
-    ? { worker: well, effects: [], facts: ["recovered"] }
+    ? { ...broughtBack(well), facts: ["recovered"] }
     : { worker: { ...worker, unhealthy: true }, effects: [], facts: ["unhealthy"] };
 }

@@ -9,6 +9,7 @@
  *   ready ──retire, idle──> draining ──nothing in flight, no valve, or deadline──> stopping ──deadline──> killing
  *   draining for being idle ──a connection came──> ready
  *   disarming to its end ──started──> stopping                       (it fired in spite of that)
+ *   ready ──aside──> ready, without new connections                  (aside.ts)
  *   ready ──leaving──> stopping by itself ──retire──> stopping       (STOPPING=1: no signal unless it is asked to stop as well)
  *   starting, warming, ready, draining ──unwell──> aborting          (stopping, with SIGABRT in place of the stop signal)
  *   ready, draining ──watchdog missed──> aborting
@@ -34,6 +35,7 @@
  * said so and its tree was seen to be empty, never because a signal was sent. Events that a phase has no use for change
  * nothing: after an adoption the keeper tells again what the supervisor before had heard already.
  */
+import { asideValve, isAside, turnAside } from "./aside.js";
 import type { Monotonic } from "./end.js";
 import { stepHooked } from "./hooked.js";
 import { runLimitDue } from "./run-limit.js";
@@ -78,6 +80,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
   if (event.type === "exited") return exited(worker, event.end, at, policy);
   if (event.type === "extend") return extend(worker, event.byMs, at);
   if (event.type === "expire") return expire(worker, at, policy);
+  if (event.type === "aside") return turnAside(worker, event, at);
   if (event.type === "alive") return feed(worker, at);
   if (event.type === "forgive") return same(worker); // Its instance's matter.
   if (event.type === "watchdog") return changeWatchdog(worker, event.everyMs, at);
@@ -213,7 +216,9 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "idle":
           return rest(worker, at, policy);
         case "reopened":
-          return reopened(worker);
+          return isAside(worker) ? same(worker) : reopened(worker);
+        case "valve":
+          return asideValve(worker, event.valve);
         case "announced": // sd_notify(3) lets a service say READY=1 again after a reload.
         case "started":
         case "start-failed":
@@ -221,7 +226,6 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "disarmed":
         case "hooks":
         case "unobservable":
-        case "valve":
         case "connections":
         case "gone":
           return same(worker);

@@ -223,6 +223,15 @@ export function factSentence(
       return { message: `${who}${pid} is unhealthy: ${more.lines.at(-1) ?? "it does not answer"}`, level: "warn" };
     case "recovered":
       return { message: `${who}${pid} is healthy again`, level: "info" };
+    case "set-aside":
+      return { message: `${who}${pid} gets no new connections until it is healthy again`, level: "info" };
+    case "not-set-aside":
+      return {
+        message: `${who}${pid} gets new connections all the same, nothing can keep them from it: ${fact.why}`,
+        level: "warn",
+      };
+    case "kept":
+      return { message: `${who}${pid} gets new connections all the same: no other worker serves`, level: "warn" };
     case "run-limit":
       return { message: `${who}${pid} has run for as long as run_limit allows`, level: "info" };
     case "moved":
