@@ -265,7 +265,9 @@ export class ServiceLaws {
     if (operatorEndsIt) return;
     const ends = state.instances.find(({ current }) => current?.id === id)?.current;
     const mayExpire = !["always", "on-failure", "on-abnormal"].includes(this.#policy.restart.when);
-    if (ends?.reason === "run-limit" && (mayExpire || this.#policy.rollout.surge === 0)) return;
+    if (ends?.reason === "run-limit" && mayExpire) return;
+    const isReplaced = old.limit?.over || this.#policy.runLimitMs !== undefined || old.unhealthy || heardBad(event);
+    if (isReplaced && this.#policy.rollout.surge === 0) return; // No two may run at the same time.
     const current: Worker | undefined = state.instances.find(
       (instance: Instance) => instance.slot === old.slot,
     )?.current;
@@ -289,6 +291,10 @@ export class ServiceLaws {
     }
     if (effect.type === "sweep" && !this.#exitTold.has(id)) throw new BrokenLaw(`#${id} is swept before its exit`);
   }
+}
+
+function heardBad(event: ServiceEvent): boolean {
+  return event.type === "worker" && event.event.type === "health" && !event.event.ok;
 }
 
 /** Whether there is a canary; in the same step another one may take its place. */

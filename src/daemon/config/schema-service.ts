@@ -213,7 +213,7 @@ export const serviceSchema = z.strictObject({
     example: '"30s"',
   }),
   run_limit: optional(duration({ positive: true }), {
-    is: "A worker that has been ready for so long gets a successor and retires once that is ready, as in a restart; backoff and start limit hold. Where `restart.when` wants no other one after a timeout (`never`, `on-success`), or with `rollout.surge = 0`, it drains and gets its stop signal instead, and its end counts as a timeout. So does that of a task that runs for so long, and of a process for one connection. EXTEND_TIMEOUT_USEC gives more time.",
+    is: "A worker that has been ready for so long gets a successor and retires once that is ready, as in a restart; backoff and start limit hold. With `rollout.surge = 0` it retires first. Where `restart.when` wants no other one after a timeout (`never`, `on-success`), it drains and gets its stop signal, and its end counts as a timeout. A task that has run for so long gets its stop signal as well, and so does a process for one connection. EXTEND_TIMEOUT_USEC gives more time.",
     otherwise: "it may run for ever",
     example: '"1d"',
   }),

@@ -33,12 +33,12 @@ export function heal(turn: Turn): void {
   const sick = turn.state.instances.find(
     ({ current, successor }) => current?.unhealthy && current.state.phase === "ready" && successor === undefined,
   );
-  if (sick !== undefined) replaceUnasked(turn, sick, () => {});
+  if (sick !== undefined) replaceServing(turn, sick);
 }
 
 /**
- * A worker whose time is over (`run_limit`) serves on until its successor is ready, where `restart.when` wants another one after a timeout; else, or where
- * no two may run at the same time, it drains and stops, and what comes then is decided as after any end. So does a task, which nobody can replace.
+ * A worker whose time is over (`run_limit`) is replaced, where `restart.when` wants another one after a timeout; else it drains and stops, and what comes
+ * then is decided as after any end. So does a task, which nobody can replace.
  */
 export function renew(turn: Turn): void {
   const { instances, job, lingers } = turn.state;
@@ -53,9 +53,7 @@ export function renew(turn: Turn): void {
     return;
   }
   const [first] = served;
-  if (first?.current === undefined || !mayReplaceUnasked(turn)) return;
-  if (turn.policy.rollout.surge > 0) return replaceUnasked(turn, first, () => {});
-  if (instances.every(({ current, halted }) => halted || current?.state.phase === "ready")) expire(turn, first.current);
+  if (first !== undefined && mayReplaceUnasked(turn)) replaceServing(turn, first);
 }
 
 function expire(turn: Turn, worker: Worker): void {
@@ -73,16 +71,29 @@ function hasReadyCanary(turn: Turn, { slot, successor }: Instance): boolean {
   return slot === turn.state.canary?.slot && successor?.state.phase === "ready";
 }
 
-/** An automatic start: backoff and start limit stand in its way as in that of any other. */
+/** By a successor beside it. Where no two may run at the same time (`rollout.surge = 0`) it goes first, one after the other. */
+function replaceServing(turn: Turn, instance: Instance): void {
+  if (turn.policy.rollout.surge > 0) return replaceUnasked(turn, instance, () => {});
+  const othersServe = turn.state.instances.every(({ current, halted }) => halted || current?.state.phase === "ready");
+  if (instance.current !== undefined && othersServe && mayStartUnasked(turn, instance))
+    turn.retire(instance.current, false); // The next one starts when it is gone.
+}
+
 function replaceUnasked(turn: Turn, instance: Instance, tell: () => void): void {
-  if (!hasRoomBeside(turn, instance) || isDelayed(turn, instance)) return;
-  const { restart } = turn.policy;
-  const until = limitFree(instance.history, turn.at, restart.limit);
-  if (turn.at < until) return turn.delayStart(instance, { until, why: "start-limit" });
+  if (!hasRoomBeside(turn, instance) || !mayStartUnasked(turn, instance)) return;
   tell();
   if (instance.successor !== undefined) turn.retire(instance.successor, true);
-  const history = recordStart(instance.history, turn.at, restart);
+  const history = recordStart(instance.history, turn.at, turn.policy.restart);
   spawnSuccessor(turn, { ...without(instance, "wait", "successor"), history }, { unasked: true });
+}
+
+/** An automatic start: backoff and start limit stand in its way as in that of any other. */
+function mayStartUnasked(turn: Turn, instance: Instance): boolean {
+  if (isDelayed(turn, instance)) return false;
+  const until = limitFree(instance.history, turn.at, turn.policy.restart.limit);
+  if (turn.at >= until) return true;
+  turn.delayStart(instance, { until, why: "start-limit" });
+  return false;
 }
 
 /** Predecessors that drain for long are not ended for a successor, and do not pile up either: it waits. */
