@@ -37,8 +37,10 @@ import { SocketTable } from "./socket-table.js";
 import { endStray } from "./stray.js";
 import { describeKeeperDeath, type KeeperDeath, keeperDeathIn } from "./succession/keeper-death.js";
 import type { Succession } from "./succession/succession.js";
+import { Donor } from "./upgrade/donor.js";
 import { LastUpgrade } from "./upgrade/last-upgrade.js";
 import { SupervisorUpgrade } from "./upgrade/supervisor-upgrade.js";
+import { UPGRADE_KEY } from "./upgrade/upgrade-note.js";
 import { signalName } from "./words.js";
 
 const SIGHUP = 1;
@@ -99,6 +101,7 @@ export class Supervisor {
   readonly #events = new EventLog(systemClock);
   readonly #services = new Map<string, Service>();
   #pauses!: SocketPauses;
+  readonly #donor = new Donor();
   readonly #counters: Record<string, number> = {};
   readonly #startedAt = new Date();
   readonly #keeper: KeeperClient;
@@ -173,9 +176,11 @@ export class Supervisor {
     const mirror = this.#input.succession?.mirror;
     let filled = mirror?.fill(keeper);
     if (waitForLease !== undefined) {
-      // Until then whoever has ceded is the donor of the next keeper, and knows nothing of what we decide.
+      // Until then whoever has ceded may be the donor of the next keeper, and knows nothing of what we decide.
+      this.#donor.contend(() => mirror?.held.get(UPGRADE_KEY)?.fds?.[0]);
       await filled;
       await keeper.report("hasAll");
+      this.#donor.prevail();
     }
     let held = await keeper.listHeld();
     this.#keeperDeath = keeperDeathIn(held);
@@ -416,6 +421,7 @@ export class Supervisor {
         if (this.#endCode !== undefined) return "holdfast is stopping everything";
         return this.#applier.isBusy ? "an apply is under way; wait until it has ended" : undefined;
       },
+      donor: this.#donor,
       refuseCommands: async () => this.#control?.close(),
       stop: () => this.#stopDeciding(),
       ceded: (problem) => {
@@ -597,6 +603,7 @@ export class Supervisor {
         nofile: this.#hello.nofile,
         signals: this.#stopSignals,
         written: settlesWithin(closed, LOGS_CLOSE_MS),
+        isOurs: () => this.#donor.mayGive(),
       })
       .catch((error: Error) => error.message);
     if (problem !== undefined)
