@@ -109,7 +109,7 @@ export class ServiceWorkers {
       limit: () => this.#config.fdStore ?? 0,
       isAwaited: input.isAwaited,
     });
-    this.#reloads = new WorkerReloads(input.world.clock);
+    this.#reloads = new WorkerReloads(input.world.clock, (worker) => this.#resources.get(worker)?.drainNotify());
     this.#moves = new MainMoves({
       keeper: input.world.keeper,
       ended: (worker, record) => this.#tell(worker, record),

@@ -23,6 +23,7 @@ const TABLE: readonly (readonly [string, End, StopReason | undefined, string])[]
   ["SIGSEGV with a core", signal(11, true), undefined, "x.xxx.."],
   ["a ready timeout", signal(9), "ready-timeout", "x.xx..."],
   ["a ready timeout that it answered with exit code 0", code(0), "ready-timeout", "x.xx..."],
+  ["the run limit, SIGTERM", signal(15), "run-limit", "x.xx..."],
   ["the watchdog, SIGABRT", signal(6, true), "watchdog", "x.xx.x."],
   ["the watchdog, which it answered with exit code 0", code(0), "watchdog", "x.xx.x."],
   ["SIGABRT that it sent itself", signal(6, true), undefined, "x.xxx.."],

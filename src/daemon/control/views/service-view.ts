@@ -100,6 +100,8 @@ export interface WorkerView {
   readonly reloading?: true;
   /** Why it counts as unhealthy: what its last failed check has found. */
   readonly unhealthy?: string;
+  /** With `health.action = "drain"`: whether an unhealthy worker gets new connections, in words. */
+  readonly aside?: string;
   /** How many descriptors its instance has stored (FDSTORE=1); missing: none. */
   readonly stored?: number;
   /** What keeps new connections from it when it retires, in words; undefined: it is not looked at, because it has no socket or does not drain. */

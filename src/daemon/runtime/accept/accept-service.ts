@@ -264,7 +264,7 @@ export class AcceptService implements Service {
 
   #dispatch(event: AcceptEvent): void {
     if (this.#closed || !this.#mailbox.put(event)) return;
-    if (!this.#closed) this.#timer.arm(acceptDeadline(this.#state));
+    if (!this.#closed) this.#timer.arm(acceptDeadline(this.#state, this.config));
     for (const changed of this.#watchers) changed();
     this.#world.order.changed(); // Others may have waited for its socket.
   }
