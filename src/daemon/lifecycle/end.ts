@@ -83,5 +83,9 @@ export function wantsRestart(policy: RestartPolicy, end: End, reason: StopReason
       return row !== "clean";
     case "on-abnormal":
       return row === "abnormal";
+    case "on-abort":
+      return row === "abnormal" && reason === undefined;
+    case "on-watchdog":
+      return reason === "watchdog";
   }
 }
