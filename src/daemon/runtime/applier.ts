@@ -7,7 +7,7 @@ import { type Leaving, nothingLeaves, writeAppliedConfig } from "./applied-confi
 import type { Clock } from "./clock.js";
 import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
-import { checkProblem } from "./hooks/service-check.js";
+import { firstProblem } from "./hooks/service-check.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { Logger } from "./logger.js";
 import type { Ordering } from "./ordering.js";
@@ -173,13 +173,9 @@ export class Applier {
         ? [change.service]
         : [],
     );
-    const problems = await Promise.all(
-      asked.map(async (service) => {
-        const problem = await checkProblem(service, this.#o.commands);
-        return problem && `of ${service.name}, ${problem}`;
-      }),
-    );
-    return problems.find((problem) => problem !== undefined);
+    const checked = asked.map((config) => ({ config, ring: this.#o.services.get(config.name)?.ring }));
+    const found = await firstProblem(checked, this.#o.commands);
+    return found && `of ${found.service}, ${found.problem}`;
   }
 
   #failed(

@@ -135,18 +135,20 @@ export class Ordering {
     });
   }
 
+  /** What a restart of the service reaches as well. */
+  restartedAlong(name: string, hard: boolean): readonly string[] {
+    const along = hard ? stoppedWith(name, this.#services) : restartedWith(name, this.#services);
+    return along.filter((one) => this.#runs(one));
+  }
+
   restart(
     name: string,
     hard: boolean,
     ask: () => Promise<Answered>,
   ): { readonly reached: Reached[]; readonly answered: Promise<Answered> } {
     return this.together(() => {
-      if (hard) {
-        const along = stoppedWith(name, this.#services).filter((one) => this.#runs(one));
-        return { reached: along.map((one) => reach(one, "restarted")), answered: ask() };
-      }
-      const along = restartedWith(name, this.#services).filter((one) => this.#runs(one));
-      for (const one of along) {
+      const along = this.restartedAlong(name, hard);
+      for (const one of hard ? [] : along) {
         const asker = this.#nextAsker();
         void this.#services.get(one)!.ask(asker, { type: "restart", asker, hard: false });
       }
