@@ -30,6 +30,15 @@ export function explain(service: ServiceView, now: number): readonly string[] {
     : phase === "blocked"
       ? []
       : ["Nothing has failed that the supervisor remembers."];
+  const { accepts } = service;
+  if (accepts !== undefined) {
+    const state = phase === "waiting" ? "waits for connections; each starts a process" : phases[phase];
+    return [
+      `${name} ${state} (${accepts.open} of ${counted(accepts.most, "connection")} open).`,
+      ...(lastFailure === undefined ? nothing : explainFailure(lastFailure, now)),
+      ...explainNext(service, now),
+    ];
+  }
   return [
     `${name} ${endedWell && phase === "backoff" ? "ended and waits before it is started again" : phases[phase]} (${ready} of ${counted(instances, "worker")} ready${service.restarts > 0 ? `, ${counted(service.restarts, "restart")} so far` : ""}).`,
     ...(statusText === undefined ? [] : [`It says of itself: ${printable(statusText)}`]),

@@ -64,6 +64,14 @@ export function errnoWords(errno: number): { readonly name: string; readonly mea
   return { name, meaning };
 }
 
+/** A program that is not there was told of before; execve(2) says the same of its interpreter. */
+function startErrno({ stage, errno }: Extract<End, { kind: "not-started" }>): string {
+  const { name, meaning } = errnoWords(errno);
+  if (stageName(stage) === "exec" && name === "ENOENT")
+    return `it, or the interpreter that it names, is missing (${name})`;
+  return `${meaning} (${name})`;
+}
+
 export function describeEnd(end: End): string {
   switch (end.kind) {
     case "exited":
@@ -73,8 +81,7 @@ export function describeEnd(end: End): string {
     case "not-started": {
       const failed = `could not be started: step ${stageName(end.stage)} failed`;
       if (end.errno === 0) return failed;
-      const { name, meaning } = errnoWords(end.errno);
-      return `${failed}: ${meaning} (${name})`;
+      return `${failed}: ${startErrno(end)}`;
     }
     case "unknown":
       return "is gone, and nobody saw how it ended";
@@ -143,13 +150,15 @@ function failureSentence(service: ServiceConfig, failure: Failure): string {
   const reason = prepareReason(end, failure.lines);
   if (reason !== undefined) return `${who} could not be started: ${reason}`;
   if (end.kind === "not-started" && stageName(end.stage) === "exec") {
-    const { name, meaning } = errnoWords(end.errno);
-    return `${who} could not be started: executing ${command[0]} failed: ${meaning} (${name})`;
+    return `${who} could not be started: executing ${command[0]} failed: ${startErrno(end)}`;
   }
   if (end.kind === "not-started" && stageName(end.stage) === "working_directory" && folder !== undefined) {
     const { name, meaning } = errnoWords(end.errno);
     return `${who} could not be started: it cannot enter its working_directory ${folder}: ${meaning} (${name})`;
   }
+  const limits = Object.entries(service.limits).map(([name, { soft, hard }]) => `${name} = "${soft}:${hard}"`);
+  if (end.kind === "not-started" && stageName(end.stage) === "limits" && limits.length > 0)
+    return `${who} ${describeEnd(end)}; the limits are ${limits.join(", ")}`;
   return `${who} ${describeEnd(end)}`;
 }
 
@@ -186,7 +195,13 @@ export function seconds(milliseconds: number): string {
 export function factSentence(
   service: string,
   fact: ServiceFact,
-  more: { readonly pid?: number | undefined; readonly now: number; readonly lines: readonly string[] },
+  more: {
+    readonly pid?: number | undefined;
+    readonly now: number;
+    readonly lines: readonly string[];
+    /** With the end that the fact tells of, it has done what it is there for. */
+    readonly completes?: boolean;
+  },
 ): { readonly message: string; readonly level: "debug" | "info" | "warn" } {
   const who = "slot" in fact ? instanceName(service, fact.slot) : service;
   const pid = more.pid === undefined ? "" : ` (pid ${more.pid})`;
@@ -233,7 +248,7 @@ export function factSentence(
       const expected = isWanted(fact.reason) || fact.end.kind === "disarmed";
       return {
         message: `${who}${pid} ${describeEnd(fact.end)}${expected && fact.end.kind !== "disarmed" ? ", as asked" : ""}`,
-        level: expected ? (fact.end.kind === "disarmed" ? "debug" : "info") : "warn",
+        level: expected ? (fact.end.kind === "disarmed" ? "debug" : "info") : more.completes ? "info" : "warn",
       };
     }
     case "start-delayed": {

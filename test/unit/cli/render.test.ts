@@ -125,6 +125,14 @@ describe("an explanation", () => {
   });
 
   test("of a healthy service says that nothing failed", () => {
+    const accepts = { open: 2, most: 64, atLimit: "queue", phase: "accepting", accepted: 5, refused: 0 } as const;
+    const ofConnections = aService("web", {
+      phase: "waiting",
+      accepts: { ...accepts, refusedPerSource: 0, vanished: 0 },
+    });
+    expect(explain(ofConnections, now)[0]).toBe(
+      "web waits for connections; each starts a process (2 of 64 connections open).",
+    );
     expect(explain(aService("web"), now)).toEqual([
       "web is ready (1 of 1 worker ready).",
       "Nothing has failed that the supervisor remembers.",
