@@ -71,6 +71,8 @@ const rules: Readonly<Record<string, string>> = {
   listening: "wait for a connection on a socket that it was given",
   newline: "write a line to the descriptor that READY_FD names",
   spawned: "live for ready.settle",
+  probe: "answer ready.probe",
+  "pid-file": "end its first process, with a pid_file that names another one,",
 };
 
 /** Whom a start or a restart waits for: without this an unready successor looks as if nothing happened. */

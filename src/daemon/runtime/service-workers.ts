@@ -129,6 +129,10 @@ export class ServiceWorkers {
       phase: (worker) => input.find(worker)?.state.phase,
       treeIsEmpty: (worker) => this.#tree(worker, false)?.isEmpty() ?? true,
       follow: (worker, pid) => this.#notices.follow(worker, pid),
+      remark: (worker, words) => {
+        if (words === undefined) this.#remarks.delete(worker);
+        else this.#remarks.set(worker, words);
+      },
       ended: (worker, record) => this.#emitEnd(worker, record),
     });
     const asking = {

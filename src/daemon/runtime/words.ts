@@ -130,23 +130,25 @@ function prepareReason(end: End, lines: readonly string[]): string | undefined {
   return lines.at(-1)?.replace(/^holdfast: /, "");
 }
 
+/** What the supervisor has seen of it, which stands behind its own last words. */
+function remarkOf(lines: readonly string[]): string {
+  const remark = /^holdfast: (.*)$/s.exec(lines.at(-1) ?? "")?.[1];
+  return remark === undefined ? "" : `: ${remark}`;
+}
+
 /** One sentence for a failure; the names of program and folder help where these were the trouble. */
 function failureSentence(service: ServiceConfig, failure: Failure): string {
   const { command, workingDirectory: folder } = service;
   const who = `${instanceName(service.name, failure.slot)} (worker ${failure.worker})`;
   if (failure.code === "ready-timeout" && service.type === "task")
     return `${who} did not complete within ready.timeout and was killed`;
-  if (failure.code === "ready-timeout") {
-    const remark = /^holdfast: (.*)$/s.exec(failure.lines.at(-1) ?? "")?.[1];
-    return `${who} did not become ready in time and was killed${remark === undefined ? "" : `: ${remark}`}`;
-  }
+  if (failure.code === "ready-timeout")
+    return `${who} did not become ready in time and was killed${remarkOf(failure.lines)}`;
   if (failure.code === "watchdog")
     return `${who} did not say WATCHDOG=1 in time, or asked for the same treatment, and was ended with SIGABRT: it ${describeEnd(failure.end)}`;
   const { end } = failure;
-  if (failure.code === "start-failed" && end.kind !== "not-started") {
-    const remark = /^holdfast: (.*)$/s.exec(failure.lines.at(-1) ?? "")?.[1];
-    return `${who} was ended again because it could not be started${remark === undefined ? "" : `: ${remark}`}`;
-  }
+  if (failure.code === "start-failed" && end.kind !== "not-started")
+    return `${who} was ended again because it could not be started${remarkOf(failure.lines)}`;
   const reason = prepareReason(end, failure.lines);
   if (reason !== undefined) return `${who} could not be started: ${reason}`;
   if (end.kind === "not-started" && stageName(end.stage) === "exec") {
@@ -156,6 +158,8 @@ function failureSentence(service: ServiceConfig, failure: Failure): string {
     const { name, meaning } = errnoWords(end.errno);
     return `${who} could not be started: it cannot enter its working_directory ${folder}: ${meaning} (${name})`;
   }
+  // Of a good status alone nobody knows what was wrong.
+  if (end.kind === "exited" && end.code === 0) return `${who} ${describeEnd(end)}${remarkOf(failure.lines)}`;
   const limits = Object.entries(service.limits).map(([name, { soft, hard }]) => `${name} = "${soft}:${hard}"`);
   if (end.kind === "not-started" && stageName(end.stage) === "limits" && limits.length > 0)
     return `${who} ${describeEnd(end)}; the limits are ${limits.join(", ")}`;
@@ -246,8 +250,9 @@ export function factSentence(
       const reason = prepareReason(fact.end, more.lines);
       if (reason !== undefined) return { message: `${who} could not be started: ${reason}`, level: "warn" };
       const expected = isWanted(fact.reason) || fact.end.kind === "disarmed";
+      const remark = !expected && fact.end.kind === "exited" && fact.end.code === 0 ? remarkOf(more.lines) : "";
       return {
-        message: `${who}${pid} ${describeEnd(fact.end)}${expected && fact.end.kind !== "disarmed" ? ", as asked" : ""}`,
+        message: `${who}${pid} ${describeEnd(fact.end)}${expected && fact.end.kind !== "disarmed" ? ", as asked" : ""}${remark}`,
         level: expected ? (fact.end.kind === "disarmed" ? "debug" : "info") : more.completes ? "info" : "warn",
       };
     }

@@ -122,6 +122,8 @@ describe("an explanation", () => {
     expect(explain(service, now).at(-1)).toBe(
       "Next: web/1 (pid 77) has to send READY=1 to NOTIFY_SOCKET within ready.timeout.",
     );
+    for (const readiness of ["auto", "notify", "listening", "newline", "spawned", "probe", "pid-file"])
+      expect(explain({ ...service, readiness }, now).at(-1)).toMatch(/^Next: .* within ready\.timeout\.$/);
   });
 
   test("of a healthy service says that nothing failed", () => {

@@ -22,6 +22,14 @@ describe("a start that failed", () => {
     );
   });
 
+  test("and exited with 0 has what was seen of it", () => {
+    const failed: Failure = { at: 0, slot: 1, worker: 3, code: "exited", end: { kind: "exited", code: 0 }, lines: [] };
+    const message = "web/1 (worker 3) exited with code 0";
+    expect(failureView(web, failed, clock).message).toBe(message);
+    const seen = { ...failed, lines: ["holdfast: pid_file x was not written"] };
+    expect(failureView(web, seen, clock).message).toBe(`${message}: pid_file x was not written`);
+  });
+
   test("for a file that is missing says that it may be the interpreter", () => {
     expect(failure({ kind: "not-started", stage: EXEC, errno: 2 })).toBe(
       "web/1 (worker 3) could not be started: executing bin/web failed: it, or the interpreter that it names, is missing (ENOENT)",
