@@ -88,18 +88,21 @@ export class Ordering {
   }
 
   /** New services begin, and with them what they pull in. What is pulled in comes first, so that a supervisor that dies in between leaves nobody who waits for nothing. */
-  boot(names: Iterable<string>): void {
-    this.together(() => {
+  boot(names: Iterable<string>): readonly Reached[] {
+    return this.together(() => {
       const starting = [...names];
       const automatic = starting.filter((name) => this.#services.get(name)?.config.start !== "manual");
       const pulled = new Set(automatic.flatMap((name) => [...needs(name, this.#services)]));
-      for (const one of stoppedFor([...pulled], this.#services)) this.#stop(one);
+      const away = stoppedFor([...pulled], this.#services);
+      for (const one of away) this.#stop(one);
       for (const name of automatic) pulled.delete(name);
+      const more = [...pulled].filter((one) => this.#services.has(one) && !this.#isWanted(one));
       for (const name of inStartOrder([...pulled, ...starting], this.#services)) {
         const service = this.#services.get(name)!;
         if (starting.includes(name)) service.boot();
         if (pulled.has(name)) this.#start(service);
       }
+      return [...away.map((one) => reach(one, "stopped")), ...more.map((one) => reach(one, "started"))];
     });
   }
 
