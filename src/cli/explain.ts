@@ -21,20 +21,27 @@ const phases: Readonly<Record<ServicePhase, string>> = {
   failed: "has failed and is not started again by itself",
 };
 
+/** Of a service with a process for each connection. */
+const phasesOfAccept: Partial<typeof phases> = {
+  waiting: "waits for connections; each starts a process",
+  ready: "serves connections; each has a process",
+  limited: "lets connections wait",
+  failed: "cannot start processes for connections, which wait",
+};
+
 /** The state of a service and its last failure as sentences, one a line: what it is, what failed, what comes next. */
 export function explain(service: ServiceView, now: number): readonly string[] {
   const { name, phase, ready, instances, lastFailure, statusText } = service;
   const endedWell = lastFailure === undefined && (phase === "backoff" || phase === "limited");
   const nothing = endedWell
     ? ["Its last worker ended without a failure, and restart.when says that it is started again."]
-    : phase === "blocked"
+    : phase === "blocked" || (phase === "failed" && service.accepts !== undefined)
       ? []
       : ["Nothing has failed that the supervisor remembers."];
   const { accepts } = service;
   if (accepts !== undefined) {
-    const state = phase === "waiting" ? "waits for connections; each starts a process" : phases[phase];
     return [
-      `${name} ${state} (${accepts.open} of ${counted(accepts.most, "connection")} open).`,
+      `${name} ${{ ...phases, ...phasesOfAccept }[phase]} (${accepts.open} of ${counted(accepts.most, "connection")} open).`,
       ...(lastFailure === undefined ? nothing : explainFailure(lastFailure, now)),
       ...explainNext(service, now),
     ];

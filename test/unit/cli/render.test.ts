@@ -135,6 +135,10 @@ describe("an explanation", () => {
     expect(explain(ofConnections, now)[0]).toBe(
       "web waits for connections; each starts a process (2 of 64 connections open).",
     );
+    expect(explain({ ...ofConnections, phase: "failed", next: "x is missing; it is tried again" }, now)).toEqual([
+      "web cannot start processes for connections, which wait (2 of 64 connections open).",
+      "Next: x is missing; it is tried again.",
+    ]);
     expect(explain(aService("web"), now)).toEqual([
       "web is ready (1 of 1 worker ready).",
       "Nothing has failed that the supervisor remembers.",
