@@ -218,6 +218,26 @@ print("this is logged")
     expect(scene.events.map(({ type }) => type)).toContain("stop-timeout");
   });
 
+  test("ends what a process leaves behind: at once, or as it was asked to stop itself", async () => {
+    const port = await freePort();
+    const leaves = `#!/bin/sh\nsleep 1000 &\necho $$ $!\nread -r line\n`;
+    const scene = await start({
+      prepare: (directory) => writeFileSync(join(directory, "echo.sh"), leaves),
+      config: echoing(port, { service: 'stop = { timeout = "60s" }\ndrain = "signal"' }),
+    });
+    const ends = new Client({ host, port });
+    const left = (await ends.line()).split(" ").map(Number);
+    const stays = new Client({ host, port });
+    const stopped = (await stays.line()).split(" ").map(Number);
+    await ends.end();
+    await expect.poll(() => left.filter(isRunning), { timeout: 20_000 }).toEqual([]);
+    await until(scene, open(1));
+    expect(await scene.act("echo", "stop")).toMatchObject({ result: "done" });
+    expect(stopped.filter(isRunning)).toEqual([]);
+    await stays.closed();
+    expect(scene.events.map(({ type }) => type)).not.toContain("stop-timeout");
+  });
+
   test("gives new connections what a restart or an apply has changed, and leaves those alone that are open", async () => {
     const port = await freePort();
     const config = echoing(port, { service: 'env = { GREETING = "old" }' });

@@ -5,6 +5,7 @@ import {
   type AcceptEvent,
   type AcceptState,
   acceptDeadline,
+  isEnding,
   newAccept,
   stepAccept,
 } from "../../lifecycle/accept.js";
@@ -68,6 +69,8 @@ export class AcceptService implements Service {
   readonly #log: AcceptLog;
   readonly #directories: RuntimeDirectories;
   /** Keys that the keeper is to be told to forget. */
+  /** Whose own process has ended, and something of its tree has not. */
+  readonly #sweeping = new Set<number>();
   readonly #forgotten: string[] = [];
   #forgetting: NodeJS.Timeout | undefined;
   #acceptor: AcceptorRecord | undefined;
@@ -214,11 +217,12 @@ export class AcceptService implements Service {
           type: "started",
           connection: { number, peer, pid: event.pid, startedAt: event.at },
         });
-      } else if (event.type === "exited") this.#ended(number, peer, event.end);
-      else if (event.type === "start-failed")
+      } else if (event.type === "exited") this.#exited(record, { number, peer, end: event.end });
+      else if (event.type === "start-failed") {
         this.#ended(number, peer, { kind: "not-started", stage: event.stage, errno: event.errno });
+        this.#forget(record);
+      }
     }
-    if (record.state !== "running") this.#forget(record);
   }
 
   /** The keeper's news of its arm. */
@@ -368,7 +372,40 @@ export class AcceptService implements Service {
     this.#dispatch({ type: "disarmed" });
   }
 
-  #ended(number: number, peer: string, end: Extract<AcceptEvent, { type: "ended" }>["end"]): void {
+  /**
+   * Its own process was reaped; it has ended once nothing of its tree is left. Whatever is gets SIGKILL, or, where it was asked to stop, the same
+   * signal, until the stop timeout. The keeper tells of it until then, so that another supervisor goes on with that.
+   */
+  #exited(record: ChildRecord, { number, peer, end }: Pick<EndOfOne, "number" | "peer" | "end">): void {
+    this.#over?.add(number);
+    if (this.#sweeping.has(number)) return; // Told again.
+    const over = (): void => {
+      this.#sweeping.delete(number);
+      this.#ended(number, peer, end);
+      this.#forget(record);
+    };
+    const tree = this.#treeOf(number);
+    if (tree === undefined || tree.isEmpty()) return over();
+    this.#sweeping.add(number);
+    const { kill, signal } = this.config.stop;
+    const asked = isEnding(this.#state, { number }) && this.#state.ending?.phase === "stopping" && kill === undefined;
+    const swept = asked ? tree.tell(signalNumber(signal) ?? 0) : tree.kill();
+    swept.catch((error: Error) => this.#complain("end what is left of a process", error)).finally(over);
+  }
+
+  #treeOf(number: number): WorkerTree | undefined {
+    const { keeperPid, knownPids } = this.#world;
+    const pid = this.#state.connections.get(number)?.pid;
+    const found = this.#marks.get(number);
+    if (pid === undefined || found === undefined) return undefined;
+    return new WorkerTree(() => {
+      const except = knownPids();
+      except.delete(pid);
+      return { session: pid, mark: found.mark, keeperPid, adopted: found.adopted, except };
+    });
+  }
+
+  #ended(number: number, peer: string, end: EndOfOne["end"]): void {
     this.#marks.delete(number);
     this.#over?.add(number);
     const failed = end.kind !== "exited" || end.code !== 0;
@@ -381,18 +418,10 @@ export class AcceptService implements Service {
   }
 
   #kill(numbers: readonly number[]): void {
-    const { keeperPid, knownPids } = this.#world;
     for (const number of numbers) {
-      const pid = this.#state.connections.get(number)?.pid;
-      const found = this.#marks.get(number);
+      const tree = this.#treeOf(number);
       this.#signal(number, SIGKILL);
-      if (pid === undefined || found === undefined) continue;
-      const tree = new WorkerTree(() => {
-        const except = knownPids();
-        except.delete(pid);
-        return { session: pid, mark: found.mark, keeperPid, adopted: found.adopted, except };
-      });
-      tree.kill().catch((error: Error) => this.#complain("kill", error));
+      tree?.kill().catch((error: Error) => this.#complain("kill", error));
     }
   }
 
@@ -465,6 +494,8 @@ export class AcceptService implements Service {
     this.#world.log.error(`${this.config.name}: could not ${what}: ${error.message}`, { error });
   }
 }
+
+type EndOfOne = Extract<AcceptEvent, { type: "ended" }>;
 
 /** A keeper of an earlier version does not know such an arm. */
 function notArmed(error: Error): string {
