@@ -114,7 +114,8 @@ export class WorkerHooks {
     keepWords(ring, { service: service.name, instance, worker: id }, said);
     if (problem !== undefined && !signal.aborted) {
       const effect = one.mayFail ? ", as it may" : "";
-      log.warn(`${hook} of ${instance}${effect}: ${problem}`, { event: "hook-failed" });
+      const where = { service: service.name, instance, worker: id };
+      log.warn(`${hook} of ${instance}${effect}: ${problem}`, { event: "hook-failed", ...where });
     }
     return problem;
   }
