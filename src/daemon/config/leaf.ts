@@ -140,13 +140,9 @@ export function path(what = "a path"): z.ZodType<string> {
   );
 }
 
-/**
- * One of a few words. `later` are words of the language that this version does not know yet, with their sentence; `elsewhere` words of other
- * languages for what is written in another way here, with the hint that says how.
- */
+/** One of a few words; `elsewhere` are words of other languages for what is written in another way here, with the hint that says how. */
 export function choice<const T extends string>(
   words: readonly T[],
-  later: Readonly<Record<string, string>> = {},
   elsewhere: Readonly<Record<string, string>> = {},
 ): z.ZodType<T> {
   const all = `${words.length > 1 ? "one of " : ""}${words.map((word) => `"${word}"`).join(", ")}`;
@@ -155,7 +151,6 @@ export function choice<const T extends string>(
       const known = words.find((word) => word === value);
       if (known !== undefined) return right(known);
       if (typeof value !== "string") return wrongType(all, value);
-      if (Object.hasOwn(later, value)) return wrong(later[value] ?? "", { code: "not-yet" });
       const hint = Object.hasOwn(elsewhere, value) ? elsewhere[value] : didYouMean(value, words);
       return wrong(`expected ${all}, found ${quote(value)}`, { hint });
     },

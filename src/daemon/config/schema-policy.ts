@@ -74,7 +74,7 @@ const RESTART_WHEN = ["always", "on-failure", "on-abnormal", "on-abort", "on-wat
 
 export const restartSchema = annotate(
   z.strictObject({
-    when: withDefault(choice(RESTART_WHEN, {}, { no: 'write "never"' }), "always", {
+    when: withDefault(choice(RESTART_WHEN, { no: 'write "never"' }), "always", {
       is: "After which ends a worker is started again. `on-failure`: an exit code other than 0, a signal, a timeout. `on-abnormal`: a signal or a timeout. `on-abort`: a signal that Holdfast did not send. `on-watchdog`: the watchdog. `on-success`: exit code 0. Polite signals (see `success`) count as exit code 0.",
       example: '"on-failure"',
     }),

@@ -84,7 +84,7 @@ export const serviceSchema = z.strictObject({
     is: "Sockets that each worker gets, in this order; LISTEN_FDNAMES carries their names.",
     example: '["web"]',
   }),
-  type: withDefault(choice(["daemon", "task"], {}, UNIT_TYPES), "daemon", {
+  type: withDefault(choice(["daemon", "task"], UNIT_TYPES), "daemon", {
     is: "A `daemon` is kept running. A `task` runs to completion: exit code 0 is success, everything else a failure. Its `ready.timeout`, where it says one itself, is the longest time that it may run; `restart.when` counts for failures only and is `never` unless somebody says otherwise.",
     example: '"task"',
   }),
@@ -221,6 +221,11 @@ export const serviceSchema = z.strictObject({
     is: "WATCHDOG=1 is expected so often from each worker that is ready (WATCHDOG_USEC tells it). One that is silent for longer gets SIGABRT, SIGKILL after `stop.timeout`, and is restarted as after a crash.",
     otherwise: "no worker is taken for hung",
     example: '"30s"',
+  }),
+  run_limit: optional(duration({ positive: true }), {
+    is: "A worker that has been ready for so long gets a successor and retires once that is ready, as in a restart; backoff and start limit hold. With `rollout.surge = 0` it retires first. Where `restart.when` wants no other one after a timeout (`never`, `on-success`), it drains and gets its stop signal, and its end counts as a timeout. A task that has run for so long gets its stop signal as well, and so does a process for one connection. EXTEND_TIMEOUT_USEC gives more time.",
+    otherwise: "it may run for ever",
+    example: '"1d"',
   }),
   notify_access: withDefault(choice(["all", "exec", "main", "none"]), "all", {
     is: "Whose messages on NOTIFY_SOCKET count. `all`: those of every process of the worker's tree. `main`, `exec`: those of its main process. `none`: nobody's. A worker may change it for itself (NOTIFYACCESS).",

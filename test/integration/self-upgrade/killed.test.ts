@@ -75,7 +75,7 @@ async function oneInCharge(scene: Scene, workers: readonly number[]) {
   const pid = await until("an answer", async () => (await scene.holdfast.answers()).pid);
   const ours = processesMarked(scene.mark).map((line) => Number(line.split(" ")[0]));
   const supervisors = ours.filter(
-    (each) => each !== keeperOf(scene) && words(each).some((word) => word.endsWith("dist/daemon/main.js")),
+    (each) => each !== keeperOf(scene) && words(each).some((word) => word.endsWith("dist/bin/supervisor.js")),
   );
   expect(supervisors).toEqual([pid]);
   expect((await inventory(scene)).workers).toEqual(workers);

@@ -11,20 +11,22 @@ import {
 } from "../../lifecycle/accept.js";
 import { newService, type ServiceEvent, type ServiceState } from "../../lifecycle/service-state.js";
 import { eventsOf } from "../child-events.js";
+import { DeadlineTimer } from "../deadline-timer.js";
 import { RuntimeDirectories } from "../directories/runtime-directories.js";
 import type { AcceptorRecord } from "../keeper/acceptor-record.js";
-import { KeeperError } from "../keeper/keeper-client.js";
 import type { ChildRecord } from "../keeper/records.js";
 import type { LogRing } from "../logs/log-ring.js";
+import { Mailbox } from "../mailbox.js";
 import type { Service } from "../service.js";
+import { ServiceNote } from "../service-note.js";
 import type { Answered, KeeperTables } from "../service-runtime.js";
-import { type ServiceSetup, versionOf } from "../service-setup.js";
-import { serviceKey, type WorkerTag } from "../service-store.js";
+import type { ServiceSetup } from "../service-setup.js";
+import type { WorkerTag } from "../service-store.js";
 import type { ServiceWorld } from "../service-world.js";
 import { signalNumber } from "../words.js";
-import { WorkerTree } from "../worker-tree.js";
+import { AcceptArm } from "./accept-arm.js";
 import { AcceptLog } from "./accept-log.js";
-import { acceptorOf, planAccept } from "./accept-plan.js";
+import { AcceptProcesses } from "./accept-processes.js";
 import {
   acceptKey,
   acceptLogKey,
@@ -37,12 +39,6 @@ import {
 import { acceptView } from "./accept-view.js";
 import { acceptorSentence, factSentence, failureOf, notForConnections } from "./accept-words.js";
 
-const ENOENT = 2;
-const EBADMSG = 74;
-const ESRCH = 3;
-const SIGKILL = 9;
-/** Until the keeper is told to forget a process that has ended well. */
-const FORGOTTEN_WITHIN_MS = 200;
 /** What it wrote last, with a failure. */
 const FAILURE_LINES = 5;
 
@@ -50,34 +46,26 @@ const FAILURE_LINES = 5;
  * A service with a process for each connection, in the world: its events go through the pure machine (lifecycle/accept.ts), its effects to the
  * keeper, which accepts and starts by itself.
  *
- * What a process leaves behind when it ends by itself is not looked for: that would cost each connection more than its start.
+ * What a process leaves behind when it was asked to end ends with it. When it ends by itself that is not looked for: it would cost each
+ * connection more than its start.
  */
 export class AcceptService implements Service {
   readonly isNew: boolean;
   readonly #world: ServiceWorld;
   readonly #askers = new Map<number, (answered: Answered) => void>();
   readonly #watchers = new Set<() => void>();
-  /** What tells the tree of each that runs. */
-  readonly #marks = new Map<number, { readonly mark: string; readonly adopted: boolean }>();
   #setup: ServiceSetup;
   #state: AcceptState;
-  #written = "";
-  #mailbox: AcceptEvent[] = [];
-  #stepping = false;
-  #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #mailbox = new Mailbox<AcceptEvent>((event) => this.#step(event));
+  readonly #note: ServiceNote;
+  readonly #timer: DeadlineTimer;
   readonly #log: AcceptLog;
   readonly #directories: RuntimeDirectories;
-  /** Keys that the keeper is to be told to forget. */
-  /** Whose own process has ended, and something of its tree has not. */
-  readonly #sweeping = new Set<number>();
-  readonly #forgotten: string[] = [];
-  #forgetting: NodeJS.Timeout | undefined;
+  readonly #arm: AcceptArm;
+  readonly #processes: AcceptProcesses;
+  /** The keeper's news of its arm. */
   #acceptor: AcceptorRecord | undefined;
-  /** While what the keeper has started is asked for: those whose end was heard meanwhile, which may be in the answer all the same. */
-  #over: Set<number> | undefined;
-  /** What the arm of an earlier supervisor was made from. */
-  #armedVersion: string | undefined;
 
   /** @param note what an earlier supervisor left; undefined: it was never started, and `boot` begins it */
   constructor(setup: ServiceSetup, world: ServiceWorld, note?: Buffer) {
@@ -87,7 +75,12 @@ export class AcceptService implements Service {
     this.isNew = found === undefined;
     this.#state = found ?? newAccept;
     this.#directories = new RuntimeDirectories(world.log, this.#state.desired === "started");
-    this.#log = new AcceptLog(setup.config, world, (what, error) => this.#complain(what, error));
+    const complain = (what: string, error: Error) => this.#complain(what, error);
+    this.#note = new ServiceNote(setup.config.name, world.keeper, (error) => complain("take its state", error));
+    this.#timer = new DeadlineTimer(world.clock, () => this.#dispatch({ type: "deadline" }));
+    this.#log = new AcceptLog(setup.config, world, complain);
+    this.#arm = new AcceptArm(world, this.#log, this.#directories);
+    this.#processes = new AcceptProcesses(world, complain);
   }
 
   get ring(): LogRing {
@@ -189,7 +182,7 @@ export class AcceptService implements Service {
     const { name } = this.config;
     const arm = arms.find(({ key }) => key === acceptKey(name));
     if (held.some(({ key }) => key === acceptLogKey(name))) await this.#log.adopt(arm?.key);
-    this.#armedVersion = arm && acceptTagOf(arm.tag)?.version;
+    if (arm !== undefined) this.#arm.adopt(arm);
     this.#state = { ...this.#state, armed: arm === undefined ? "no" : "yes" };
     for (const { tag, ...record } of children) {
       const found = acceptTagOf(tag);
@@ -199,7 +192,7 @@ export class AcceptService implements Service {
 
   goOn(): void {
     const { armed, desired } = this.#state;
-    const isStale = armed === "yes" && this.#armedVersion !== this.#version;
+    const isStale = armed === "yes" && this.#arm.isStale(this.#setup);
     this.#dispatch({ type: this.#isBound() ? "unblocked" : "blocked" });
     if (isStale && desired === "started") this.#dispatch({ type: "configure", asker: 0 });
     this.#dispatch({ type: "deadline" });
@@ -212,15 +205,16 @@ export class AcceptService implements Service {
     const { number, peer } = connection;
     for (const event of eventsOf(record)) {
       if (event.type === "started") {
-        this.#marks.set(number, { mark: `INVOCATION_ID=${invocationOf(tag, number)}`, adopted: record.adopted });
+        const mark = `INVOCATION_ID=${invocationOf(tag, number)}`;
+        this.#processes.started(number, { key: record.key, pid: event.pid, mark, adopted: record.adopted });
         this.#dispatch({
           type: "started",
           connection: { number, peer, pid: event.pid, startedAt: event.at },
         });
       } else if (event.type === "exited") this.#exited(record, { number, peer, end: event.end });
       else if (event.type === "start-failed") {
-        this.#ended(number, peer, { kind: "not-started", stage: event.stage, errno: event.errno });
-        this.#forget(record);
+        this.#ended({ number, peer, end: { kind: "not-started", stage: event.stage, errno: event.errno } });
+        this.#processes.forget(record);
       }
     }
   }
@@ -234,11 +228,8 @@ export class AcceptService implements Service {
     for (const changed of this.#watchers) changed();
   }
 
-  async signalWorkers(signal: number): Promise<number> {
-    const sent = await Promise.allSettled(
-      [...this.#state.connections.keys()].map((number) => this.#world.keeper.signal(this.#keyOf(number), signal)),
-    );
-    return sent.filter(({ status }) => status === "fulfilled").length;
+  signalWorkers(signal: number): Promise<number> {
+    return this.#processes.signalAll(signal);
   }
 
   /** Each new connection reads the configuration anew; there is nothing to be told. */
@@ -247,24 +238,19 @@ export class AcceptService implements Service {
   }
 
   kill(): void {
-    this.#kill([...this.#state.connections.keys()]);
+    this.#processes.killAll();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#forgetAll();
+    this.#timer.arm(undefined);
+    this.#processes.forgetAll();
     await this.#log.close();
     await this.#directories.close();
   }
 
   get #policy() {
     return this.#setup.sockets[0]?.accept;
-  }
-
-  /** Also the limits: the arm has them. */
-  get #version(): string {
-    return `${versionOf(this.#setup)} ${JSON.stringify(this.#policy)}`;
   }
 
   #ask(asker: number, event: Extract<AcceptEvent, { asker: number }>): Promise<Answered> {
@@ -275,16 +261,8 @@ export class AcceptService implements Service {
   }
 
   #dispatch(event: AcceptEvent): void {
-    if (this.#closed) return;
-    this.#mailbox.push(event);
-    if (this.#stepping) return;
-    this.#stepping = true;
-    try {
-      for (let next = this.#mailbox.shift(); next !== undefined; next = this.#mailbox.shift()) this.#step(next);
-    } finally {
-      this.#stepping = false;
-    }
-    this.#armTimer();
+    if (this.#closed || !this.#mailbox.put(event)) return;
+    if (!this.#closed) this.#timer.arm(acceptDeadline(this.#state, this.config));
     for (const changed of this.#watchers) changed();
     this.#world.order.changed(); // Others may have waited for its socket.
   }
@@ -292,7 +270,7 @@ export class AcceptService implements Service {
   #step(event: AcceptEvent): void {
     const step = stepAccept(this.#state, event, { at: this.#world.clock.monotonic(), policy: this.config });
     this.#state = step.state;
-    if (step.effects.length > 0) this.#write();
+    if (step.effects.length > 0) this.#note.write(encodeAcceptState(this.#state));
     for (const effect of step.effects) this.#perform(effect);
     for (const fact of step.facts) {
       this.#report(fact.type, factSentence(this.config, fact));
@@ -306,16 +284,13 @@ export class AcceptService implements Service {
   #perform(effect: AcceptEffect): void {
     switch (effect.type) {
       case "arm":
-        return this.#arm();
+        return this.#putArm();
       case "disarm":
-        return void this.#disarm();
-      case "signal": {
-        const signal = signalNumber(this.config.stop.signal) ?? 0;
-        for (const number of effect.numbers) this.#signal(number, signal);
-        return;
-      }
+        return void this.#takeArmBack();
+      case "signal":
+        return this.#processes.signal(effect.numbers, signalNumber(this.config.stop.signal) ?? 0);
       case "kill":
-        return this.#kill(effect.numbers);
+        return this.#processes.kill(effect.numbers);
       case "answer":
         for (const asker of effect.askers) {
           const answered: Answered =
@@ -328,119 +303,49 @@ export class AcceptService implements Service {
     }
   }
 
-  #arm(): void {
-    const { keeper, sockets, configFile, environment } = this.#world;
+  #putArm(): void {
     const policy = this.#policy;
     if (policy === undefined) return;
+    const failed = ({ message }: Error): void => this.#dispatch({ type: "not-armed", message });
     try {
-      const pipes = this.#log.pipes();
-      const version = this.#version;
-      this.#directories.settle(this.config, false);
-      const plan = planAccept({ service: this.config, version, pipes, configFile, own: environment });
-      const keys = this.#setup.sockets.flatMap((socket) => sockets.keys(socket));
-      const asked = keeper.accept(plan.request, plan.fds, keys, acceptorOf(policy, this.#state.last));
-      for (const fd of plan.opened) fd.close();
-      asked.then(
-        () => this.#dispatch({ type: "armed" }),
-        (error: Error) => this.#dispatch({ type: "not-armed", message: notArmed(error) }),
-      );
+      this.#arm.put(this.#setup, policy, this.#state.last).then(() => this.#dispatch({ type: "armed" }), failed);
     } catch (error) {
-      this.#dispatch({ type: "not-armed", message: (error as Error).message });
+      failed(error as Error);
     }
   }
 
-  /** What the keeper has started by then is known afterwards, also what has not executed yet. */
-  async #disarm(): Promise<void> {
-    const { keeper } = this.#world;
-    this.#over = new Set();
+  async #takeArmBack(): Promise<void> {
     try {
-      await keeper.disarm(acceptKey(this.config.name)).catch((error: Error) => {
-        if (!(error instanceof KeeperError) || error.errno !== ENOENT) throw error;
-      });
-      for (const { tag, ...record } of await keeper.listChildren()) {
-        const connection = connectionOfKey(record.key);
-        const found = acceptTagOf(tag);
-        if (connection === undefined || found?.service !== this.config.name || this.#over.has(connection.number))
-          continue;
-        if (record.state === "running" || record.state === "starting")
-          this.child(found, { ...record, state: "running" });
-      }
+      await this.#arm.takeBack(this.config.name, (tag, record) => this.child(tag, record));
     } catch (error) {
       this.#complain("disarm", error as Error);
     }
-    this.#over = undefined;
     this.#dispatch({ type: "disarmed" });
   }
 
   /**
-   * Its own process was reaped; it has ended once nothing of its tree is left. Whatever is gets SIGKILL, or, where it was asked to stop, the same
-   * signal, until the stop timeout. The keeper tells of it until then, so that another supervisor goes on with that.
+   * Its own process was reaped. Where it was asked to end it has ended once nothing of its tree is left; that gets the same signal, until the stop
+   * timeout. The keeper tells of it until then, so that another supervisor goes on with that.
    */
-  #exited(record: ChildRecord, { number, peer, end }: Pick<EndOfOne, "number" | "peer" | "end">): void {
-    this.#over?.add(number);
-    if (this.#sweeping.has(number)) return; // Told again.
+  #exited(record: ChildRecord, ended: EndOfOne): void {
+    this.#arm.ended(ended.number);
     const over = (): void => {
-      this.#sweeping.delete(number);
-      this.#ended(number, peer, end);
-      this.#forget(record);
+      this.#ended(ended);
+      this.#processes.forget(record);
     };
-    const tree = this.#treeOf(number);
-    if (tree === undefined || tree.isEmpty()) return over();
-    this.#sweeping.add(number);
+    const { ending } = this.#state;
+    if (!isEnding(this.#state, ended) || ending?.phase === "draining") return over();
     const { kill, signal } = this.config.stop;
-    const asked = isEnding(this.#state, { number }) && this.#state.ending?.phase === "stopping" && kill === undefined;
-    const swept = asked ? tree.tell(signalNumber(signal) ?? 0) : tree.kill();
-    swept.catch((error: Error) => this.#complain("end what is left of a process", error)).finally(over);
+    const atOnce = ending?.phase === "killing" || kill !== undefined;
+    this.#processes.sweep(ended.number, atOnce ? "SIGKILL" : signal, over);
   }
 
-  #treeOf(number: number): WorkerTree | undefined {
-    const { keeperPid, knownPids } = this.#world;
-    const pid = this.#state.connections.get(number)?.pid;
-    const found = this.#marks.get(number);
-    if (pid === undefined || found === undefined) return undefined;
-    return new WorkerTree(() => {
-      const except = knownPids();
-      except.delete(pid);
-      return { session: pid, mark: found.mark, keeperPid, adopted: found.adopted, except };
-    });
-  }
-
-  #ended(number: number, peer: string, end: EndOfOne["end"]): void {
-    this.#marks.delete(number);
-    this.#over?.add(number);
+  #ended({ number, peer, end }: EndOfOne): void {
+    this.#processes.ended(number);
+    this.#arm.ended(number);
     const failed = end.kind !== "exited" || end.code !== 0;
     const lines = failed ? this.#log.lastLines(FAILURE_LINES) : [];
     this.#dispatch({ type: "ended", number, peer, end, lines });
-  }
-
-  #signal(number: number, signal: number): void {
-    this.#send("signal", this.#world.keeper.signal(this.#keyOf(number), signal));
-  }
-
-  #kill(numbers: readonly number[]): void {
-    for (const number of numbers) {
-      const tree = this.#treeOf(number);
-      this.#signal(number, SIGKILL);
-      tree?.kill().catch((error: Error) => this.#complain("kill", error));
-    }
-  }
-
-  /** What has ended well is acknowledged together with others: each answer of the keeper wakes this process. */
-  #forget({ key, state, status }: ChildRecord): void {
-    this.#forgotten.push(key);
-    if (state !== "exited" || status !== 0) return this.#forgetAll();
-    this.#forgetting ??= setTimeout(() => this.#forgetAll(), FORGOTTEN_WITHIN_MS);
-  }
-
-  #forgetAll(): void {
-    clearTimeout(this.#forgetting);
-    this.#forgetting = undefined;
-    for (const key of this.#forgotten.splice(0)) this.#send("acknowledge", this.#world.keeper.acknowledge(key));
-  }
-
-  #keyOf(number: number): string {
-    const peer = this.#state.connections.get(number)?.peer ?? "";
-    return `${acceptKey(this.config.name)}/${number}/${peer}`;
   }
 
   #queued(): number {
@@ -450,22 +355,6 @@ export class AcceptService implements Service {
   #isBound(): boolean {
     const { sockets, isPaused } = this.#world;
     return this.#setup.sockets.every((socket) => sockets.isBound(socket) && !isPaused(socket.name));
-  }
-
-  #write(): void {
-    const bytes = encodeAcceptState(this.#state);
-    const text = bytes.toString();
-    if (text === this.#written) return;
-    this.#written = text;
-    this.#send("take its state", this.#world.keeper.hold(serviceKey(this.config.name), bytes, [], true));
-  }
-
-  #armTimer(): void {
-    clearTimeout(this.#timer);
-    const deadline = acceptDeadline(this.#state);
-    if (deadline === undefined || !Number.isFinite(deadline) || this.#closed) return;
-    const wait = Math.min(Math.max(1, Math.ceil(deadline - this.#world.clock.monotonic())), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => this.#dispatch({ type: "deadline" }), wait);
   }
 
   #report(
@@ -483,22 +372,9 @@ export class AcceptService implements Service {
     this.#world.events.add({ type, message, ...where, data });
   }
 
-  #send(what: string, asked: Promise<void>): void {
-    asked.catch((error: Error) => {
-      if (error instanceof KeeperError && [ENOENT, ESRCH].includes(error.errno)) return;
-      this.#complain(what, error);
-    });
-  }
-
   #complain(what: string, error: Error): void {
     this.#world.log.error(`${this.config.name}: could not ${what}: ${error.message}`, { error });
   }
 }
 
-type EndOfOne = Extract<AcceptEvent, { type: "ended" }>;
-
-/** A keeper of an earlier version does not know such an arm. */
-function notArmed(error: Error): string {
-  if (!(error instanceof KeeperError) || error.errno !== EBADMSG) return error.message;
-  return "the keeper is of a version that cannot accept connections; `holdfast self reexec` replaces it";
-}
+type EndOfOne = Pick<Extract<AcceptEvent, { type: "ended" }>, "number" | "peer" | "end">;

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { COMMAND_PREFIX } from "../commands/command-runs.js";
-import { KeeperClient, KeeperError } from "../keeper/keeper-client.js";
+import { KeeperClient } from "../keeper/keeper-client.js";
+import { KeeperError } from "../keeper/keeper-error.js";
 import { KeeperMirror, type MirroredChild } from "../keeper/keeper-mirror.js";
 import type { ChildRecord, KeptDescriptor } from "../keeper/records.js";
 import { livingPidfd } from "../living-pidfd.js";
