@@ -21,7 +21,9 @@ import { SelfReport } from "./self-report.js";
 import { serveOperators } from "./serve-operators.js";
 import { SupervisorEnd } from "./supervisor-end.js";
 import type { SupervisorInput } from "./supervisor-input.js";
+import { Donor } from "./upgrade/donor.js";
 import { SupervisorUpgrade } from "./upgrade/supervisor-upgrade.js";
+import { UPGRADE_KEY } from "./upgrade/upgrade-note.js";
 
 /** How long stdout may take for what still waits when everything else is over. */
 const LAST_WORDS_MS = 1_000;
@@ -40,6 +42,7 @@ export class Supervisor {
   readonly #startedAt = new Date();
   readonly #keeper: KeeperClient;
   readonly #leased: Promise<void>;
+  readonly #donor = new Donor();
   /** News that came before the services were adopted. */
   #early: (() => void)[] | undefined = [];
   #hello!: Hello;
@@ -87,9 +90,11 @@ export class Supervisor {
     const mirror = this.#input.succession?.mirror;
     let filled = mirror?.fill(keeper);
     if (waitForLease !== undefined) {
-      // Until then whoever has ceded is the donor of the next keeper, and knows nothing of what we decide.
+      // Until then whoever has ceded may be the donor of the next keeper, and knows nothing of what we decide.
+      this.#donor.contend(() => mirror?.held.get(UPGRADE_KEY)?.fds?.[0]);
       await filled;
       await keeper.report("hasAll");
+      this.#donor.prevail();
     }
     let held = await keeper.listHeld();
     const applied = await readAppliedConfig(keeper, held);
@@ -209,6 +214,7 @@ export class Supervisor {
         if (this.#end.isAsked) return "holdfast is stopping everything";
         return this.#applier.isBusy ? "an apply is under way; wait until it has ended" : undefined;
       },
+      donor: this.#donor,
       refuseCommands: async () => this.#control?.close(),
       stop: () => this.#stopDeciding(),
       ceded: (problem) => {
@@ -310,6 +316,7 @@ export class Supervisor {
         nofile: this.#hello.nofile,
         signals: this.#end?.signals ?? [],
         written: this.#all?.close() ?? Promise.resolve(true),
+        isOurs: () => this.#donor.mayGive(),
       })
       .catch((error: Error) => error.message);
     if (problem !== undefined)

@@ -36,6 +36,7 @@ function upgradeWith(answer: UpgradeOutcome | Error, o: Partial<UpgradeInput> = 
     version: "0.1.0",
     argv: ["/node", "--flag", "/here/dist/bin/supervisor.js", "-c", "x"],
     program: 2,
+    donor: { contend: () => void done.push("contend"), withdraw: () => void done.push("withdraw") },
     obstacle: () => undefined,
     refuseCommands: async () => void done.push("refuse"),
     stop: async () => void done.push("stop"),
@@ -57,7 +58,7 @@ describe("an upgrade", () => {
     expect(done).toEqual([["/node", "--flag", program, "-c", "x", 500]]);
     expect(upgrade.isUnderWay).toBe(true);
     await upgrade.cede();
-    expect(done.slice(1)).toEqual(["refuse", "stop", "hold upgrade", "cede", "ceded"]);
+    expect(done.slice(1)).toEqual(["refuse", "stop", "contend", "hold upgrade", "cede", "withdraw", "ceded"]);
   });
 
   test("takes the version that lies where this one does, unless told", async () => {
