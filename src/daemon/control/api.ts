@@ -105,6 +105,8 @@ export interface ServiceView {
   readonly logDropped: number;
   /** Bytes that its workers wrote while there was no supervisor and that the keeper could not keep. Both are counted since this supervisor began. */
   readonly logBytesDropped: number;
+  /** So many processes that earlier workers have left behind go on (`stop.kill = "process"`); in the answer about one service alone. */
+  readonly leftBehind?: number;
   /** Of one that has a process for each connection; its `instances` are those that are open. */
   readonly accepts?: AcceptView;
 }
@@ -284,7 +286,8 @@ export type Action =
   | { readonly action: "stop"; readonly beside?: readonly string[] }
   | { readonly action: "restart"; readonly hard: boolean; readonly check?: boolean }
   | { readonly action: "scale"; readonly workers: number }
-  | { readonly action: "signal"; readonly signal: string };
+  /** `to`: what its earlier workers have left behind gets it, instead of the workers. */
+  | { readonly action: "signal"; readonly signal: string; readonly to?: "left-behind" };
 
 export type SocketAction = { readonly action: "pause"; readonly maxMs: number } | { readonly action: "resume" };
 

@@ -16,6 +16,7 @@ import type { Clock } from "./clock.js";
 import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
 import { checkProblem } from "./hooks/service-check.js";
+import type { LeftBehind } from "./left-behind/left-behind.js";
 import { type Ordering, type Reached, reachedInWords } from "./ordering.js";
 import type { Service } from "./service.js";
 import type { Answered } from "./service-runtime.js";
@@ -29,6 +30,7 @@ export interface OperationsInput {
   readonly sockets: SocketTable;
   readonly order: Ordering;
   readonly commands: CommandRuns;
+  readonly leftBehind: Pick<LeftBehind, "signal">;
   readonly events: EventLog;
   readonly clock: Clock;
   readonly supervisor: () => SupervisorView;
@@ -131,6 +133,11 @@ export function operationsOn(o: OperationsInput): Operations {
         const name = action.signal;
         const number = signalNumber(name);
         if (number === undefined) return outcome("failed", `${name} is no signal of this system`);
+        if (action.to === "left-behind") {
+          const told = o.leftBehind.signal(service.config.name, number);
+          if (told === 0) return outcome("not-running", `no worker of ${service.config.name} has left anything behind`);
+          return outcome("done", `${name} was sent to ${told} ${told === 1 ? "process" : "processes"} left behind`);
+        }
         const sent = await service.signalWorkers(number);
         if (sent === 0) return outcome("not-running", `no worker of ${service.config.name} is running`);
         return outcome("done", `${name} was sent to ${sent} ${sent === 1 ? "worker" : "workers"}`);

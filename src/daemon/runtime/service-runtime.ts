@@ -18,6 +18,7 @@ import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js"
 import { RuntimeDirectories } from "./directories/runtime-directories.js";
 import { IdleWatch } from "./idle-watch.js";
 import type { ArmRecord, ChildRecord, HeldRecord, ListedChild } from "./keeper/records.js";
+import type { ServiceOutput } from "./left-behind/remnant-output.js";
 import { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { reloadOutcome } from "./notify/reload-outcome.js";
@@ -37,6 +38,7 @@ import { awaitsSentence, factSentence, failureView, signalNumber } from "./words
 const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set([
   "observe",
   "sweep",
+  "leave",
   "find-valve",
   "steer",
   "look-into",
@@ -152,6 +154,11 @@ export class ServiceRuntime {
       .find(Boolean);
   }
 
+  /** Where what its workers write goes now. */
+  get output(): ServiceOutput {
+    return { ring: this.ring, sink: this.#sinks.at(-1) };
+  }
+
   get state(): ServiceState {
     return this.#state;
   }
@@ -171,7 +178,12 @@ export class ServiceRuntime {
   /** @param detailed with what has to be looked for in /proc */
   view(detailed = false): ServiceView {
     return serviceView({
-      ...(detailed ? { valveOf: (worker: number) => this.#workers.valveInWords(worker) } : {}),
+      ...(detailed
+        ? {
+            valveOf: (worker: number) => this.#workers.valveInWords(worker),
+            leftBehind: this.#world.leftBehind.count(this.config.name),
+          }
+        : {}),
       config: this.config,
       state: this.#state,
       clock: this.#world.clock,
@@ -464,6 +476,8 @@ export class ServiceRuntime {
       case "disarm":
       case "signal":
       case "kill-tree":
+      case "kill-main":
+      case "leave":
       case "observe":
       case "find-valve":
       case "close-valve":

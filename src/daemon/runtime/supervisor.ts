@@ -17,6 +17,7 @@ import type { AcceptorRecord } from "./keeper/acceptor-record.js";
 import { type Keeper, KeeperClient, type KeeperEvents } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord, Hello } from "./keeper/records.js";
 import { KeeperProgram } from "./keeper-program.js";
+import { LeftBehind } from "./left-behind/left-behind.js";
 import type { TakenOver } from "./left-overs/take-over.js";
 import { createLogger, type Logger } from "./logger.js";
 import { LogSinks } from "./logs/log-sinks.js";
@@ -49,7 +50,7 @@ const SIGTERM = 15;
 const LAST_WORDS_MS = 1_000;
 /** How long the end waits for log files. A file system that hangs must not keep Holdfast from ending. */
 const LOGS_CLOSE_MS = 5_000;
-/** How long workers may finish what they have in hand at the end of everything: whoever asked for it waits, and perhaps not for long (`docker stop`: 10 s). */
+/** How long workers may finish what they have in hand at the end of everything, and what they have left behind may take after that: whoever asked for it waits, and perhaps not for long (`docker stop`: 10 s). */
 const LAST_DRAIN_MS = 3_000;
 /** Between tries to bring a service back to the configuration in force. */
 const FIRST_RETRY_MS = 1_000;
@@ -113,6 +114,7 @@ export class Supervisor {
   #sinks!: LogSinks;
   #sockets!: SocketTable;
   #commands!: CommandRuns;
+  #leftBehind!: LeftBehind;
   #controlSocket!: ControlSocket;
   #control: ControlServer | undefined;
   #applier!: Applier;
@@ -187,6 +189,7 @@ export class Supervisor {
     this.#openLog();
     this.#beat();
     this.#commands = this.#makeCommands();
+    this.#leftBehind = this.#makeLeftBehind();
     const takenOver = applied === undefined ? await this.#clearAway() : undefined;
     if (takenOver !== undefined) {
       held = await keeper.listHeld();
@@ -211,6 +214,7 @@ export class Supervisor {
     this.#pauses = this.#makePauses();
     this.#pauses.adopt(held);
     await this.#adoptServices(held, leaving);
+    await this.#leftBehind.adopt(held);
     this.#pauses.carryOn();
     this.#sockets.openMissing();
     this.#order.together(() => this.#startServices());
@@ -373,6 +377,7 @@ export class Supervisor {
         sockets: this.#sockets,
         order: this.#order,
         commands: this.#commands,
+        leftBehind: this.#leftBehind,
         events: this.#events,
         clock: systemClock,
         supervisor: () => this.#view(),
@@ -443,6 +448,7 @@ export class Supervisor {
     const closed = Promise.all([...this.#services.values()].map((service) => service.close()));
     this.#sockets.close(false);
     await settlesWithin(closed, LOGS_CLOSE_MS);
+    this.#leftBehind.close();
     clearInterval(this.#heartbeat);
   }
 
@@ -462,11 +468,12 @@ export class Supervisor {
       sockets: this.#sockets,
       sinks: this.#sinks,
       commands: this.#commands,
+      leftBehind: this.#leftBehind,
       order: this.#order,
       isPaused: (socket) => this.#pauses.until(socket) !== undefined,
       configFile: this.#mainFile,
       environment: this.#environment,
-      knownPids: () => new Set([...this.#workerPids(), ...this.#commands.pids]),
+      knownPids: () => this.#knownPids(),
       count: (counter) => this.#count(counter),
     };
   }
@@ -486,6 +493,20 @@ export class Supervisor {
       environment: this.#environment,
       workers: () => this.#workerPids(),
     });
+  }
+
+  #makeLeftBehind(): LeftBehind {
+    return new LeftBehind({
+      keeper: this.#keeper,
+      keeperPid: this.#input.keeperPid,
+      log: this.#log,
+      knownPids: () => this.#knownPids(),
+      outputOf: (name) => this.#services.get(name)?.output,
+    });
+  }
+
+  #knownPids(): Set<number> {
+    return new Set([...this.#workerPids(), ...this.#commands.pids]);
   }
 
   get #mainFile(): string {
@@ -534,6 +555,7 @@ export class Supervisor {
       this.#endCode = 128 + signal;
       this.#log.warn(`${signalName(signal)} again: what is left is killed`);
       for (const service of this.#services.values()) service.kill();
+      await this.#leftBehind.kill();
       return;
     }
     this.#endCode = 0;
@@ -547,6 +569,7 @@ export class Supervisor {
       ),
     );
     await this.#applier.idle(); // Its services were stopped with all others, so it does not go on.
+    await this.#leftBehind.end(LAST_DRAIN_MS);
     await this.#leave(this.#endCode);
   }
 

@@ -14,6 +14,7 @@ import { RuntimeDirectories } from "../directories/runtime-directories.js";
 import type { AcceptorRecord } from "../keeper/acceptor-record.js";
 import { KeeperError } from "../keeper/keeper-client.js";
 import type { ChildRecord } from "../keeper/records.js";
+import type { ServiceOutput } from "../left-behind/remnant-output.js";
 import type { LogRing } from "../logs/log-ring.js";
 import type { Service } from "../service.js";
 import type { Answered, KeeperTables } from "../service-runtime.js";
@@ -85,6 +86,10 @@ export class AcceptService implements Service {
     this.#state = found ?? newAccept;
     this.#directories = new RuntimeDirectories(world.log, this.#state.desired === "started");
     this.#log = new AcceptLog(setup.config, world, (what, error) => this.#complain(what, error));
+  }
+
+  get output(): ServiceOutput {
+    return this.#log.output;
   }
 
   get ring(): LogRing {
