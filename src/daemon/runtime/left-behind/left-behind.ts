@@ -6,7 +6,6 @@ import type { WorkerOutput } from "../logs/worker-output.js";
 import { readStat } from "../process-stat.js";
 import { closeMembers, type TreeMember } from "../process-tree.js";
 import { settlesWithin } from "../settles-within.js";
-import { signalMembers } from "../tree-killer.js";
 import { WorkerTree } from "../worker-tree.js";
 import { decodeRemnant, encodeRemnant, isRemnantKey, queryOf, type RemnantNote, remnantKey } from "./remnant-note.js";
 import { openRemnantOutput, type ServiceOutput } from "./remnant-output.js";
@@ -87,12 +86,7 @@ export class LeftBehind {
 
   /** Returns how many got it. */
   signal(service: string, signal: number): number {
-    return this.#keysOf(service).reduce((sum, key) => {
-      const members = this.#remnants.get(key)?.tree.members() ?? [];
-      const refused = signalMembers(members, signal);
-      closeMembers(members);
-      return sum + members.length - refused.length;
-    }, 0);
+    return this.#keysOf(service).reduce((sum, key) => sum + (this.#remnants.get(key)?.tree.signal(signal) ?? 0), 0);
   }
 
   /** SIGTERM to all that is left, SIGKILL to what is there after that time; it resolves when nothing is. */
