@@ -113,6 +113,11 @@ export function operationsOn(o: OperationsInput): Operations {
       case "scale":
         if (service.config.type === "task")
           return outcome("failed", `${service.config.name} is a task, which runs once and not in several workers`);
+        if (service.config.pidFile !== undefined && action.workers > 1)
+          return outcome(
+            "failed",
+            `${service.config.name} cannot have ${action.workers} workers: they would write the same pid_file; let it run in the foreground`,
+          );
         return ask({ type: "scale", asker, size: action.workers });
       case "reset":
         return ask({ type: "reset", asker });

@@ -74,6 +74,7 @@ export interface Answered {
  */
 export class ServiceRuntime {
   readonly isNew: boolean;
+  readonly byConnection: boolean = false;
   readonly ring = new LogRing({ maxLines: 2_000, maxBytes: 1024 * 1024 });
   readonly #world: ServiceWorld;
   readonly #workers: ServiceWorkers;

@@ -54,6 +54,7 @@ const FAILURE_LINES = 5;
  */
 export class AcceptService implements Service {
   readonly isNew: boolean;
+  readonly byConnection = true;
   readonly #world: ServiceWorld;
   readonly #askers = new Map<number, (answered: Answered) => void>();
   readonly #watchers = new Set<() => void>();
