@@ -426,6 +426,7 @@ export class ServiceWorkers {
         sockets: sockets.map((socket) => ({ name: socket.name, keys: this.#keysOf(socket, worker) })),
         configFile: world.configFile,
         own: world.environment,
+        tell: (words) => world.log.info(`${config.name}: ${words}`),
       });
     } catch (error) {
       notify.close();

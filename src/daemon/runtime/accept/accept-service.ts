@@ -338,7 +338,14 @@ export class AcceptService implements Service {
       const pipes = this.#log.pipes();
       const version = this.#version;
       this.#directories.settle(this.config, false);
-      const plan = planAccept({ service: this.config, version, pipes, configFile, own: environment });
+      const plan = planAccept({
+        service: this.config,
+        version,
+        pipes,
+        configFile,
+        own: environment,
+        tell: (words) => this.#world.log.info(`${this.config.name}: ${words}`),
+      });
       const keys = this.#setup.sockets.flatMap((socket) => sockets.keys(socket));
       const asked = keeper.accept(plan.request, plan.fds, keys, acceptorOf(policy, this.#state.last));
       for (const fd of plan.opened) fd.close();
