@@ -28,15 +28,19 @@ export const OUTCOMES = [
  *   timeoutMs  from now
  *   reused     the connection has carried an answer before, so that the server may have closed it for being idle
  *   unix       the connection is a unix socket, where an end shows differently
+ *   raceMs     how long after it was sent a request may meet the end of an idle connection
  *   accepts    (text of the answer) => whether it is the one that was wanted
  *
  * Resolves with {outcome, text, worker, reusable, announced, code, port}: `announced` says that the server told us to use the connection
  * no more, `code` is an errno, `port` is our end of a TCP connection. A TCP connection must have been made with allowHalfOpen, see `takesMore`.
  *
  * @param {import("node:net").Socket} socket
- * @param {{request?: string, protocol: "http" | "line", timeoutMs: number, reused?: boolean, unix?: boolean, accepts?: (text: string) => boolean}} options
+ * @param {{request?: string, protocol: "http" | "line", timeoutMs: number, reused?: boolean, unix?: boolean, raceMs?: number, accepts?: (text: string) => boolean}} options
  */
-export function exchange(socket, { request, protocol, timeoutMs, reused = false, unix = false, accepts }) {
+export function exchange(
+  socket,
+  { request, protocol, timeoutMs, reused = false, unix = false, raceMs = RACE_MS, accepts },
+) {
   return new Promise((resolve) => {
     const answer = protocol === "line" ? new LineAnswer() : new HttpAnswer();
     const timer = setTimeout(() => finish("timeout"), timeoutMs);
@@ -69,7 +73,7 @@ export function exchange(socket, { request, protocol, timeoutMs, reused = false,
     };
 
     const verdict = () => answer.fault ?? (accepts?.(answer.text) === false ? "wrong" : "answered");
-    const raceOr = (other) => (performance.now() - sentAt <= RACE_MS ? "idle-race" : other);
+    const raceOr = (other) => (performance.now() - sentAt <= raceMs ? "idle-race" : other);
 
     function finish(outcome, error) {
       clearTimeout(timer);

@@ -84,8 +84,17 @@ class Client {
 }
 
 async function until(scene: Scene, fits: (view: ServiceView) => boolean): Promise<ServiceView> {
-  await expect.poll(async () => fits(await scene.service("echo")), { timeout: 20_000 }).toBe(true);
-  return scene.service("echo");
+  let view: ServiceView | undefined;
+  await expect
+    .poll(
+      async () => {
+        view = await scene.service("echo");
+        return fits(view) || view;
+      },
+      { timeout: 20_000 },
+    )
+    .toBe(true);
+  return view!;
 }
 
 /** So many are open; `accepted`: so many were accepted so far, which the keeper tells a moment later. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { PLANTED_BUGS } from "./planted-bugs.mjs";
 import { withSimulation } from "./simulation.js";
 
-const STEPS = Number(process.env.HOLDFAST_SIMULATION_STEPS ?? 200_000);
+const STEPS = Number(process.env.HOLDFAST_SIMULATION_STEPS ?? 80_000);
 /** A bug that needs more is too well hidden to be found in a change. */
 const MOST_STEPS_TO_A_BUG = 250_000;
 const PROCESSES = 2;

@@ -3,10 +3,15 @@ import { readHttpAnswer } from "./http-answer.js";
 
 export type Answer = { readonly status: number } | { readonly found: string } | "nothing";
 
-export function sendRequest(socket: Socket, { path, host }: { readonly path: string; readonly host: string }): void {
+/** All but the empty line that ends it: no server answers before `endRequest`. */
+export function beginRequest(socket: Socket, { path, host }: { readonly path: string; readonly host: string }): void {
   socket.write(
-    `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: holdfast-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
+    `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: holdfast-probe\r\nAccept: */*\r\nConnection: close\r\n`,
   );
+}
+
+export function endRequest(socket: Socket): void {
+  socket.write("\r\n");
 }
 
 /** Resolves with the status as soon as it is there; what follows stays unread. Rejects when `signal` is aborted. */

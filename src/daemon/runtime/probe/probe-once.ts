@@ -5,7 +5,8 @@
  * 2. Wait until a process has accepted, and ask the kernel which one. If it is not of the worker's tree, close: nothing was asked of anybody else.
  * 3. Over HTTP: send the request, read the status of the answer. Otherwise the accepted connection is the answer.
  *
- * A connection that the kernel hands over with its first bytes only (TCP_DEFER_ACCEPT) is asked first and attributed then.
+ * A connection that the kernel hands over with its first bytes only (TCP_DEFER_ACCEPT) is attributed once it has all of the request but its end:
+ * a worker that had answered and closed would have it in no descriptor table any more.
  */
 import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
@@ -13,7 +14,7 @@ import { getSystemErrorMap } from "node:util";
 import { findInternetSocket } from "../../../ancillary/index.js";
 import { kernelTellsConnections } from "../connections/sockets-look.js";
 import { type ClientEnd, type Taker, takerOf } from "./attribution.js";
-import { type Answer, readStatus, sendRequest } from "./http-exchange.js";
+import { type Answer, beginRequest, endRequest, readStatus } from "./http-exchange.js";
 import { openProbeConnection } from "./probe-connection.js";
 import { addressInWords, type ProbeTarget } from "./probe-target.js";
 
@@ -76,7 +77,7 @@ async function ask(target: ProbeTarget, o: Asking, steps: { reached: Step }): Pr
   try {
     steps.reached = "accept";
     const early = target.http !== undefined && isDeferred(end);
-    if (early) sendRequest(socket, target.http!);
+    if (early) beginRequest(socket, target.http!);
     const taker = await waitForTaker(end, o);
     if (taker === "other") return { ok: "other-worker" };
     if (taker === "unseen")
@@ -87,7 +88,10 @@ async function ask(target: ProbeTarget, o: Asking, steps: { reached: Step }): Pr
     }
     if (target.http === undefined) return { ok: true };
     steps.reached = "answer";
-    if (!early) sendRequest(socket, target.http);
+    socket.cork(); // One packet, where it can be.
+    if (!early) beginRequest(socket, target.http);
+    endRequest(socket);
+    socket.uncork();
     const answer = await readStatus(socket, o.signal);
     if (failure !== undefined) throw failure;
     return judge(target.http, answer);

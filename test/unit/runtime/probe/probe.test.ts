@@ -61,6 +61,16 @@ print("x", flush=True)
 s.serve_forever()`;
 const serving = (family: string): string[] => [...python, "-c", `FAMILY = "${family}"\n${PYTHON_HTTP}`];
 
+/** Answers a whole request in one piece and closes. */
+const AT_ONCE = `
+import socket
+s = socket.socket(fileno=3)
+print("x", flush=True)
+while True:
+  c, head = s.accept()[0], b""
+  while not head.endswith(b"\\r\\n\\r\\n"): head += c.recv(4096)
+  c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n"); c.close()`;
+
 /** Says a line to whoever connects. */
 const says = (line: string): string[] => [
   ...python,
@@ -134,10 +144,13 @@ describe.skipIf(!canLook)("a probe over HTTP", () => {
     expect(result).toEqual({ ok: false, reason: expect.stringContaining(reason) });
   });
 
-  test("reaches a worker that gets connections with their first bytes only", async () => {
+  test.each([
+    ["of Node", node],
+    ["that has answered and closed before anybody can look", [...python, "-c", AT_ONCE]],
+  ])("reaches a worker %s, which gets connections with their first bytes only", async (_which, argv) => {
     const fd = scene.listener(loopback);
     setSocketOption(fd, "TCP_DEFER_ACCEPT", 30);
-    const pid = await scene.program(fd, node);
+    const pid = await scene.program(fd, argv);
     expect(await ask(target(fd, "/200"), pid)).toEqual({ ok: true });
   });
 
