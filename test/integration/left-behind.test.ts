@@ -28,7 +28,7 @@ async function leftBehind(scene: Scene, service: string): Promise<number> {
   return (await scene.service(service)).leftBehind ?? 0;
 }
 
-test("with stop.kill = process what a worker leaves behind goes on over restarts, crashes and supervisors, and ends with Holdfast", async () => {
+test("with stop.kill = process what a worker leaves behind goes on over restarts, crashes, supervisors and keepers, and ends with Holdfast", async () => {
   const scene = await start({ config: leaving("host", stranger) + leaving("plain", child) });
   const [session, other] = await Promise.all([started(scene, "host"), started(scene, "plain")]);
   expect(await leftBehind(scene, "host")).toBe(0);
@@ -60,6 +60,11 @@ test("with stop.kill = process what a worker leaves behind goes on over restarts
   expect(await scene.service("host")).toMatchObject({ phase: "stopped", leftBehind: 2, workers: [] });
   await scene.holdfast.act("host", { action: "signal", signal: "SIGTERM", to: "left-behind" });
   await expect.poll(() => leftBehind(scene, "host"), { timeout: 20_000 }).toBe(0);
+
+  const keeper = scene.holdfast.keeperPid!;
+  process.kill(keeper, "SIGKILL");
+  await scene.holdfast.succeeded(keeper);
+  expect(await scene.service("plain")).toMatchObject({ ready: 1, leftBehind: 1, workers: [{ id: 2 }] });
 
   process.kill(scene.holdfast.keeperPid!, "SIGTERM");
   await scene.ended();

@@ -89,8 +89,18 @@ export class LeftBehind {
     return this.#keysOf(service).reduce((sum, key) => sum + (this.#remnants.get(key)?.tree.signal(signal) ?? 0), 0);
   }
 
-  /** SIGTERM to all that is left, SIGKILL to what is there after that time; it resolves when nothing is. */
+  /** SIGTERM to all that is left, SIGKILL to what is there after that time; it resolves when nothing is. What goes wrong is the keeper's: it kills whatever is left. */
   async end(withinMs: number): Promise<void> {
+    try {
+      await this.#tellAll(withinMs);
+    } catch (error) {
+      this.#o.log.error(`what workers have left behind could not be asked to end: ${(error as Error).message}`, {
+        error,
+      });
+    }
+  }
+
+  async #tellAll(withinMs: number): Promise<void> {
     const keys = [...this.#remnants.keys()].filter((key) => this.#count(key) > 0);
     if (keys.length === 0) return;
     const count = keys.reduce((sum, key) => sum + this.#count(key), 0);
@@ -104,21 +114,31 @@ export class LeftBehind {
 
   /** SIGKILL, without any time. */
   async kill(): Promise<void> {
-    await Promise.all([...this.#remnants.values()].map(({ tree }) => tree.kill()));
+    await Promise.allSettled([...this.#remnants.values()].map(({ tree }) => tree.kill()));
   }
 
   /** Lets go of everything without ending a process. The keeper goes on holding. */
   close(): void {
-    for (const { output } of this.#remnants.values()) output?.close();
+    const remnants = [...this.#remnants.values()];
     this.#remnants.clear();
+    for (const { output } of remnants) output?.close();
   }
 
   #keep(key: string, note: RemnantNote, pipes: readonly OwnedFd[]): void {
     const [stdout, stderr] = pipes;
     const both = stdout !== undefined && stderr !== undefined;
     if (!both) for (const fd of pipes) fd.close();
-    const output = both ? openRemnantOutput(note, [stdout, stderr], () => this.#o.outputOf(note.service)) : undefined;
+    const outputOf = (): ServiceOutput | undefined => this.#o.outputOf(note.service);
+    const onEnd = (): void => this.#silent(key, note);
+    const output = both ? openRemnantOutput(note, [stdout, stderr], { outputOf, onEnd }) : undefined;
     this.#remnants.set(key, { note, tree: this.#treeOf(note), ...(output === undefined ? {} : { output }) });
+  }
+
+  /** Nobody writes there any more, most likely because nobody is left: the keeper need not hold the pipes. */
+  #silent(key: string, note: RemnantNote): void {
+    if (this.#remnants.get(key)?.note !== note) return;
+    this.#send("hold", key, this.#o.keeper.hold(key, encodeRemnant(note), [], true));
+    this.#count(key);
   }
 
   #treeOf(note: RemnantNote): WorkerTree {
@@ -155,8 +175,9 @@ export class LeftBehind {
   }
 
   #drop(key: string): void {
-    this.#remnants.get(key)?.output?.close();
-    this.#remnants.delete(key);
+    const remnant = this.#remnants.get(key);
+    this.#remnants.delete(key); // First: the end of its pipes may show while they are closed.
+    remnant?.output?.close();
   }
 
   #send(what: string, key: string, asked: Promise<void>): void {

@@ -17,9 +17,9 @@ export interface ServiceOutput {
 export function openRemnantOutput(
   { service, slot, worker }: RemnantNote,
   [stdout, stderr]: readonly [OwnedFd, OwnedFd],
-  outputOf: () => ServiceOutput | undefined,
+  o: { readonly outputOf: () => ServiceOutput | undefined; readonly onEnd: () => void },
 ): WorkerOutput {
-  const now = (): LogSink => outputOf()?.sink ?? nullSink;
+  const now = (): LogSink => o.outputOf()?.sink ?? nullSink;
   const sink: LogSink = {
     ...nullSink,
     write: (block) => now().write(block),
@@ -29,8 +29,9 @@ export function openRemnantOutput(
     worker: { service, instance: `${service}/${slot}`, worker },
     stdout,
     stderr,
-    ring: { appendBlock: (block) => outputOf()?.ring.appendBlock(block) },
+    ring: { appendBlock: (block) => o.outputOf()?.ring.appendBlock(block) },
     sink,
     now: () => new Date(),
+    onEnd: o.onEnd,
   });
 }

@@ -16,6 +16,8 @@ export interface WorkerOutputOptions {
   readonly now: () => Date;
   /** What the keeper read from the pipes before. */
   readonly drained?: DrainedLogs;
+  /** Nobody has a write end of either any more. Not after `close`. */
+  readonly onEnd?: () => void;
 }
 
 /** The largest capacity of a pipe that a process without privilege can ask for (/proc/sys/fs/pipe-max-size by default). */
@@ -90,6 +92,7 @@ export class WorkerOutput {
               stream.origin,
               Buffer.from(`holdfast: ${name} of this worker can't be read any more: ${error.message}\n`),
             );
+          if (this.ended) this.#o.onEnd?.();
         },
       ),
     };

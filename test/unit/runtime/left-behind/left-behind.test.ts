@@ -16,6 +16,7 @@ const SIGTERM = 15;
 
 let noDescriptorIsLeft: () => void;
 let held: Map<string, Buffer>;
+let pipesHeld: number;
 let words: string[];
 let child: ChildProcess | undefined;
 let output: ServiceOutput | undefined;
@@ -28,7 +29,10 @@ const log: Logger = { debug: say, info: say, warn: say, error: say, setLevel: ()
 function make(): LeftBehind {
   return new LeftBehind({
     keeper: {
-      hold: async (key, tag) => void held.set(key, Buffer.from(tag)),
+      hold: async (key, tag, fds) => {
+        held.set(key, Buffer.from(tag));
+        pipesHeld = fds.length;
+      },
       release: async (key) => void held.delete(key),
       fetch: async () => [],
     },
@@ -109,8 +113,11 @@ describe("what a worker leaves behind", () => {
     output = { ring, sink: undefined };
     writeSync(written.borrow().number, "to its log\n");
     await expect.poll(() => ring.last(10).at(-1)?.text).toBe("to its log");
+    expect(pipesHeld).toBe(2);
     written.close();
     other.close();
+    await expect.poll(() => pipesHeld).toBe(0);
+    expect(left.count("ssh")).toBe(1);
   });
 
   test("is bounded: the oldest is not looked after any more, and that is said", async () => {
