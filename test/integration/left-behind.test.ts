@@ -28,7 +28,9 @@ async function leftBehind(scene: Scene, service: string): Promise<number> {
   return (await scene.service(service)).leftBehind ?? 0;
 }
 
-test("with stop.kill = process what a worker leaves behind goes on over restarts, crashes, supervisors and keepers, and ends with Holdfast", async () => {
+test("with stop.kill = process what a worker leaves behind goes on over restarts, crashes, supervisors and keepers, and ends with Holdfast", {
+  timeout: 60_000,
+}, async () => {
   const scene = await start({ config: leaving("host", stranger) + leaving("plain", child) });
   const [session, other] = await Promise.all([started(scene, "host"), started(scene, "plain")]);
   expect(await leftBehind(scene, "host")).toBe(0);
