@@ -11,9 +11,9 @@ RUN npm ci --include=dev --ignore-scripts --no-audit --no-fund
 COPY native native
 RUN node scripts/build-native.mjs
 COPY src src
-RUN node_modules/.bin/tsc -p .
-# Only what runs goes on: dependencies without tools, programs without objects and source maps.
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+RUN node_modules/.bin/tsc -p . && node scripts/bundle.mjs
+# Only what runs goes on: the bundled programs and the libraries for workers, without objects and source maps. None of them needs a package.
+RUN rm -rf dist/cli dist/daemon \
  && find build -mindepth 1 -maxdepth 1 ! -name Release -exec rm -rf {} + \
  && find build/Release -mindepth 1 -maxdepth 1 ! -name holdfast.node ! -name holdfast-keeper -exec rm -rf {} + \
  && strip build/Release/holdfast.node build/Release/holdfast-keeper \
@@ -26,7 +26,6 @@ COPY --from=build /opt/holdfast/package.json /opt/holdfast/
 COPY --from=build /opt/holdfast/bin /opt/holdfast/bin
 COPY --from=build /opt/holdfast/build /opt/holdfast/build
 COPY --from=build /opt/holdfast/dist /opt/holdfast/dist
-COPY --from=build /opt/holdfast/node_modules /opt/holdfast/node_modules
 COPY --from=build /opt/holdfast/config /opt/holdfast/config
 # /run/holdfast is for the control socket of whatever user it runs as: sticky and open to all, as /tmp is.
 RUN ln -s /opt/holdfast/bin/holdfast /usr/local/bin/holdfast \
@@ -39,4 +38,4 @@ ENV NODE_ENV=production XDG_RUNTIME_DIR=/run
 # Any user will do; 0 is only needed where services have a `user` of their own.
 USER 65532:65532
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["/usr/local/bin/holdfast-keeper", "--", "/usr/local/bin/node", "/opt/holdfast/dist/daemon/main.js", "-c", "/etc/holdfast/holdfast.toml"]
+ENTRYPOINT ["/usr/local/bin/holdfast-keeper", "--", "/usr/local/bin/node", "/opt/holdfast/dist/bin/supervisor.js", "-c", "/etc/holdfast/holdfast.toml"]

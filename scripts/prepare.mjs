@@ -40,12 +40,13 @@ const STEPS = [
   {
     name: "TypeScript",
     says: "compiling the TypeScript…",
-    inputs: ["tsconfig.json", "src", "package-lock.json"],
-    outputs: ["dist"],
+    inputs: ["tsconfig.json", "src", "scripts/bundle.mjs", "package-lock.json"],
+    outputs: ["dist", "dist/bin/holdfast.js", "dist/bin/supervisor.js"],
     stamp: "dist/.prepared",
     run: async () => {
       await command(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."]);
       removeOrphans();
+      await command(process.execPath, ["scripts/bundle.mjs"]);
     },
   },
 ];
@@ -102,11 +103,12 @@ function filesBelow(path) {
     .flatMap((entry) => (entry.isDirectory() ? filesBelow(join(path, entry.name)) : [join(path, entry.name)]));
 }
 
-/** What was removed from src must not live on in dist. The rest stays in place: a supervisor may be running from it. */
+/** What was removed from src must not live on in dist (dist/bin has its own order). The rest stays in place: a supervisor may be running from it. */
 function removeOrphans() {
   for (const file of filesBelow("dist")) {
     const source = /^dist\/(.+?)(\.d\.ts|\.js)(\.map)?$/.exec(file)?.[1];
-    if (source !== undefined && !existsSync(join(root, "src", `${source}.ts`))) rmSync(join(root, file));
+    if (source === undefined || source.startsWith("bin/")) continue;
+    if (!existsSync(join(root, "src", `${source}.ts`))) rmSync(join(root, file));
   }
 }
 

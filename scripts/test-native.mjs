@@ -32,7 +32,7 @@ const allModes = {
   plain: ["-O2", "-g", "-fPIE", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"],
   sanitized: ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
   // Not static: memcheck puts its own malloc in the place of the C library's.
-  valgrind: ["-O2", "-g", "-fno-omit-frame-pointer"],
+  valgrind: ["-O2", "-g", "-fno-omit-frame-pointer", "-DLAUNCH_FORKS"],
 };
 const { plain, sanitized, valgrind } = allModes;
 const modes = values.valgrind ? { valgrind } : { plain, sanitized };

@@ -10,7 +10,7 @@ export function processesOf(keeperPid) {
   for (const entry of children) {
     const environment = variables(entry.pid);
     if (environment.HOLDFAST_SERVICE === undefined) {
-      if (read(entry.pid, "cmdline").includes("/daemon/main.js")) supervisor = entry;
+      if (read(entry.pid, "cmdline").includes("/bin/supervisor.js")) supervisor = entry;
     } else if (environment.MAINPID === undefined) workers.push({ ...entry, service: environment.HOLDFAST_SERVICE });
   }
   return { supervisor, workers };

@@ -13,6 +13,7 @@
 #include "drain.h"
 #include "keeper.h"
 #include "launch.h"
+#include "shared.h"
 #include "system_calls.h"
 
 #define GATHERED_FOR (50 * NS_PER_MS)
@@ -62,6 +63,12 @@ static void close_status(struct keeper *k, struct child *child)
 	loop_remove(&k->loop, child->status_fd);
 	close(child->status_fd);
 	child->status_fd = -1;
+}
+
+static void free_place(struct child *child)
+{
+	shared_free(child->shared);
+	child->shared = NULL;
 }
 
 static void close_pidfd(struct keeper *k, struct child *child)
@@ -180,6 +187,7 @@ size_t children_alive(const struct keeper *k)
 
 void child_failed_to_fork(struct keeper *k, struct child *child, uint8_t stage, int error)
 {
+	free_place(child);
 	close_status(k, child);
 	child->state = CHILD_FAILED;
 	child->stage = stage;
@@ -204,9 +212,12 @@ static void read_status(struct keeper *k, struct child *child)
 	if (count == (ssize_t)sizeof failure) {
 		child->stage = (uint8_t)failure.stage;
 		child->error = failure.error;
-	} else if (child->state == CHILD_STARTING && child->stage == 0) {
-		child->state = CHILD_RUNNING;
-		child_tell(k, child);
+	} else {
+		free_place(child); /* whoever has spoken is still about to end */
+		if (child->state == CHILD_STARTING && child->stage == 0) {
+			child->state = CHILD_RUNNING;
+			child_tell(k, child);
+		}
 	}
 	close_status(k, child);
 }
@@ -225,6 +236,7 @@ int child_watch(struct keeper *k, struct child *child)
 void child_reaped(struct keeper *k, struct child *child, int wait_status, const struct rusage *usage)
 {
 	read_status(k, child);
+	free_place(child);
 	close_status(k, child);
 	close_pidfd(k, child);
 	child->ended = clock_now();

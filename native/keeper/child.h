@@ -38,6 +38,7 @@ enum child_origin { BY_SPAWN = 0, BY_ARM = 1, CHILD_ADOPTED = 2, BY_CONNECTION =
 
 struct armed;
 struct drains;
+struct shared;
 
 struct child {
 	struct entry entry;
@@ -46,6 +47,7 @@ struct child {
 	pid_t pid;
 	int pidfd;                  /* -1 unless starting or running */
 	int status_fd;              /* -1 once it has spoken or ended */
+	struct shared *shared;      /* its place while it shares our memory; NULL = it does not */
 	struct watcher status;      /* of one that is watched by its pidfd: that */
 	uint64_t started, ended;
 	int wait_status;

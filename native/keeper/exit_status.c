@@ -35,19 +35,31 @@ static bool read_zombie(pid_t pid, int *wait_status)
 	return ours;
 }
 
-int exit_status(int pidfd, pid_t pid, int *wait_status)
+/* EAGAIN: it was not reaped when the kernel looked. */
+static int ask_kernel(int pidfd, int *wait_status)
 {
 	struct sys_pidfd_info info;
 	memset(&info, 0, sizeof info);
 	info.mask = SYS_PIDFD_INFO_EXIT;
-	int error = sys_pidfd_get_info(pidfd, &info) == 0 ? 0 : errno;
-	if (error == 0 && (info.mask & SYS_PIDFD_INFO_EXIT) != 0) {
-		*wait_status = info.exit_code;
+	if (sys_pidfd_get_info(pidfd, &info) != 0)
+		return errno;
+	if ((info.mask & SYS_PIDFD_INFO_EXIT) == 0)
+		return EAGAIN;
+	*wait_status = info.exit_code;
+	return 0;
+}
+
+int exit_status(int pidfd, pid_t pid, int *wait_status)
+{
+	int error = ask_kernel(pidfd, wait_status);
+	/* pidfd_info() looks for the exit first and for the process then: ESRCH if it is reaped in between, and now its exit is there. */
+	if (error == ESRCH)
+		error = ask_kernel(pidfd, wait_status);
+	if (error == 0)
 		return 0;
-	}
 	/* The number was still its own if it is not reaped after the look. */
 	if (read_zombie(pid, wait_status) && sys_pidfd_send_signal(pidfd, 0) == 0)
 		return 0;
 	*wait_status = 0;
-	return error == 0 ? EAGAIN : error;
+	return error;
 }

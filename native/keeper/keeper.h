@@ -16,6 +16,7 @@
 #include "reaper.h"
 #include "reexec.h"
 #include "request.h"
+#include "shared.h"
 #include "signals.h"
 #include "start.h"
 #include "successor.h"
@@ -45,6 +46,7 @@ struct keeper {
 	struct reexec reexec;
 	struct message message; /* the frame that is being handled */
 	struct start start;     /* the start that is being handled */
+	struct shared shared[SHARED_PLACES];
 };
 
 #endif

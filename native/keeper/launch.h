@@ -1,5 +1,8 @@
 /*
- * The child's side of a start, between fork(2) and execve(2): the stages of docs/protocol.md, in their order.
+ * The child's side of a start, from its beginning to execve(2): the stages of docs/protocol.md, in their order.
+ *
+ * It may share our memory while we go on (shared.h). So it writes to `struct launch`, to what its start points to and to its own stack, and
+ * to nothing else: no call that sets errno, no static variable, nothing that takes memory.
  *
  * Nothing here returns to the parent's code. A failure is reported as {stage, errno} on the status pipe; success is the
  * end of that pipe, which is close-on-exec.
@@ -40,16 +43,19 @@ struct launch_failure {
 	int32_t error;
 };
 
+enum { LAUNCH_VARIABLE_MAX = 48 };
+
 struct launch {
 	struct start *start;
 	const int *sources;          /* one descriptor of the keeper for each placement */
 	int status_fd;               /* write end of the status pipe */
 	struct rlimit nofile_before; /* the keeper's own at its start */
+	char listen_pid[LAUNCH_VARIABLE_MAX], listen_pidfd[LAUNCH_VARIABLE_MAX], watchdog_pid[LAUNCH_VARIABLE_MAX];
 };
 
-_Noreturn void launch(const struct launch *launch);
+_Noreturn void launch(struct launch *launch);
 
-/* Every disposition to its default and an empty mask. 0 or errno. */
-int launch_reset_signals(void);
+/* Every disposition to its default, but that of `left_alone` (0: of each), and an empty mask. 0 or errno. */
+int launch_reset_signals(int left_alone);
 
 #endif

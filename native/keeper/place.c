@@ -2,24 +2,23 @@
 #include "place.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "bare_calls.h"
 #include "close_others.h"
 
-/* A duplicate at `base` or above when `fd` is below: there no dup2 to a target can overwrite it. */
+/* A duplicate at `base` or above when `fd` is below: there nothing that is put at a target can overwrite it. Or -errno. */
 static int move_above(int fd, int base)
 {
-	return fd >= base ? fd : fcntl(fd, F_DUPFD_CLOEXEC, base);
+	return fd >= base ? fd : bare_duplicate(fd, base);
 }
 
 static int put_at(int source, int target)
 {
 	int result;
 	do
-		result = dup2(source, target); /* without close-on-exec; source and target always differ here */
-	while (result < 0 && (errno == EINTR || errno == EBUSY));
+		result = bare_put_at(source, target); /* source and target always differ here */
+	while (result == -EINTR || result == -EBUSY);
 	return result;
 }
 
@@ -40,14 +39,16 @@ int place_descriptors(const struct start *start, const int *sources, int *status
 			base = start->placements[i].target + 1;
 	int status = move_above(*status_fd, base);
 	if (status < 0)
-		return errno == EINVAL ? EMFILE : errno; /* a target above RLIMIT_NOFILE */
+		return status == -EINVAL ? EMFILE : -status; /* a target above RLIMIT_NOFILE */
 	*status_fd = status;
 	for (size_t i = 0; i < count; i++)
 		if ((moved[i] = move_above(sources[i], base)) < 0)
-			return errno;
-	for (size_t i = 0; i < count; i++)
-		if (put_at(moved[i], start->placements[i].target) < 0)
-			return errno;
+			return -moved[i];
+	for (size_t i = 0; i < count; i++) {
+		int result = put_at(moved[i], start->placements[i].target);
+		if (result < 0)
+			return -result;
+	}
 
 	for (size_t i = 0; i < count; i++)
 		keep[i] = start->placements[i].target;

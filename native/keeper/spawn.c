@@ -10,6 +10,7 @@
 #include "held.h"
 #include "keeper.h"
 #include "launch.h"
+#include "shared.h"
 #include "system_calls.h"
 
 /* The descriptor of the keeper that a placement means; -1 if the held entry or its index is not there. */
@@ -59,6 +60,18 @@ static int room_for_descriptor(const struct keeper *k)
 	return placeholder < k->reserved_from ? 0 : EMFILE;
 }
 
+/* The pid of a process on its way to execve(2), or -1 with errno. */
+static pid_t start_process(struct keeper *k, struct child *child, struct launch *l, int *pidfd)
+{
+	child->shared = shared_take(k, l);
+	if (child->shared != NULL)
+		return shared_start(child->shared, pidfd);
+	pid_t pid = sys_fork_with_pidfd(pidfd);
+	if (pid == 0)
+		launch(l);
+	return pid;
+}
+
 void spawn(struct keeper *k, struct child *child, struct start *start, const int *fds)
 {
 	int sources[START_PLACEMENTS_MAX], ends[2], pidfd;
@@ -82,9 +95,8 @@ void spawn(struct keeper *k, struct child *child, struct start *start, const int
 	error = child_watch(k, child);
 	if (error == 0)
 		error = room_for_descriptor(k);
-	pid_t pid = error != 0 ? -1 : sys_fork_with_pidfd(&pidfd);
-	if (pid == 0)
-		launch(&(struct launch){.start = start, .sources = sources, .status_fd = ends[1], .nofile_before = k->nofile_before});
+	struct launch l = {.start = start, .sources = sources, .status_fd = ends[1], .nofile_before = k->nofile_before};
+	pid_t pid = error != 0 ? -1 : start_process(k, child, &l, &pidfd);
 	error = error != 0 ? error : errno;
 	close(ends[1]);
 	if (pid < 0) {

@@ -70,7 +70,7 @@ static _Noreturn void become_supervisor(char *const *arguments, bool shadow, int
 	failure.error = put_descriptors(channel, &status);
 	if (failure.error == 0) {
 		failure.stage = STAGE_EXEC;
-		if (launch_reset_signals() == 0 && set_environment(shadow) == 0)
+		if (launch_reset_signals(0) == 0 && set_environment(shadow) == 0)
 			execvp(arguments[0], arguments);
 		failure.error = errno;
 	}

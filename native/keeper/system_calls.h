@@ -55,13 +55,6 @@ static inline int sys_pidfd_send_signal(int pidfd, int signal_number)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0U);
 }
 
-/* rt_sigaction(2) to SIG_DFL, for which the kernel's struct is zero on every architecture; its mask has 8 bytes. */
-static inline int sys_sigaction_default(int number)
-{
-	static const uint64_t standard[8];
-	return (int)syscall(SYS_rt_sigaction, number, standard, NULL, (size_t)8);
-}
-
 /* waitid(2) of this very process, with the resources it has used, which the C library does not give. P_PIDFD: Linux 5.4. */
 static inline int sys_waitid_pidfd(int pidfd, siginfo_t *info, int options, struct rusage *usage)
 {
@@ -99,63 +92,6 @@ static inline int sys_pidfd_get_info(int pidfd, struct sys_pidfd_info *info)
 static inline void sys_execve_fd(int fd, char *const *arguments, char *const *environment)
 {
 	(void)syscall(SYS_execveat, fd, "", arguments, environment, AT_EMPTY_PATH);
-}
-
-struct sys_capabilities {
-	uint64_t effective, permitted, inheritable;
-};
-
-/* linux/capability.h, version 3: the low halves of the three sets, then the high ones. */
-struct sys_capability_header {
-	uint32_t version;
-	int pid;
-};
-
-#define SYS_CAPABILITY_VERSION 0x20080522
-
-static inline int sys_capget(struct sys_capabilities *sets)
-{
-	struct sys_capability_header header = {SYS_CAPABILITY_VERSION, 0};
-	uint32_t words[6] = {0};
-	if (syscall(SYS_capget, &header, words) != 0)
-		return -1;
-	sets->effective = words[0] | (uint64_t)words[3] << 32;
-	sets->permitted = words[1] | (uint64_t)words[4] << 32;
-	sets->inheritable = words[2] | (uint64_t)words[5] << 32;
-	return 0;
-}
-
-static inline int sys_capset(const struct sys_capabilities *sets)
-{
-	struct sys_capability_header header = {SYS_CAPABILITY_VERSION, 0};
-	const uint32_t words[6] = {
-		(uint32_t)sets->effective, (uint32_t)sets->permitted, (uint32_t)sets->inheritable,
-		(uint32_t)(sets->effective >> 32), (uint32_t)(sets->permitted >> 32), (uint32_t)(sets->inheritable >> 32),
-	};
-	return (int)syscall(SYS_capset, &header, words);
-}
-
-/* Of this process, whatever the C library's cpu_set_t holds. */
-static inline int sys_sched_setaffinity(const unsigned long *mask, size_t bytes)
-{
-	return (int)syscall(SYS_sched_setaffinity, 0, bytes, mask);
-}
-
-/* musl answers ENOSYS instead of asking: POSIX means the process by it, and Linux a thread. */
-static inline int sys_sched_setscheduler(int policy, int priority)
-{
-	return (int)syscall(SYS_sched_setscheduler, 0, policy, &priority);
-}
-
-/* Of this process; 1 is IOPRIO_WHO_PROCESS. */
-static inline int sys_ioprio_set(int value)
-{
-	return (int)syscall(SYS_ioprio_set, 1, 0, value);
-}
-
-static inline int sys_close_range(unsigned first, unsigned last)
-{
-	return (int)syscall(SYS_close_range, first, last, 0U);
 }
 
 #endif

@@ -64,7 +64,7 @@ static _Noreturn void become_trial(char **arguments, int program, int state, int
 {
 	setsid();
 	int error = put_descriptors((const int[]){state, proof, program});
-	if (error == 0 && (error = launch_reset_signals()) == 0) {
+	if (error == 0 && (error = launch_reset_signals(0)) == 0) {
 		sys_execve_fd(PROGRAM_FD, arguments, environ);
 		error = errno;
 	}

@@ -33,12 +33,13 @@ export function explain(service: ServiceView, now: number): readonly string[] {
   return [
     `${name} ${endedWell && phase === "backoff" ? "ended and waits before it is started again" : phases[phase]} (${ready} of ${counted(instances, "worker")} ready${service.restarts > 0 ? `, ${counted(service.restarts, "restart")} so far` : ""}).`,
     ...(statusText === undefined ? [] : [`It says of itself: ${printable(statusText)}`]),
-    ...(lastFailure === undefined ? nothing : explainFailure(lastFailure, now)),
+    ...(lastFailure === undefined ? nothing : explainFailure(lastFailure, now, service.accepts !== undefined)),
     ...explainNext(service, now),
   ];
 }
 
-function explainFailure(failure: FailureView, now: number): string[] {
+/** @param shared many write to the log at the same time, and no line says which */
+function explainFailure(failure: FailureView, now: number, shared: boolean): string[] {
   const { at, instance, worker, lastLines } = failure;
   const details = [
     failure.stage === undefined ? undefined : `step ${failure.stage}`,
@@ -47,10 +48,12 @@ function explainFailure(failure: FailureView, now: number): string[] {
     failure.signal === undefined ? undefined : `ended by ${failure.signal}`,
   ].filter((detail) => detail !== undefined);
   return [
-    `Last failure, ${relativeTime(at, now)} (${at}), worker ${worker} in ${instance}:`,
+    `Last failure, ${relativeTime(at, now)} (${at}), ${shared ? `connection ${worker}` : `worker ${worker} in ${instance}`}:`,
     `  ${printable(failure.message)}`,
     `  ${[failure.code, ...details].join(", ")}`,
-    ...(lastLines.length === 0 ? ["It wrote nothing."] : ["Its last lines:"]),
+    ...(lastLines.length === 0
+      ? ["It wrote nothing."]
+      : [shared ? "The last lines of all its connections:" : "Its last lines:"]),
     ...lastLines.map((line) => `  | ${printable(line)}`),
   ];
 }

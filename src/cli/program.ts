@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { packageVersion } from "../daemon/package.js";
 import { catalogue } from "./catalogue.js";
 import { type CommandOptions, type CommandSpec, InvalidOption, type OptionSpec } from "./command.js";
 
@@ -82,9 +82,4 @@ function helpText(spec: CommandSpec): string {
   const examples = spec.examples.map((line) => `  ${line}`).join("\n");
   const codes = Object.entries(spec.exitCodes).map(([code, meaning]) => `  ${code.padEnd(4)} ${meaning}`);
   return `\nExamples:\n${examples}\n\nExit codes:\n${codes.join("\n")}`;
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -3,10 +3,13 @@ import { fstatSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { OwnedFd, setCloseOnExec } from "../ancillary/index.js";
 import type { Config } from "./config/config.js";
+import { packageVersion } from "./package.js";
 import { PROTOCOL_VERSION } from "./runtime/keeper/frame.js";
-import { type Keeper, KeeperError } from "./runtime/keeper/keeper-client.js";
+import type { Keeper } from "./runtime/keeper/keeper-client.js";
+import { KeeperError } from "./runtime/keeper/keeper-error.js";
 import { Succession } from "./runtime/succession/succession.js";
-import { type Cleared, packageVersion, Supervisor } from "./runtime/supervisor.js";
+import { Supervisor } from "./runtime/supervisor.js";
+import type { Cleared } from "./runtime/supervisor-input.js";
 
 const EXIT_USAGE = 2;
 const EXIT_CONFIGURATION = 6;

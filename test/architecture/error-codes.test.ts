@@ -53,7 +53,7 @@ describe("a code in the sources", () => {
     expect(sources.flatMap(({ path, open }) => open.map((owner) => `${owner} in ${path}`))).toEqual([
       "Refusal in src/cli/client.ts", // what the supervisor answered
       "TransportError in src/cli/transport.ts", // the system's
-      "FailureView in src/daemon/control/api.ts", // that of the `Failure`
+      "FailureView in src/daemon/control/views/service-view.ts", // that of the `Failure`
       "SystemError in src/daemon/runtime/socket-open-error.ts", // the kernel's
     ]);
   });

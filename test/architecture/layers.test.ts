@@ -26,7 +26,7 @@ const layers: Readonly<Record<string, { readonly code: readonly string[]; readon
     types: ["src/daemon/config/config.ts"],
   },
   "src/cli": {
-    code: ["node:", "commander", "src/ancillary/index.ts", "src/daemon/config"],
+    code: ["node:", "commander", "src/ancillary/index.ts", "src/daemon/config", "src/daemon/package.ts"],
     types: ["src/daemon/control/api.ts", "src/daemon/config/config.ts"],
   },
 };

@@ -15,7 +15,7 @@ const exitSystem = 111;
 /** -D: strace is the keeper's grandchild, so the keeper is our own child. */
 function runUnderStrace(fault?: Fault): KeeperRun {
   return new KeeperRun({
-    script: 'exec "$NODE" "$ROOT/dist/daemon/main.js" -c holdfast.toml',
+    script: 'exec "$NODE" "$ROOT/dist/bin/supervisor.js" -c holdfast.toml',
     prefix: (mark) => ["strace", "-D", "-E", mark, ...straceArguments(fault), "-o", "trace", "--"],
   });
 }

@@ -16,7 +16,7 @@ const notePattern = /^holdfast: (\d+) bytes of stdout were dropped here/;
 /** The keeper with a supervisor that waits before it begins for as long as a file is there; so the keeper is alone for as long as a test likes. */
 function runWith(worker: string, supervisor = ""): KeeperRun {
   return new KeeperRun({
-    script: 'while [ -e hold ]; do sleep 0.02; done; exec "$NODE" "$ROOT/dist/daemon/main.js" -c holdfast.toml',
+    script: 'while [ -e hold ]; do sleep 0.02; done; exec "$NODE" "$ROOT/dist/bin/supervisor.js" -c holdfast.toml',
     supervisor,
     config: `
       [service.loud]

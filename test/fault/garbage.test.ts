@@ -15,7 +15,7 @@ describe("a keeper whose supervisor speaks garbage", () => {
     const port = await freePort();
     const run = new KeeperRun({
       script: `
-        [ -e spoken ] && exec "$NODE" "$ROOT/dist/daemon/main.js" -c holdfast.toml
+        [ -e spoken ] && exec "$NODE" "$ROOT/dist/bin/supervisor.js" -c holdfast.toml
         : > spoken
         exec "$NODE" "$ROOT/test/fault/speaks-garbage.mjs" ${seed}`,
       config: `

@@ -7,7 +7,7 @@
  */
 const { appendFileSync, existsSync, readFileSync, renameSync } = require("node:fs");
 
-if (process.argv[1]?.endsWith("/daemon/main.js")) watch(Number(process.env.HOLDFAST_KEEPER_FD));
+if (process.argv[1]?.endsWith("/bin/supervisor.js")) watch(Number(process.env.HOLDFAST_KEEPER_FD));
 
 function watch(channel) {
   const addon = require("../../build/Release/holdfast.node");

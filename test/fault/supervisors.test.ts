@@ -22,7 +22,10 @@ describe("a supervisor that cannot work", () => {
         cpSync(join(root, part), join(copy, part), { recursive: true });
       mkdirSync(join(copy, "build"));
       for (const part of ["node_modules", "build/Release"]) symlinkSync(join(root, part), join(copy, part));
-      writeFileSync(join(copy, "dist/daemon/main.js"), 'process.stderr.write("nothing works\\n"); process.exit(23);');
+      writeFileSync(
+        join(copy, "dist/bin/supervisor.js"),
+        'process.stderr.write("nothing works\\n"); process.exit(23);',
+      );
       const config = join(copy, "holdfast.toml");
       writeFileSync(config, `version = 1\n[supervisor]\ncontrol = "${join(copy, "control.sock")}"\n`);
       const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
@@ -75,7 +78,7 @@ describe("a stop while no supervisor can be started", () => {
   test("ends all workers within the grace, the stubborn ones by SIGKILL", async () => {
     const run = new KeeperRun({
       keeper: ["--grace", "300"],
-      script: '[ -e broken ] && exit 1\nexec "$NODE" "$ROOT/dist/daemon/main.js" -c holdfast.toml',
+      script: '[ -e broken ] && exit 1\nexec "$NODE" "$ROOT/dist/bin/supervisor.js" -c holdfast.toml',
       config: `
         [service.polite]
         ${command("logs-signals")}

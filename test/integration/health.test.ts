@@ -84,6 +84,64 @@ describe("a ready worker that fails its checks", () => {
     expect(pids).toContain(await askHttp(to));
   });
 
+  test("gets no new connections until it is healthy again, unless nobody else serves; another supervisor finds it so", async () => {
+    const [shared, steered] = [await freePort(), await freePort()];
+    const scene = await start({
+      config: `
+      [socket.shared]
+      listen = ["tcp://127.0.0.1:${shared}"]
+      [service.web]
+      ${command("serves-http")}
+      sockets = ["shared"]
+      workers = 2
+      health = { ${sickAs("sick-$HOLDFAST_GENERATION")}, every = "20ms", timeout = "20s", failures = 1, successes = 2, action = "drain" }
+      [socket.steered]
+      listen = ["tcp://127.0.0.1:${steered}"]
+      distribution = "steered"
+      [service.own]
+      ${command("serves-http")}
+      sockets = ["steered"]
+      workers = 2
+      health = { http = "/", every = "50ms", timeout = "500ms", failures = 2, action = "drain" }`,
+    });
+    await Promise.all(["web", "own"].map((name) => scene.ready(name)));
+    const served = async (port: number): Promise<unknown[]> => [
+      ...new Set(await Promise.all(Array.from({ length: 8 }, () => askHttp({ host: "127.0.0.1", port })))),
+    ];
+    const aside = async (slot: number, name = "web") => (await scene.service(name)).workers[slot - 1]?.aside;
+    const [first = 0, second = 0] = await scene.holdfast.workerPids("web");
+    const [hung = 0, other = 0] = await scene.holdfast.workerPids("own");
+
+    process.kill(hung, "SIGSTOP");
+    writeFileSync(join(scene.directory, "sick-1"), "");
+    await Promise.all(["web", "own"].map((name) => scene.event("set-aside", name)));
+    const onlyBy = async (port: number, pid: number) => (await served(port)).every((answer) => answer === pid);
+    await until("their valves are closed", async () => (await onlyBy(shared, second)) && onlyBy(steered, other));
+    expect(await served(shared)).toEqual([second]);
+    expect(await served(steered)).toEqual([other]);
+    expect((await scene.service("web")).workers[0]).toMatchObject({ phase: "ready", valve: "epoll" });
+    process.kill(hung, "SIGCONT");
+    await scene.event("recovered", "own");
+    await until("its lane gets new connections again", async () => (await served(steered)).includes(hung));
+
+    writeFileSync(join(scene.directory, "sick-2"), "");
+    const { message } = await scene.event("kept", "web");
+    expect(message).toMatch(/^web\/2 \(pid \d+\) gets new connections all the same: no other worker serves$/);
+    expect((await scene.holdfast.cli("status", "web")).stdout).toMatch(/it is sick; gets new connections all the same/);
+    rmSync(join(scene.directory, "sick-2"));
+    await scene.event("recovered", "web");
+
+    process.kill(await scene.supervisorPid(), "SIGKILL");
+    await until("another supervisor is there", async () => (await aside(1)) !== undefined);
+    expect(await aside(1)).toBe("no new connections until it is healthy again");
+    expect(await served(shared)).toEqual([second]);
+    rmSync(join(scene.directory, "sick-1"));
+    await until("it is healthy again", async () => (await aside(1)) === undefined);
+    process.kill(second, "SIGSTOP");
+    expect(await served(shared)).toEqual([first]);
+    process.kill(second, "SIGCONT");
+  });
+
   test("is left as it is where the command that asks cannot be executed, and that is said", async () => {
     const { scene } = await serve(
       `${command("serves-http")}\nhealth = { exec = ["./no-such-check"], every = "20ms", failures = 1 }`,

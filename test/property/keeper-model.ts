@@ -34,6 +34,8 @@ export interface Child {
   observed: boolean;
   /** What the supervisor of now was asked about its valve, and has not answered yet; `closed` goes on until it drains no more. */
   valve: "untouched" | "sought" | "closed" | "opening";
+  /** In truth. */
+  isClosed: boolean;
 }
 
 /** Something that can happen now. `what` is for the report of a failure. */
@@ -101,13 +103,13 @@ export class KeeperModel {
         this.#child(effect.worker).valve = "sought";
         return;
       case "close-valve":
-        this.#child(effect.worker).valve = "closed";
+        change(this.#child(effect.worker), { valve: "closed", isClosed: true });
         return;
       case "close-connections":
         this.#child(effect.worker);
         return;
       case "open-valve":
-        this.#child(effect.worker).valve = "opening";
+        change(this.#child(effect.worker), { valve: "opening", isClosed: false });
         return;
       case "steer":
         return;
@@ -203,7 +205,6 @@ export class KeeperModel {
         say({ type: "alive" }),
         say({ type: "unwell" }),
         say({ type: "forgive" }),
-        ...[true, false].map((ok) => say({ type: "health", ok })),
         say({ type: "leaving" }, () => change(child, { leaves: true })),
         ...[1, 700].map((byMs) => say({ type: "extend", byMs })),
         ...[0, 1, 40, 2_000].map((everyMs) => say({ type: "watchdog", everyMs })),
@@ -318,6 +319,7 @@ export class KeeperModel {
       swept: false,
       observed: false,
       valve: "untouched",
+      isClosed: false,
     });
   }
 

@@ -17,6 +17,7 @@ type Action =
       readonly dieAfter: number | null;
     }
   | { readonly do: "canary" | "promote" | "abort" | "idle"; readonly dieAfter: number | null }
+  | { readonly do: "health"; readonly pick: number; readonly ok: boolean; readonly dieAfter: number | null }
   | { readonly do: "scale"; readonly size: number; readonly dieAfter: number | null }
   | { readonly do: "pass"; readonly ms: number; readonly late: boolean; readonly dieAfter: number | null }
   | { readonly do: "blocked" | "unblocked" | "crash" | "strand" };
@@ -46,6 +47,10 @@ const anAction: fc.Arbitrary<Action> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ do: fc.constantFrom("canary", "canary", "promote", "abort", "idle", "idle"), dieAfter }),
   },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constantFrom("health"), pick: fc.nat(1000), ok: fc.boolean(), dieAfter }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("scale"), size: fc.integer({ min: 1, max: 4 }), dieAfter }) },
   {
     weight: 5,
@@ -65,6 +70,8 @@ const aPolicy: fc.Arbitrary<ServiceConfig> = fc
   .record({
     workers: fc.integer({ min: 1, max: 3 }),
     watchdogMs: fc.constantFrom(0, 0, 25, 1_500),
+    action: fc.constantFrom("restart", "drain", "report"),
+    runLimitMs: fc.constantFrom(undefined, undefined, 40, 2_500),
     start: fc.constantFrom("boot", "connection", "manual"),
     ready: fc.record({
       when: fc.constantFrom("notify", "auto", "spawned"),
@@ -113,7 +120,10 @@ const aPolicy: fc.Arbitrary<ServiceConfig> = fc
       hooks("before_start", "after_start", "before_stop", "after_stop"),
     ),
   })
-  .map((part) => ({ ...plainService, ...part }) as ServiceConfig);
+  .map(({ runLimitMs, action, ...part }) => {
+    const limit = runLimitMs === undefined ? {} : { runLimitMs };
+    return { ...plainService, health: { ...plainService.health, action }, ...part, ...limit } as ServiceConfig;
+  });
 
 function hooks(...names: readonly HookName[]): ServiceConfig["hooks"] & object {
   return Object.fromEntries(names.map((name) => [name, [{ command: [name], mayFail: false, timeoutMs: 30_000 }]]));
@@ -139,6 +149,14 @@ function play(model: SupervisorModel, action: Action, story: Story): void {
       return happen(model, model.keeper.news(), action, story);
     case "say":
       return happen(model, model.keeper.words(), action, story);
+    case "health": {
+      const workers = workersOf(model.state);
+      const asked = workers[action.pick % workers.length]?.worker.id;
+      if (asked === undefined) return;
+      story.push(`${model.now}: #${asked} is ${action.ok ? "" : "un"}healthy`);
+      const event = { type: "health", ok: action.ok } as const;
+      return model.step({ type: "worker", worker: asked, event }, action.dieAfter ?? undefined);
+    }
     case "pass":
       story.push(`${model.now}: ${action.ms} ms pass${action.late ? ", deadlines told late" : ""}`);
       return model.pass(action.ms, action.late, action.dieAfter ?? undefined);
@@ -185,6 +203,8 @@ function happen(
 
 /** From here on everybody behaves, and time passes while nothing else is left to do. */
 function settle(model: SupervisorModel, story: Story): void {
+  const { runLimitMs: _, ...forever } = model.policy;
+  model.policy = forever;
   model.step({ type: "unblocked" });
   for (let round = 0; round < 3_000; round++) {
     const next = model.keeper.news()[0] ?? model.keeper.fair()[0];
@@ -278,7 +298,7 @@ function told(model: SupervisorModel, act: (story: Story) => void): void {
   }
 }
 
-const runs = Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 2_000);
+const runs = Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 1_500);
 
 describe("a service under any sequence of commands, kernel events, crashes of its supervisor and time", () => {
   test("keeps the laws", () => {
@@ -286,11 +306,13 @@ describe("a service under any sequence of commands, kernel events, crashes of it
       fc.property(
         aPolicy,
         fc.integer(),
-        fc.boolean(),
+        fc.record({ steered: fc.boolean(), serves: fc.boolean() }),
         fc.array(anAction, { maxLength: 80, size: "max" }),
-        (policy, seed, steered, actions) => {
+        (policy, seed, { steered, serves }, actions) => {
           const model = new SupervisorModel(policy, seed, steered);
           told(model, (story) => {
+            if (serves) settle(model, story); // Of a start among random happenings little comes.
+            model.policy = policy;
             for (const action of actions) play(model, action, story);
             settle(model, story);
             checkRest(model);

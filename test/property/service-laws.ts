@@ -1,5 +1,6 @@
 /** The laws that every step of a service keeps, whatever has happened before. They remember what was done, and ask nothing of the machine. */
 import type { ServiceConfig } from "../../src/daemon/config/config.js";
+import { isAside } from "../../src/daemon/lifecycle/aside.js";
 import {
   type Instance,
   type Moment,
@@ -110,6 +111,7 @@ export class ServiceLaws {
       if (fact.type === "leaving") this.#asked.set(fact.worker, this.#now + this.#policy.stop.timeoutMs);
     }
     this.#checkLanes(state);
+    this.#checkServed(state);
     for (const effect of effects) {
       switch (effect.type) {
         case "find-valve":
@@ -195,6 +197,21 @@ export class ServiceLaws {
     }
   }
 
+  /** Not all that are ready are kept from new connections, and none is for whom nobody has said so. */
+  #checkServed({ instances, steering = [], retiring }: ServiceState): void {
+    const ready = instances.flatMap(({ current }) => (current?.state.phase === "ready" ? [current] : []));
+    const aside = ready.filter(isAside);
+    if (aside.length > 0 && aside.length === ready.length) throw new BrokenLaw("nobody gets new connections");
+    for (const worker of aside) {
+      if (!worker.unhealthy || this.#policy.health?.action !== "drain")
+        throw new BrokenLaw(`#${worker.id} is healthy and gets no new connections`);
+      if (worker.aside?.how === "out" && steering.some(({ lane }) => lane === worker.lane))
+        throw new BrokenLaw(`#${worker.id} is kept from new connections and gets some`);
+    }
+    if (retiring.some((worker) => worker.aside !== undefined))
+      throw new BrokenLaw("a worker that leaves is still set aside");
+  }
+
   #checkId(id: number): void {
     if (id <= this.#lastWorker) throw new BrokenLaw(`the id ${id} is used again`);
     this.#lastWorker = id;
@@ -240,6 +257,8 @@ export class ServiceLaws {
   #checkStopSignal(before: ServiceState, event: ServiceEvent, state: ServiceState, id: number): void {
     const old = before.instances.find(({ current }) => current?.id === id)?.current;
     if (old?.state.phase !== "ready") return;
+    const isSetAside = state.instances.some(({ current }) => current?.id === id && isAside(current));
+    if (isSetAside) return; // Others serve: #checkLanes and #checkServed.
     // Where the operator allows it, so many may go before their successors come.
     if (this.#policy.rollout.unavailable > 0 && before.job?.kind === "restart") return;
     if (this.#policy.rollout.unavailable > 0 && state.job?.kind === "restart") return;
@@ -251,6 +270,11 @@ export class ServiceLaws {
       event.type === "scale" ||
       (event.type === "restart" && event.hard && before.desired === "started");
     if (operatorEndsIt) return;
+    const ends = state.instances.find(({ current }) => current?.id === id)?.current;
+    const mayExpire = !["always", "on-failure", "on-abnormal"].includes(this.#policy.restart.when);
+    if (ends?.reason === "run-limit" && mayExpire) return;
+    const isReplaced = old.limit?.over || this.#policy.runLimitMs !== undefined || old.unhealthy || heardBad(event);
+    if (isReplaced && this.#policy.rollout.surge === 0) return; // No two may run at the same time.
     const current: Worker | undefined = state.instances.find(
       (instance: Instance) => instance.slot === old.slot,
     )?.current;
@@ -285,6 +309,10 @@ export class ServiceLaws {
     if ((effect.type === "sweep" || effect.type === "leave") && !this.#exitTold.has(id))
       throw new BrokenLaw(`#${id} is swept before its exit`);
   }
+}
+
+function heardBad(event: ServiceEvent): boolean {
+  return event.type === "worker" && event.event.type === "health" && !event.event.ok;
 }
 
 /** Whether there is a canary; in the same step another one may take its place. */

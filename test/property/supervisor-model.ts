@@ -72,7 +72,7 @@ export class SupervisorModel {
     if (!isDeepStrictEqual(copy, this.state)) throw new BrokenLaw("the state does not survive JSON");
     this.#laws.check(before, event, step, moment);
     for (const effect of step.effects.slice(0, performed)) this.#perform(effect);
-    if (performed === undefined) return;
+    if (performed === undefined) return this.#checkValves();
     for (const effect of step.effects.slice(performed))
       if (effect.type === "answer") this.#answer(effect.askers, "lost");
     this.crash();
@@ -102,6 +102,7 @@ export class SupervisorModel {
     for (const { worker, events } of resumed) {
       for (const event of events) this.step({ type: "worker", worker: worker.id, event });
     }
+    this.#checkValves();
   }
 
   /** Lets time pass; each deadline is told when it is due, or, if `late`, all at the end. */
@@ -116,6 +117,16 @@ export class SupervisorModel {
       this.step({ type: "deadline" }, round === 0 ? performed : undefined);
     }
     this.now = end;
+  }
+
+  /** What has been asked of the keeper by now has closed the valves of workers that are set aside, and of no other one that is ready. */
+  #checkValves(): void {
+    for (const { worker } of workersOf(this.state)) {
+      const isClosed = this.keeper.children.get(worker.id)?.isClosed;
+      if (worker.state.phase !== "ready" || isClosed === undefined) continue;
+      if (isClosed !== (worker.aside?.how === "out"))
+        throw new BrokenLaw(`#${worker.id} is ready, and its valve is ${isClosed ? "closed" : "open"}`);
+    }
   }
 
   #perform(effect: ServiceEffect): void {

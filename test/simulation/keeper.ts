@@ -2,7 +2,7 @@
  * The keeper as docs/protocol.md has it: a table of descriptors, children and armed starts; requests in their order, one reply each; news of a child
  * once for each state that the channel takes, and again for each supervisor until it is acknowledged.
  */
-import type { KeeperEvents } from "../../src/daemon/runtime/keeper/keeper-client.js";
+import type { KeeperEvents } from "../../src/daemon/runtime/keeper/keeper-events.js";
 import type { ChildRecord, StartRequest } from "../../src/daemon/runtime/keeper/records.js";
 import { BrokenLaw } from "../property/service-laws.js";
 import type { Chance } from "./chance.js";

@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../../src/daemon/config/config.js";
 import type { Moment, ServiceEvent, ServiceState, ServiceStep } from "../../src/daemon/lifecycle/service-state.js";
-import { Supervisor, type SupervisorInput } from "../../src/daemon/runtime/supervisor.js";
+import { Supervisor } from "../../src/daemon/runtime/supervisor.js";
+import type { SupervisorInput } from "../../src/daemon/runtime/supervisor-input.js";
 import { BrokenLaw, ServiceLaws } from "../property/service-laws.js";
 import { Chance } from "./chance.js";
 import { randomConfig } from "./configuration.js";

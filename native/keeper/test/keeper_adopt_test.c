@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include "../bare_calls.h"
 #include "reexec_request.h"
 
 enum { STARTS_BEFORE = 41, NOFILE_BEFORE = 77 };
@@ -31,7 +32,7 @@ static pid_t fork_neglected(pid_t *parent)
 		pid = fork_worker("pause", NULL);
 		if (write(ends[1], &pid, sizeof pid) != sizeof pid)
 			_exit(91);
-		sys_close_range(3, ~0u); /* the channel of the second keeper too */
+		bare_close_range(3, ~0u); /* the channel of the second keeper too */
 		for (;;)
 			pause();
 	}

@@ -1,7 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { SupervisorView } from "../../daemon/control/api.js";
+import { packageRoot } from "../../daemon/package.js";
 import type { CommandSpec } from "../command.js";
 import { configFile } from "../config-file.js";
 import { exitCode } from "../exit-code.js";
@@ -9,7 +9,6 @@ import { Failure } from "../failure.js";
 import { loadConfig, renderProblems } from "../load-config.js";
 import { exchange, TransportError } from "../transport.js";
 
-const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 /** A supervisor that answers, answers soon; one that does not is there all the same. */
 const lookMs = 2_000;
 
@@ -41,7 +40,7 @@ export const run: CommandSpec = {
       context.err.write(`${renderProblems(loaded, loaded.warnings, context.err.colour)}\n`);
     await refuseSecond(loaded.config.supervisor.control);
     const keeper = keeperPath(context.env);
-    const supervisor = resolve(packageRoot, "dist/daemon/main.js");
+    const supervisor = resolve(packageRoot, "dist/bin/supervisor.js");
     const argv = ["holdfast-keeper", "--", process.execPath, ...process.execArgv, supervisor, "-c", file];
     const { orphans = "refuse" } = context.options;
     if (orphans !== "refuse") argv.push("--orphans", orphans);

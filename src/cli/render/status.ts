@@ -115,9 +115,9 @@ function valveOf({ valve, inFlight }: WorkerView): string {
 }
 
 /** All that it says of itself, and how it was found. */
-function statusOf({ statusText, errno, exitStatus, hook, reloading, unhealthy, startedAs }: WorkerView): string {
+function statusOf({ statusText, errno, exitStatus, hook, reloading, unhealthy, aside, startedAs }: WorkerView): string {
   const said = [
-    ...(unhealthy === undefined ? [] : [`(unhealthy: ${unhealthy})`]),
+    ...(unhealthy === undefined ? [] : [`(unhealthy: ${unhealthy}${aside === undefined ? "" : `; gets ${aside}`})`]),
     ...(hook === undefined ? [] : [`(${hook} runs)`]),
     ...(reloading ? ["(reloading)"] : []),
     ...(startedAs === undefined ? [] : [`(started as pid ${startedAs})`]),

@@ -165,6 +165,8 @@ export interface ServiceConfig {
   readonly rollout: RolloutPolicy;
   /** With `start = "connection"`: no connection has been open for so long, so its workers end until the next one. Undefined: they stay. */
   readonly idleStopMs?: number;
+  /** A worker that has been ready for so long gets a successor, or is ended; a task, or a process for one connection, that has run for so long is ended. Undefined: never. */
+  readonly runLimitMs?: number;
   readonly drain: DrainPolicy;
   readonly stop: StopPolicy;
   readonly reload?: ReloadPolicy;
@@ -252,8 +254,13 @@ export interface ProbePolicy extends Asked {
 export interface HealthPolicy extends Asked {
   /** In a row, until it counts as unhealthy. */
   readonly failures: number;
-  /** `restart`: it gets a successor, and retires once that is ready. `report`: no more than words. */
-  readonly action: "restart" | "report";
+  /** In a row, until it counts as healthy again; undefined: 1. */
+  readonly successes?: number;
+  /**
+   * `restart`: it gets a successor, and retires once that is ready. `drain`: new connections are kept from it until it is healthy again, unless it is the
+   * last one. `report`: no more than words.
+   */
+  readonly action: "restart" | "drain" | "report";
 }
 
 export type HookName = "before_start" | "after_start" | "before_stop" | "after_stop";

@@ -6,7 +6,6 @@ const NOT_YET = "this version of Holdfast does not have it yet";
 
 export const LATER = {
   vsock: `vsock:// listens for a virtual machine's host or guests; ${NOT_YET}`,
-  drainUnhealthy: `"drain" keeps new connections from a worker until it is healthy again; ${NOT_YET}`,
 } as const;
 
 /** By section, then key: how the sentence goes on after the key. `container` is a section and stands under the empty name. */
@@ -39,9 +38,5 @@ export function laterThings(): { readonly written: string; readonly is: string }
       is,
     })),
   );
-  return [
-    ...keys,
-    { written: 'service.health.action = "drain"', is: plain(LATER.drainUnhealthy) },
-    { written: "vsock://CID:PORT", is: plain(LATER.vsock) },
-  ];
+  return [...keys, { written: "vsock://CID:PORT", is: plain(LATER.vsock) }];
 }

@@ -141,17 +141,13 @@ export function path(what = "a path"): z.ZodType<string> {
 }
 
 /** One of a few words. `later` are words of the language that this version does not know yet, with their sentence. */
-export function choice<const T extends string>(
-  words: readonly T[],
-  later: Readonly<Record<string, string>> = {},
-): z.ZodType<T> {
+export function choice<const T extends string>(words: readonly T[]): z.ZodType<T> {
   const all = `${words.length > 1 ? "one of " : ""}${words.map((word) => `"${word}"`).join(", ")}`;
   return leaf(
     (value) => {
       const known = words.find((word) => word === value);
       if (known !== undefined) return right(known);
       if (typeof value !== "string") return wrongType(all, value);
-      if (Object.hasOwn(later, value)) return wrong(later[value] ?? "", { code: "not-yet" });
       return wrong(`expected ${all}, found ${quote(value)}`, { hint: didYouMean(value, words) });
     },
     { enum: words },

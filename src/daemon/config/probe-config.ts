@@ -24,8 +24,15 @@ export function healthPolicy(
 ): HealthPolicy | undefined {
   const what = input && whatIsAsked(input, HEALTH, o);
   if (input === undefined || what === undefined) return undefined;
-  const { every, timeout, failures, action } = input;
-  return { ...what, everyMs: every, timeoutMs: timeout, failures, action };
+  const { every, timeout, failures, successes, action } = input;
+  return {
+    ...what,
+    everyMs: every,
+    timeoutMs: timeout,
+    failures,
+    ...(successes === 1 ? {} : { successes }),
+    action,
+  };
 }
 
 /** Exactly one way to ask must be named. */
@@ -76,7 +83,9 @@ export function checkProbes(
   const known = service.sockets.flatMap((name) => o.sockets.get(name) ?? []);
   const { health } = service;
   if (service.ready.probe !== undefined) checkProbe(service.ready.probe, READY, { service, known, site: o.site });
-  if (health === undefined || !checkProbe(health, HEALTH, { service, known, site: o.site })) return;
+  if (health === undefined) return;
+  if (health.action === "drain") checkSetAside(service, health, o);
+  if (!checkProbe(health, HEALTH, { service, known, site: o.site })) return;
   const key = health.http === undefined ? "tcp" : "http";
   if (service.idleStopMs !== undefined) {
     const hint = "ask with exec, or leave out one of the two";
@@ -91,6 +100,36 @@ export function checkProbes(
     const hint = 'write distribution = "steered" in the socket, or ask with exec';
     o.site.warn([...HEALTH, key], wrong(message, { code: "conflict", hint }));
   }
+}
+
+/** Whether a worker can be kept from new connections for a while, and be asked meanwhile. */
+function checkSetAside(
+  service: ServiceConfig,
+  health: HealthPolicy,
+  { site, sockets }: { site: Site; sockets: ReadonlyMap<string, SocketConfig> },
+): void {
+  const place = [...HEALTH, "action"];
+  const known = service.sockets.flatMap((name) => sockets.get(name) ?? []);
+  if (service.sockets.length === 0) {
+    const hint = 'write "restart" or "report"';
+    const message = "the service has no socket, so there are no connections that could be kept from a worker";
+    return site.refuse(place, wrong(message, { code: "conflict", hint }));
+  }
+  if (service.handoff) {
+    const message =
+      "a worker that is told over its channel to accept no more does so for good, and drain takes it back";
+    return site.refuse(place, wrong(message, { code: "conflict", hint: 'write "restart", or leave out handoff' }));
+  }
+  const asked = known.find(({ listen }) => listen.some(({ kind }) => kind === "tcp" || kind === "unix"));
+  if (health.exec === undefined && health.address === undefined && asked?.distribution === "shared") {
+    const message =
+      "it could not be asked any more: its checks are connections to the socket that it shares with others";
+    const hint = 'write distribution = "steered" in the socket, ask with exec, or name an address of its own';
+    return site.refuse(place, wrong(message, { code: "conflict", hint }));
+  }
+  if (service.workers > 1 || site.inherits(...place)) return;
+  const message = "the last worker that serves is never taken away, and there is one";
+  site.warn(place, wrong(message, { code: "unused", hint: "raise workers" }));
 }
 
 /** Whether it asks the worker's own socket, and can. */

@@ -3,7 +3,6 @@ import { z } from "zod";
 import { parseAddress } from "./address.js";
 import type { ProbeAddress } from "./config.js";
 import { optional, withDefault } from "./key.js";
-import { LATER } from "./later.js";
 import { annotate, choice, duration, integer, leaf, wrongType } from "./leaf.js";
 import { type Parsed, quote, right, type Wrong, wrong } from "./problem.js";
 import { command } from "./schema-command.js";
@@ -148,11 +147,15 @@ export const healthSchema = annotate(
       example: '"2s"',
     }),
     failures: withDefault(integer(1, 100), 3, {
-      is: "So many in a row make the worker unhealthy; the next success makes it healthy again.",
+      is: "So many in a row make the worker unhealthy.",
       example: "3",
     }),
-    action: withDefault(choice(["restart", "report"], { drain: LATER.drainUnhealthy }), "restart", {
-      is: "`restart`: an unhealthy worker gets a successor and retires once that is ready, as in a restart; backoff and start limit hold. `report`: it is told in the log, in `events` and in `status`.",
+    successes: withDefault(integer(1, 100), 1, {
+      is: "So many in a row make it healthy again.",
+      example: "2",
+    }),
+    action: withDefault(choice(["restart", "drain", "report"]), "restart", {
+      is: "`restart`: an unhealthy worker gets a successor and retires once that is ready, as in a restart; backoff and start limit hold. `drain`: new connections are kept from it until it is healthy again, as from one that retires; those that it has go on. The last worker that serves stays, and so does one of which nothing can keep them (`status` says why). `report`: it is told in the log, in `events` and in `status`.",
       example: '"report"',
     }),
   }),

@@ -212,6 +212,11 @@ export const serviceSchema = z.strictObject({
     otherwise: "no worker is taken for hung",
     example: '"30s"',
   }),
+  run_limit: optional(duration({ positive: true }), {
+    is: "A worker that has been ready for so long gets a successor and retires once that is ready, as in a restart; backoff and start limit hold. With `rollout.surge = 0` it retires first. Where `restart.when` wants no other one after a timeout (`never`, `on-success`), it drains and gets its stop signal, and its end counts as a timeout. A task that has run for so long gets its stop signal as well, and so does a process for one connection. EXTEND_TIMEOUT_USEC gives more time.",
+    otherwise: "it may run for ever",
+    example: '"1d"',
+  }),
   notify_access: withDefault(choice(["all", "exec", "main", "none"]), "all", {
     is: "Whose messages on NOTIFY_SOCKET count. `all`: those of every process of the worker's tree. `main`, `exec`: those of its main process. `none`: nobody's. A worker may change it for itself (NOTIFYACCESS).",
     example: '"main"',

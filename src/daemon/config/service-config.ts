@@ -63,7 +63,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: ServicePlace
       hooks: hooksPolicy(input.hooks, { site: o.site, isTask: input.type === "task" }),
       check: checkPolicy(input.check, o.site),
     }),
-    ...present({ watchdogMs: input.watchdog, fdStore: input.fd_store }),
+    ...present({ watchdogMs: input.watchdog, runLimitMs: input.run_limit, fdStore: input.fd_store }),
     ...(input.pretend_booted ? { pretendBooted: true as const } : {}),
     ...(input.notify_access === "all" ? {} : { notifyAccess: input.notify_access }),
     ignoreSigpipe: input.ignore_sigpipe,

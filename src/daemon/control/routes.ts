@@ -27,12 +27,12 @@ const timeout = z
   .refine((ms) => ms <= maxWaitMs, `must be at most ${maxWaitMs} milliseconds`)
   .meta({ description: "milliseconds" });
 
-/** Every operation of `/v1`, in the order of the OpenAPI document. */
 const absolutePath = z
   .string()
   .regex(/^\/[^\0]*$/, "must be an absolute path")
   .max(4095);
 
+/** Every operation of `/v1`, in the order of the OpenAPI document. */
 export const routes: readonly Route[] = [
   route({
     method: "get",

@@ -112,6 +112,7 @@ export const workerView = view<WorkerView>("Worker")({
   hook: z.enum(["before_start", "after_start", "before_stop", "after_stop"]).exactOptional(),
   reloading: z.literal(true).exactOptional(),
   unhealthy: z.string().exactOptional(),
+  aside: z.string().exactOptional(),
   stored: count.exactOptional(),
   valve: z.string().exactOptional(),
   inFlight: count.exactOptional(),

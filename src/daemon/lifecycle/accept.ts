@@ -7,11 +7,13 @@
  *     draining   each may finish what it has, until the deadline
  *     stopping   each got the stop signal
  *     killing    each got SIGKILL, with its tree
+ *   overdue    one by one, those that have run for `run_limit`: accept-limit.ts
  *
  * None is ever started again: its connection is gone with it. So there is no backoff, no start limit and no readiness here, and a restart
  * changes what new connections get.
  */
 import type { ServiceConfig } from "../config/config.js";
+import { limitDeadline, overdue, unwilling } from "./accept-limit.js";
 import { classify, type End, type Monotonic } from "./end.js";
 
 export interface Connection {
@@ -46,6 +48,8 @@ export interface AcceptState {
   /** The highest number that was heard of. */
   readonly last: number;
   readonly ending?: Ending;
+  /** Those that got the stop signal because they have run for long enough, and when they get SIGKILL; Infinity: they have. */
+  readonly overdue: ReadonlyMap<number, Monotonic>;
   /** Who waits for the end of those that end. */
   readonly stopping: readonly number[];
   /** Who waits to hear that it is armed. */
@@ -93,6 +97,7 @@ export type AcceptEffect =
 export type AcceptFact =
   | { readonly type: "connection-failed"; readonly failure: AcceptFailure }
   | { readonly type: "drain-timeout" | "stop-timeout"; readonly count: number }
+  | ({ readonly type: "run-limit" } & Pick<Connection, "number" | "peer">)
   | { readonly type: "not-armed"; readonly message: string }
   | { readonly type: "accepting" | "stopped" };
 
@@ -111,13 +116,21 @@ export const newAccept: AcceptState = {
   blocked: false,
   armed: "no",
   connections: new Map(),
+  overdue: new Map(),
   last: 0,
   stopping: [],
   starting: [],
 };
 
-export function acceptDeadline({ ending, problem }: AcceptState): Monotonic | undefined {
-  const times = [ending?.deadline, problem?.retryAt].filter((time) => time !== undefined);
+export function acceptDeadline(
+  state: AcceptState,
+  { runLimitMs }: Pick<ServiceConfig, "runLimitMs"> = {},
+): Monotonic | undefined {
+  const { ending, problem } = state;
+  const limit = limitDeadline(state, runLimitMs);
+  const times = [ending?.deadline, problem?.retryAt, Number.isFinite(limit) ? limit : undefined].filter(
+    (time) => time !== undefined,
+  );
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
@@ -183,6 +196,7 @@ class Turn {
       case "ended":
         return this.#ended(event);
       case "deadline":
+        this.#expire();
         return this.#deadline();
     }
   }
@@ -269,10 +283,12 @@ class Turn {
 
   #ended({ number, peer, end, lines }: Extract<AcceptEvent, { type: "ended" }>): void {
     const { ending } = this.state;
-    const asked = ending !== undefined && number <= ending.upTo && ending.phase !== "draining";
+    const told = new Map(this.state.overdue);
+    const wasOverdue = told.delete(number);
+    const asked = wasOverdue || (ending !== undefined && number <= ending.upTo && ending.phase !== "draining");
     const connections = new Map(this.state.connections);
     connections.delete(number);
-    this.#set({ connections, last: Math.max(this.state.last, number) });
+    this.#set({ connections, last: Math.max(this.state.last, number), ...(wasOverdue ? { overdue: told } : {}) });
     if (!asked && classify(end, undefined) !== "clean") {
       const failure = { number, peer, end, lines, at: this.#at };
       this.#set({ lastFailure: failure });
@@ -289,6 +305,23 @@ class Turn {
     const deadline = Math.min(draining.deadline ?? 0, before?.deadline ?? Number.POSITIVE_INFINITY);
     this.#set({ ending: { ...draining, deadline } });
     this.#deadline(false);
+  }
+
+  #expire(): void {
+    const expired = overdue(this.state, this.#policy.runLimitMs, this.#at);
+    const killed = unwilling(this.state, this.#at);
+    if (expired.length + killed.length === 0) return;
+    const told = new Map(this.state.overdue);
+    for (const number of killed) told.set(number, Number.POSITIVE_INFINITY);
+    for (const { number, peer } of expired) {
+      told.set(number, this.#at + this.#policy.stop.timeoutMs);
+      this.facts.push({ type: "run-limit", number, peer });
+    }
+    this.#set({ overdue: told });
+    if (expired.length > 0) this.effects.push({ type: "signal", numbers: expired.map(({ number }) => number) });
+    if (killed.length === 0) return;
+    this.facts.push({ type: "stop-timeout", count: killed.length });
+    this.effects.push({ type: "kill", numbers: killed });
   }
 
   #deadline(late = true): void {

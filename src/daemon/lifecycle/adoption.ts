@@ -1,3 +1,4 @@
+import { isAside } from "./aside.js";
 import { awaitedHook } from "./hooks.js";
 import { kill, observes, stopSignalOf, sweepAtOnce } from "./worker-moves.js";
 import type { Worker, WorkerEffect, WorkerEvent, WorkerPolicy } from "./worker-state.js";
@@ -46,7 +47,12 @@ export function resumeWorker(
         : nothing;
     case "ready":
       if (!keeper.child) return { effects: [], events: lost };
-      return worker.drain === undefined ? nothing : { effects: [{ type: "open-valve", worker: id }], events: [] };
+      if (worker.drain === undefined) return nothing;
+      if (!isAside(worker)) return { effects: [{ type: "open-valve", worker: id }], events: [] };
+      return {
+        effects: [{ type: worker.drain.valve === undefined ? "find-valve" : "close-valve", worker: id }],
+        events: [],
+      };
     case "draining": {
       if (!keeper.child) return { effects: [], events: lost };
       const events = [{ type: "extend", byMs: LOOKS_AGAIN_MS } as const];

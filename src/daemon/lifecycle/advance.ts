@@ -1,4 +1,5 @@
-import { limitFree, recordStart } from "./restart-policy.js";
+import { recordStart } from "./restart-policy.js";
+import { limitRuns } from "./run-limit.js";
 import {
   type Instance,
   mayStart,
@@ -9,10 +10,9 @@ import {
   without,
 } from "./service-state.js";
 import type { Turn } from "./turn.js";
+import { hasRoomBeside, heal, isDelayed, renew, rescue, spawnSuccessor } from "./unasked.js";
+import { chooseWhoServes } from "./who-serves.js";
 import { armWorker, spawnWorker, stepWorker, type Worker } from "./worker.js";
-
-/** Workers of one instance that finish what they have, beside the one that serves. */
-const MOST_DRAINING = 2;
 
 /** Compares what is wanted with what is there, and asks for the difference. Calling it twice asks for nothing more. */
 export function advance(turn: Turn): void {
@@ -23,8 +23,11 @@ export function advance(turn: Turn): void {
     armIfIdle(turn);
   }
   finishJob(turn);
+  limitRuns(turn);
   rescue(turn);
   heal(turn);
+  renew(turn);
+  chooseWhoServes(turn);
   turn.steer();
 }
 
@@ -39,54 +42,6 @@ function callAll(turn: Turn): void {
     const { current } = instance;
     if (current?.state.phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
   }
-}
-
-/**
- * Connections wait where nobody comes: an instance that serves gets a successor there. A command in progress may bring one by itself. It is an
- * automatic start: backoff and start limit stand in its way as in that of any other.
- */
-function rescue(turn: Turn): void {
-  const { stranded = [], instances } = turn.state;
-  const [lane] = stranded;
-  if (lane === undefined || !mayReplaceUnasked(turn)) return;
-  const isCanary = (instance: Instance): boolean => hasReadyCanary(turn, instance);
-  const ready = instances.filter(({ current }) => current?.state.phase === "ready");
-  // Where nobody else could, another canary comes in the place of this one.
-  const serving = ready.find(({ successor }) => successor === undefined) ?? ready.find(isCanary);
-  if (serving !== undefined)
-    replaceUnasked(turn, serving, () => turn.report({ type: "stranded", slot: serving.slot, lane }));
-}
-
-/** A worker that is unhealthy serves on as well as it can until its successor is ready. */
-function heal(turn: Turn): void {
-  if (turn.policy.health?.action !== "restart" || !mayReplaceUnasked(turn)) return;
-  const sick = turn.state.instances.find(
-    ({ current, successor }) => current?.unhealthy && current.state.phase === "ready" && successor === undefined,
-  );
-  if (sick !== undefined) replaceUnasked(turn, sick, () => {});
-}
-
-/** A command in progress brings successors by itself; and one at a time is enough. A canary that is ready is not one of them. */
-function mayReplaceUnasked(turn: Turn): boolean {
-  const { job, instances, lingers } = turn.state;
-  if (job !== undefined || lingers !== undefined || !mayStart(turn.state)) return false;
-  return instances.every((instance) => instance.successor === undefined || hasReadyCanary(turn, instance));
-}
-
-function hasReadyCanary(turn: Turn, { slot, successor }: Instance): boolean {
-  return slot === turn.state.canary?.slot && successor?.state.phase === "ready";
-}
-
-/** An automatic start: backoff and start limit stand in its way as in that of any other. */
-function replaceUnasked(turn: Turn, instance: Instance, tell: () => void): void {
-  if (!hasRoomBeside(turn, instance) || isDelayed(turn, instance)) return;
-  const { restart } = turn.policy;
-  const until = limitFree(instance.history, turn.at, restart.limit);
-  if (turn.at < until) return turn.delayStart(instance, { until, why: "start-limit" });
-  tell();
-  if (instance.successor !== undefined) turn.retire(instance.successor, true);
-  const history = recordStart(instance.history, turn.at, restart);
-  spawnSuccessor(turn, { ...without(instance, "wait", "successor"), history }, { unasked: true });
 }
 
 /** Moves a rolling restart on: what is replaced, and what comes next? */
@@ -174,22 +129,6 @@ function replace(turn: Turn, instance: Instance): void {
   if (current === undefined) return turn.setInstance(unhindered(instance)); // `startInstance` does the rest.
   if (current.state.phase !== "ready" || successor !== undefined || !hasRoomBeside(turn, instance)) return;
   spawnSuccessor(turn, unhindered(instance));
-}
-
-/** Predecessors that drain for long are not ended for a successor, and do not pile up either: it waits. */
-function hasRoomBeside(turn: Turn, { slot }: Instance): boolean {
-  return !turn.slotIsTaken(slot) && turn.state.retiring.filter((one) => one.slot === slot).length < MOST_DRAINING;
-}
-
-function spawnSuccessor(turn: Turn, instance: Instance, mark: Pick<Worker, "unasked"> = {}): void {
-  const step = turn.marked(spawnWorker(turn.nextWorkerId(), instance.slot, turn.at, turn.policy));
-  const successor = { ...step.worker, ...mark };
-  turn.setInstance({ ...instance, successor });
-  turn.take({ ...step, worker: successor });
-}
-
-function isDelayed(turn: Turn, { wait }: Instance): boolean {
-  return wait !== undefined && turn.at < wait.until;
 }
 
 function startInstance(turn: Turn, slot: number): void {

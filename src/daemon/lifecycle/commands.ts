@@ -8,6 +8,7 @@ import { stepWorker, type Worker } from "./worker.js";
 
 /** Of a current worker: it has failed, or ends by itself. */
 const LEAVING: ReadonlySet<Worker["state"]["phase"]> = new Set([
+  "draining",
   "parting",
   "stopping",
   "killing",
@@ -69,7 +70,7 @@ function start(turn: Turn, asker: number): void {
     const { phase } = current.state;
     if (phase === "armed") turn.take(stepWorker(current, { type: "launch" }, turn.at, turn.policy));
     // It has failed already, before this command: it must not count as the command's own failure.
-    if (LEAVING.has(phase) || current.reason === "idle") turn.retire(current, false);
+    if (LEAVING.has(phase)) turn.retire(current, false);
   }
 }
 

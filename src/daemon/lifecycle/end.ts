@@ -15,7 +15,7 @@ export type End =
   | { readonly kind: "disarmed" };
 
 /** Why we ended it; undefined when it ended by itself. */
-export type StopReason = "asked" | "idle" | "ready-timeout" | "watchdog" | "hook";
+export type StopReason = "asked" | "idle" | "ready-timeout" | "watchdog" | "run-limit" | "hook";
 
 export type EndClass = "clean" | "failure" | "abnormal";
 
@@ -35,7 +35,7 @@ export function classify(
   reason: StopReason | undefined,
   { success = [] }: Pick<RestartPolicy, "success"> = {},
 ): EndClass {
-  if (reason === "ready-timeout" || reason === "watchdog") return "abnormal";
+  if (reason === "ready-timeout" || reason === "watchdog" || reason === "run-limit") return "abnormal";
   if (reason === "hook") return "failure"; // Its after_start.
   if (isOneOf(success, end)) return "clean";
   switch (end.kind) {
@@ -71,7 +71,11 @@ export function wantsRestart(policy: RestartPolicy, end: End, reason: StopReason
   if (isWanted(reason)) return false;
   if (isOneOf(policy.prevent, end)) return false;
   if (isOneOf(policy.force, end)) return true;
-  const row = classify(end, reason, policy);
+  return wantsAfter(policy, classify(end, reason, policy));
+}
+
+/** The same for a row of the table. */
+export function wantsAfter(policy: RestartPolicy, row: EndClass): boolean {
   switch (policy.when) {
     case "always":
       return true;

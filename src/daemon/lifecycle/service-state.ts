@@ -131,7 +131,7 @@ export interface Failure {
   readonly at: Monotonic;
   readonly slot: number;
   readonly worker: number;
-  readonly code: "start-failed" | "exited" | "killed" | "ready-timeout" | "watchdog" | "lost";
+  readonly code: "start-failed" | "exited" | "killed" | "ready-timeout" | "watchdog" | "run-limit" | "lost";
   readonly end: End;
   /** What it wrote last; bounded by the runtime. */
   readonly lines: readonly string[];
@@ -211,12 +211,17 @@ export type ServiceFact =
         | "watchdog"
         | "unhealthy"
         | "recovered"
+        | "set-aside"
+        | "kept"
+        | "run-limit"
         | "moved"
         | "canary-ready"
         | "completed";
       readonly slot: number;
       readonly worker: number;
     }
+  /** Nothing can keep new connections from it. */
+  | { readonly type: "not-set-aside"; readonly slot: number; readonly worker: number; readonly why: string }
   /** Its drain is over: what became of it, where it had one. */
   | {
       readonly type: "stopping" | "drain-timeout";

@@ -10,7 +10,9 @@
  *   - during a rolling restart one instance at a time has a successor; once that is ready it becomes the current worker and
  *     the predecessor retires; if it fails, the predecessor stays and the restart ends as `rolled-back`;
  *   - with connections that wait in a lane where nobody comes, an instance that serves gets a successor there;
- *   - an instance whose worker is unhealthy gets a successor, if `health.action` says so.
+ *   - an instance whose worker is unhealthy gets a successor, if `health.action` says so;
+ *   - and so does one whose worker has run for `run_limit`;
+ *   - or it gets no new connections until it is healthy again, unless it is the last one that serves (who-serves.ts).
  */
 
 import { advance, laneOf } from "./advance.js";
@@ -256,7 +258,8 @@ function failureOf(worker: Worker, at: number, lines: readonly string[]): Failur
 }
 
 function codeOf(worker: Worker, kind: string): Failure["code"] {
-  if (worker.reason === "ready-timeout" || worker.reason === "watchdog") return worker.reason;
+  const { reason } = worker;
+  if (reason === "ready-timeout" || reason === "watchdog" || reason === "run-limit") return reason;
   if (worker.reason === "hook") return "start-failed";
   if (kind === "not-started") return "start-failed";
   if (kind === "signalled") return "killed";

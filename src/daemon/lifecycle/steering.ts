@@ -31,7 +31,9 @@ export function freeLane(state: ServiceState, slot: number): number {
 
 export function sharesOf(state: ServiceState): readonly Share[] {
   const { canary, instances } = state;
-  const ready = lanesWhere(instances, ({ state: { phase } }) => phase === "ready");
+  const served = lanesWhere(instances, ({ state, aside }) => state.phase === "ready" && aside?.how !== "out");
+  // One that is out has a place as long as there is nobody else.
+  const ready = served.length > 0 ? served : lanesWhere(instances, ({ state: { phase } }) => phase === "ready");
   const tried = instances.find(({ slot }) => slot === canary?.slot)?.successor;
   if (canary !== undefined && tried?.state.phase === "ready" && tried.lane !== undefined && ready.length > 0) {
     const rest = ready.map((lane) => ({ lane, weight: (100 - canary.percent) / ready.length }));

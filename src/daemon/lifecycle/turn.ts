@@ -274,6 +274,8 @@ function workerFact(worker: Worker, fact: WorkerFact): ServiceFact {
     case "stopping":
     case "drain-timeout":
       return { type: fact, slot, worker: id, ...(worker.drain === undefined ? {} : { drain: worker.drain }) };
+    case "not-set-aside":
+      return { type: fact, slot, worker: id, why: worker.aside?.how === "cannot" ? worker.aside.why : "" };
     case "ready-timeout":
     case "draining":
     case "reopened":
@@ -282,6 +284,9 @@ function workerFact(worker: Worker, fact: WorkerFact): ServiceFact {
     case "watchdog":
     case "unhealthy":
     case "recovered":
+    case "set-aside":
+    case "kept":
+    case "run-limit":
     case "moved":
       return { type: fact, slot, worker: id };
   }

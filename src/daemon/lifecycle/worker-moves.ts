@@ -1,8 +1,10 @@
 /** The moves that the table in worker.ts is made of: each makes the next state of a worker, its effects and its facts. */
 
+import { broughtBack, forgetAside } from "./aside.js";
 import type { Valve } from "./drain.js";
 import type { End, Monotonic } from "./end.js";
 import { endHooks, hasHooks, runHooks } from "./hooks.js";
+import { extendRun } from "./run-limit.js";
 import { watchdogFrom } from "./watchdog.js";
 import type {
   Announcer,
@@ -175,9 +177,24 @@ export function rest(worker: Worker, at: Monotonic, policy: WorkerPolicy): Worke
   return drain({ ...worker, reason: "idle" }, policy.drain.timeoutMs, at, policy);
 }
 
-function drain(worker: Worker, timeoutMs: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
-  if (policy.drain.when === "signal" || policy.sockets.length === 0 || timeoutMs === 0) return stop(worker, at, policy);
-  const valve = worker.drain?.valve; // It is still to be opened again: its registrations are known.
+/** Its time is over: it is not asked by anybody, and its end is no wish of an operator. */
+export function expire(worker: Worker, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  const expired: Worker = { ...worker, reason: "run-limit" };
+  switch (worker.state.phase) {
+    case "ready":
+      return drain(expired, policy.drain.timeoutMs, at, policy);
+    case "warming":
+      return stop(expired, at, policy);
+    default:
+      return same(worker);
+  }
+}
+
+function drain(before: Worker, timeoutMs: number, at: Monotonic, policy: WorkerPolicy): WorkerStep {
+  if (policy.drain.when === "signal" || policy.sockets.length === 0 || timeoutMs === 0)
+    return stop(forgetAside(before), at, policy);
+  const valve = before.drain?.valve; // It is closed, or still to be opened again: its registrations are known.
+  const { aside: _, ...worker } = before;
   return to(
     { ...worker, drain: { since: at, seen: 0, inFlight: 0, closed: 0, ...(valve === undefined ? {} : { valve }) } },
     { phase: "draining", deadline: at + timeoutMs },
@@ -348,10 +365,12 @@ export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep 
     case "disarming":
     case "starting": // Its own deadline is counted anew once it has started.
       return same({ ...worker, extended: Math.max(worker.extended ?? 0, until) });
+    case "ready":
+      return same(extendRun(worker, until));
     case "warming":
     case "draining":
     case "stopping":
-      return to(worker, { ...state, deadline: Math.max(state.deadline, until) });
+      return to(extendRun(worker, until), { ...state, deadline: Math.max(state.deadline, until) });
     case "sweeping":
       if (state.deadline === undefined) return same(worker);
       return to(worker, { ...state, deadline: Math.max(state.deadline, until) });
@@ -359,7 +378,6 @@ export function extend(worker: Worker, byMs: number, at: Monotonic): WorkerStep 
     case "confirming":
     case "parting":
     case "clearing":
-    case "ready":
     case "killing":
     case "gone":
       return same(worker);
@@ -390,6 +408,6 @@ export function health(worker: Worker, ok: boolean): WorkerStep {
   if (worker.state.phase !== "ready" || ok === (worker.unhealthy === undefined)) return same(worker);
   const { unhealthy: _, ...well } = worker;
   return ok
-    ? { worker: well, effects: [], facts: ["recovered"] }
+    ? { ...broughtBack(well), facts: ["recovered"] }
     : { worker: { ...worker, unhealthy: true }, effects: [], facts: ["unhealthy"] };
 }

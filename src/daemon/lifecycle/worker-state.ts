@@ -1,6 +1,8 @@
 import type { HookName, ServiceConfig } from "../config/config.js";
+import type { Aside } from "./aside.js";
 import type { Drain, Valve } from "./drain.js";
 import type { End, Monotonic, StopReason } from "./end.js";
+import type { RunLimit } from "./run-limit.js";
 
 /** One process, from the request to start it until no process of its tree is left, or what is left is none of its service any more. Plain data that survives JSON. */
 export interface Worker {
@@ -23,6 +25,8 @@ export interface Worker {
   readonly unasked?: true;
   /** It was asked how it is and has not answered as it should, often enough. */
   readonly unhealthy?: true;
+  /** And what that means for new connections, where they are to be kept from it then. */
+  readonly aside?: Aside;
   /** It said that it is ready before the keeper said that it started: two channels, and the second was read first. */
   readonly announced?: true;
   /** Nobody could see whether it waits for its sockets, so it was given time instead. */
@@ -38,7 +42,9 @@ export interface Worker {
   readonly watchdog?: { readonly everyMs: number; readonly fed?: Monotonic };
   /** It asked for time until then before the keeper said that it started. */
   readonly extended?: Monotonic;
-  /** How it was kept from new connections, and what became of those it had. On a ready worker: its valve has to be opened again. */
+  /** While it runs and there is one: how long it may. */
+  readonly limit?: RunLimit;
+  /** How it was kept from new connections, and what became of those it had. On a ready worker that is not aside: its valve has to be opened again. */
   readonly drain?: Drain;
 }
 
@@ -85,6 +91,8 @@ export type WorkerEvent =
   | { readonly type: "unwell" }
   /** It was asked how it is: it has failed often enough in a row to count as unhealthy, or has answered as it should. */
   | { readonly type: "health"; readonly ok: boolean }
+  /** Unhealthy as it is, it gets no new connections (`out`), or gets them because nobody else is there (`last`); or as any other again (`in`). */
+  | { readonly type: "aside"; readonly to: "out" | "last" | "in" }
   /** These hooks are over; one of them has failed, and was not allowed to, or they were ended. */
   | { readonly type: "hooks"; readonly hook: HookName; readonly ok: boolean }
   /** From now on WATCHDOG=1 comes so often (WATCHDOG_USEC); 0 = never. */
@@ -94,6 +102,8 @@ export type WorkerEvent =
   | { readonly type: "launch" }
   /** `withinMs`: an end of everything does not wait for the whole `drain.timeout`; 0 = no drain. */
   | { readonly type: "retire"; readonly overlaps: boolean; readonly withinMs?: number }
+  /** It has run for as long as it may, and nobody takes over: it drains and stops; a task stops. */
+  | { readonly type: "expire" }
   /** No connection has been open for long enough: it ends unless one comes before its valve is closed. */
   | { readonly type: "idle" }
   /** What can keep new connections from it; it is not closed yet. */
@@ -162,6 +172,10 @@ export type WorkerFact =
   | "watchdog"
   | "unhealthy"
   | "recovered"
+  | "set-aside"
+  | "not-set-aside"
+  | "kept"
+  | "run-limit"
   | "moved"
   | "left-behind"
   | "ended";

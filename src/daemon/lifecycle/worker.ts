@@ -10,6 +10,7 @@
  *   ready ──retire, idle──> draining ──nothing in flight, no valve, or deadline──> stopping ──deadline──> killing
  *   draining for being idle ──a connection came──> ready
  *   disarming to its end ──started──> stopping                       (it fired in spite of that)
+ *   ready ──aside──> ready, without new connections                  (aside.ts)
  *   ready ──leaving──> stopping by itself ──retire──> stopping       (STOPPING=1: no signal unless it is asked to stop as well)
  *   starting, warming, ready, draining ──unwell──> aborting          (stopping, with SIGABRT in place of the stop signal)
  *   ready, draining ──watchdog missed──> aborting
@@ -21,7 +22,8 @@
  *
  * `started` with another pid than before: it has named another process as its main one (MAINPID), and the keeper watches that now. No phase changes by it.
  *
- * The worker itself may move a deadline that it is under, but only to later (`extend`); its watchdog is in watchdog.ts.
+ * The worker itself may move a deadline that it is under, but only to later (`extend`); its watchdog is in watchdog.ts, and how long it may run in
+ * run-limit.ts. Once that is over and nobody takes over (`expire`): ready ──> draining, warming (a task) ──> stopping.
  *
  * In sweeping the process is dead, and what it left behind gets a signal: SIGKILL at once after an end of its own or a
  * ready timeout or an abort, or where the policy says so; the stop signal first, and SIGKILL at the deadline of the stop, after one that was asked for.
@@ -35,8 +37,10 @@
  * said so and its tree was seen to be empty, never because a signal was sent. Events that a phase has no use for change
  * nothing: after an adoption the keeper tells again what the supervisor before had heard already.
  */
+import { asideValve, isAside, turnAside } from "./aside.js";
 import type { Monotonic } from "./end.js";
 import { stepHooked } from "./hooked.js";
+import { runLimitDue } from "./run-limit.js";
 import { abort, changeWatchdog, feed, isSilent, watchdogDue } from "./watchdog.js";
 import {
   asked,
@@ -45,6 +49,7 @@ import {
   counts,
   drainTimeout,
   exited,
+  expire,
   extend,
   health,
   heardEarly,
@@ -77,6 +82,8 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
   const now = worker.state;
   if (event.type === "exited") return exited(worker, event.end, at, policy);
   if (event.type === "extend") return extend(worker, event.byMs, at);
+  if (event.type === "expire") return expire(worker, at, policy);
+  if (event.type === "aside") return turnAside(worker, event, at);
   if (event.type === "alive") return feed(worker, at);
   if (event.type === "forgive") return same(worker); // Its instance's matter.
   if (event.type === "watchdog") return changeWatchdog(worker, event.everyMs, at);
@@ -212,7 +219,9 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "idle":
           return rest(worker, at, policy);
         case "reopened":
-          return reopened(worker);
+          return isAside(worker) ? same(worker) : reopened(worker);
+        case "valve":
+          return asideValve(worker, event.valve);
         case "announced": // sd_notify(3) lets a service say READY=1 again after a reload.
         case "started":
         case "start-failed":
@@ -220,7 +229,6 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "disarmed":
         case "hooks":
         case "unobservable":
-        case "valve":
         case "connections":
         case "gone":
           return same(worker);
@@ -341,11 +349,11 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
 export function workerDeadline(worker: Worker): Monotonic | undefined {
   switch (worker.state.phase) {
     case "warming":
-      return worker.state.settled ?? worker.state.deadline;
+      return sooner(worker.state.settled ?? worker.state.deadline, runLimitDue(worker));
     case "draining":
-      return Math.min(worker.state.deadline, watchdogDue(worker) ?? Number.POSITIVE_INFINITY);
+      return sooner(worker.state.deadline, watchdogDue(worker));
     case "ready":
-      return watchdogDue(worker);
+      return sooner(watchdogDue(worker), runLimitDue(worker));
     case "starting":
     case "stopping":
     case "sweeping":
@@ -360,4 +368,8 @@ export function workerDeadline(worker: Worker): Monotonic | undefined {
     case "gone":
       return undefined;
   }
+}
+
+function sooner(one: Monotonic | undefined, other: Monotonic | undefined): Monotonic | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }

@@ -47,6 +47,7 @@ const LIVE_SERVICE_KEYS: ReadonlySet<string> = new Set([
   "drain",
   "rollout",
   "idleStopMs",
+  "runLimitMs",
   "notifyAccess",
   "hooks",
   "check",

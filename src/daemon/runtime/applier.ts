@@ -94,11 +94,11 @@ export class Applier {
     return this.#alone(() => this.#leave(this.#o.inForce(), leaving));
   }
 
-  /** Resolves when no apply is under way. */
   get isBusy(): boolean {
     return this.#busy !== undefined;
   }
 
+  /** Resolves when no apply is under way. */
   async idle(): Promise<void> {
     await this.#busy?.catch(() => undefined); // Its own caller is told.
   }

@@ -1,4 +1,4 @@
-import { KeeperError } from "./keeper/keeper-client.js";
+import { KeeperError } from "./keeper/keeper-error.js";
 import type { ChildRecord } from "./keeper/records.js";
 import { takeDrained } from "./logs/drained-logs.js";
 import type { WorkerTag } from "./service-store.js";

@@ -1,6 +1,7 @@
 import type { KeeperView, ReExecView } from "../control/api.js";
 import type { Clock } from "./clock.js";
-import { type KeeperClient, KeeperError } from "./keeper/keeper-client.js";
+import type { KeeperClient } from "./keeper/keeper-client.js";
+import { KeeperError } from "./keeper/keeper-error.js";
 import type { ReExecOutcome } from "./keeper/re-exec.js";
 import type { Hello } from "./keeper/records.js";
 import { errnoWords, signalName } from "./words.js";

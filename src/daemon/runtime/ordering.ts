@@ -154,10 +154,6 @@ export class Ordering {
     });
   }
 
-  inStartOrder(names: Iterable<string>): readonly string[] {
-    return inStartOrder(names, this.#services);
-  }
-
   inStopOrder(names: Iterable<string>): readonly string[] {
     return inStopOrder(names, this.#services);
   }

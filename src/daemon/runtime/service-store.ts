@@ -15,10 +15,6 @@ export function serviceKey(name: string): string {
   return `${PREFIX}${name}`;
 }
 
-export function serviceOfKey(key: string): string | undefined {
-  return key.startsWith(PREFIX) ? key.slice(PREFIX.length) : undefined;
-}
-
 /**
  * A state that is too large for a tag (hundreds of instances in a crash loop) is written without the times of its earlier starts: after a crash
  * of the supervisor the start limit then counts afresh.

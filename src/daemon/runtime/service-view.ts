@@ -1,5 +1,6 @@
 import type { ServiceConfig } from "../config/config.js";
 import type { AwaitedView, ServicePhase, ServiceView, WorkerView } from "../control/api.js";
+import type { Aside } from "../lifecycle/aside.js";
 import { awaitedHook } from "../lifecycle/hooks.js";
 import { type Awaited, nextDeadline, type ServiceState, triggersFree, workersOf } from "../lifecycle/service-state.js";
 import type { Worker } from "../lifecycle/worker.js";
@@ -105,10 +106,23 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
     ...(hook === undefined ? {} : { hook }),
     ...(reloading === true ? { reloading } : {}),
     ...(worker.unhealthy === true ? { unhealthy: input.unhealthy(worker.id) ?? "not asked again yet" } : {}),
+    ...(worker.aside === undefined ? {} : { aside: asideInWords(worker.aside) }),
     ...(stored === 0 ? {} : { stored }),
     ...(valve === undefined ? {} : { valve }),
     ...(worker.state.phase === "draining" && worker.drain !== undefined ? { inFlight: worker.drain.inFlight } : {}),
   };
+}
+
+function asideInWords(aside: Aside): string {
+  switch (aside.how) {
+    case "asked":
+    case "out":
+      return "no new connections until it is healthy again";
+    case "cannot":
+      return `new connections all the same, nothing can keep them from it: ${aside.why}`;
+    case "last":
+      return "new connections all the same: no other worker serves";
+  }
 }
 
 /** Of one that retires: what it has; of one that is ready: what it would have. */

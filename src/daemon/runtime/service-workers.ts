@@ -11,7 +11,7 @@ import { WorkerDrains } from "./drain/worker-drains.js";
 import { EndedWorkers } from "./ended-workers.js";
 import { WorkerHandoffs } from "./handoff/worker-handoffs.js";
 import { WorkerHooks } from "./hooks/worker-hooks.js";
-import { KeeperError } from "./keeper/keeper-client.js";
+import { KeeperError } from "./keeper/keeper-error.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { WorkerLeavings } from "./left-behind/worker-leavings.js";
 import { waitsForSocket } from "./listening.js";
@@ -110,7 +110,7 @@ export class ServiceWorkers {
       limit: () => this.#config.fdStore ?? 0,
       isAwaited: input.isAwaited,
     });
-    this.#reloads = new WorkerReloads(input.world.clock);
+    this.#reloads = new WorkerReloads(input.world.clock, (worker) => this.#resources.get(worker)?.drainNotify());
     this.#moves = new MainMoves({
       keeper: input.world.keeper,
       ended: (worker, record) => this.#tell(worker, record),

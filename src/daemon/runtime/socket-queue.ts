@@ -23,10 +23,6 @@ export function queueLooks(fds: readonly OwnedFd[]): readonly QueueLook[] {
   return inodes.map((inode) => looks.get(inode) ?? NOTHING);
 }
 
-export function queueLength(fd: OwnedFd): number | undefined {
-  return queueLooks([fd])[0]?.queued;
-}
-
 /** Kinds are asked for one after the other, as long as a socket is not found. */
 function look(wanted: ReadonlySet<number>): ReadonlyMap<number, QueueLook> {
   const looks = new Map<number, QueueLook>();

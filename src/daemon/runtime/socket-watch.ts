@@ -1,6 +1,6 @@
 import { readProc } from "./process-stat.js";
 import type { Counted } from "./receipt-view.js";
-import type { SocketLook } from "./socket-table.js";
+import type { SocketLook } from "./socket-looks.js";
 
 const LOOK_MS = 50;
 

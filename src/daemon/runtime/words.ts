@@ -133,6 +133,8 @@ function failureSentence(service: ServiceConfig, failure: Failure): string {
     const remark = /^holdfast: (.*)$/s.exec(failure.lines.at(-1) ?? "")?.[1];
     return `${who} did not become ready in time and was killed${remark === undefined ? "" : `: ${remark}`}`;
   }
+  if (failure.code === "run-limit")
+    return `${who} had run for as long as run_limit allows and was ended: it ${describeEnd(failure.end)}`;
   if (failure.code === "watchdog")
     return `${who} did not say WATCHDOG=1 in time, or asked for the same treatment, and was ended with SIGABRT: it ${describeEnd(failure.end)}`;
   const { end } = failure;
@@ -221,6 +223,17 @@ export function factSentence(
       return { message: `${who}${pid} is unhealthy: ${more.lines.at(-1) ?? "it does not answer"}`, level: "warn" };
     case "recovered":
       return { message: `${who}${pid} is healthy again`, level: "info" };
+    case "set-aside":
+      return { message: `${who}${pid} gets no new connections until it is healthy again`, level: "info" };
+    case "not-set-aside":
+      return {
+        message: `${who}${pid} gets new connections all the same, nothing can keep them from it: ${fact.why}`,
+        level: "warn",
+      };
+    case "kept":
+      return { message: `${who}${pid} gets new connections all the same: no other worker serves`, level: "warn" };
+    case "run-limit":
+      return { message: `${who}${pid} has run for as long as run_limit allows`, level: "info" };
     case "moved":
       return { message: `${who} goes on with the process that it has named as its main one${pid}`, level: "info" };
     case "canary-ready":

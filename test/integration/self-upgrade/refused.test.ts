@@ -79,7 +79,7 @@ describe("a version that cannot take over", () => {
       expect(answer.message, what).toContain(stays);
       expect(await inventory(scene), what).toEqual(before);
     }
-    const main = join(directory, "dist/daemon/main.js");
+    const main = join(directory, "dist/bin/supervisor.js");
     renameSync(main, `${main}.away`);
     const { code, stdout, stderr } = await scene.holdfast.cli("self", "upgrade", "--to", directory);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });

@@ -14,7 +14,7 @@ describe("a supervisor that is upgraded under load", () => {
     const { supervisor: first, ...before } = await inventory(scene);
     const load = startLoad({ target: { host: "127.0.0.1", port }, rate: 200 });
     const directory = installation(scene);
-    const program = join(directory, "dist/daemon/main.js");
+    const program = join(directory, "dist/bin/supervisor.js");
 
     const said = await scene.holdfast.run("self", "upgrade", "--to", directory);
     expect(said).toMatch(

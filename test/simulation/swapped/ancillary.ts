@@ -71,6 +71,11 @@ export function readAll({ file }: Fd): Buffer {
   return file.bytes ?? Buffer.alloc(0);
 }
 
+/** Of a donor's token: no upgrade is simulated. */
+export function read(): never {
+  throw new Error("nothing is read here");
+}
+
 export function localAddress(): object {
   return { kind: "unix", path: "@somewhere" };
 }

@@ -1,25 +1,10 @@
 /** In the place of runtime/keeper/keeper-client.ts: the same requests, to the simulated keeper, without the bytes between them. */
+import { KeeperError } from "../../../src/daemon/runtime/keeper/keeper-error.js";
 import type { StartRequest } from "../../../src/daemon/runtime/keeper/records.js";
 import type { Request } from "../keeper.js";
 import type { SimulatedFile } from "../kernel.js";
 import { world } from "../world.js";
 import { OwnedFd } from "./ancillary.js";
-
-export class KeeperError extends Error {
-  readonly code = "keeper-refused";
-  readonly place = 0;
-
-  constructor(
-    readonly request: string,
-    readonly errno: number,
-  ) {
-    super(`the keeper refused ${request}: errno ${errno}`);
-  }
-}
-
-export class KeeperGoneError extends Error {
-  readonly code = "keeper-gone";
-}
 
 type Table = "held" | "children" | "arms";
 interface HasFile {
@@ -137,7 +122,7 @@ export class KeeperClient {
     try {
       return await world().ask({ name, ...o, files: fds.map(({ file }) => file) });
     } catch (errno) {
-      throw new KeeperError(name, errno as number);
+      throw new KeeperError(name, errno as number, 0);
     }
   }
 }

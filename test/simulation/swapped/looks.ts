@@ -203,9 +203,6 @@ export function wasReaped(): boolean {
 export function queueLooks(fds: readonly { readonly file: SimulatedFile }[]): readonly object[] {
   return fds.map(({ file }) => ({ queued: file.listener?.queued ?? 0, drops: 0 }));
 }
-export function queueLength({ file }: { readonly file: SimulatedFile }): number {
-  return file.listener?.queued ?? 0;
-}
 export function flushSocket(): number {
   return 0;
 }

@@ -97,7 +97,7 @@ describe("run", () => {
     expect(code).toBe(0);
     expect(Number(pid)).toBe(child.pid);
     expect([mark, dashes, node, ...rest]).toEqual(["kept", "--", process.execPath, "-c", file]);
-    expect(supervisor).toMatch(/\/dist\/daemon\/main\.js$/);
+    expect(supervisor).toMatch(/\/dist\/bin\/supervisor\.js$/);
   });
 
   test("refuses a wrong configuration with 6", async () => {

@@ -99,6 +99,17 @@ describe("an explanation", () => {
     ]);
   });
 
+  test("of a connection does not say that the last lines are its own", () => {
+    const accepts = { open: 2, most: 64, atLimit: "queue", phase: "accepting", accepted: 9, refused: 0 } as const;
+    const service = aService("web", {
+      accepts: { ...accepts, refusedPerSource: 0, vanished: 0 },
+      lastFailure: aFailure(),
+    });
+    const text = explain(service, now);
+    expect(text).toContain("Last failure, 10s ago (2026-01-02T03:04:05.000Z), connection 7:");
+    expect(text).toContain("The last lines of all its connections:");
+  });
+
   test("of a failed service says that only a person starts it again", () => {
     const service = aService("web", { phase: "failed", lastFailure: aFailure({ lastLines: [] }) });
     const text = explain(service, now).join("\n");

@@ -231,6 +231,7 @@ describe("a file with every key", () => {
         { kind: "configuration", base: "/etc", names: ["web"], mode: 0o755 },
       ],
       watchdogMs: 45_000,
+      runLimitMs: 21_600_000,
       fdStore: 3,
       notifyAccess: "main",
       pretendBooted: true,

@@ -114,6 +114,36 @@ describe("a service with a process for each connection", () => {
   });
 });
 
+describe("a process whose run_limit is over", () => {
+  const limited = (): Told => accepting({ ...policy, runLimitMs: 60_000 }).started(1);
+
+  test("is asked to stop, killed after the stop timeout, and has not failed; the others have the rest of their time", () => {
+    const told = limited();
+    const started = told.at;
+    told.hear({ type: "blocked" }, 10_000).started(2);
+    expect(acceptDeadline(told.state, { runLimitMs: 60_000 })).toBe(started + 60_000);
+    told.hear({ type: "deadline" }, 50_000);
+    expect(told.last.effects).toEqual([{ type: "signal", numbers: [1] }]);
+    expect(told.last.facts).toEqual([{ type: "run-limit", number: 1, peer: "192.0.2.1:1" }]);
+    expect(acceptDeadline(told.state, { runLimitMs: 60_000 })).toBe(told.at + 5_000);
+    told.hear({ type: "deadline" }, 5_000);
+    expect(told.last.effects).toEqual([{ type: "kill", numbers: [1] }]);
+    expect(told.last.facts).toEqual([{ type: "stop-timeout", count: 1 }]);
+    expect(told.ended(1, 3).last.facts).toEqual([]);
+    expect(acceptDeadline(told.state, { runLimitMs: 60_000 })).toBe(started + 70_000);
+  });
+
+  test("is asked once, if it is asked to stop anyway", () => {
+    const told = limited().hear({ type: "stop", asker: 1 }, 50_000).hear({ type: "disarmed" });
+    expect(told.hear({ type: "deadline" }, 10_000).last.effects).toEqual([{ type: "signal", numbers: [1] }]);
+    const first = accepting({ ...policy, runLimitMs: 60_000 })
+      .started(1)
+      .hear({ type: "stop", asker: 1 });
+    expect(first.hear({ type: "deadline" }, 30_000).last.effects).toEqual([{ type: "signal", numbers: [1] }]);
+    expect(acceptDeadline(first.state, { runLimitMs: 60_000 })).toBe(first.at + 5_000);
+  });
+});
+
 describe("a stop", () => {
   test("waits for what the keeper has started until then, lets it finish, then asks, then kills", () => {
     const told = accepting().started(1).hear({ type: "stop", asker: 1 });
@@ -197,8 +227,8 @@ test("whatever happens, everyone who asks is answered once, and a stop that ends
     { maxLength: 60 },
   );
   fc.assert(
-    fc.property(words, (happenings) => {
-      const told = new Told().hear({ type: "boot" });
+    fc.property(words, fc.constantFrom({}, { runLimitMs: 7_000 }), (happenings, limit) => {
+      const told = new Told({ ...policy, ...limit }).hear({ type: "boot" });
       const open = new Set<number>();
       const asked = new Set<number>();
       let next = 0;

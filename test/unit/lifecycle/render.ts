@@ -152,7 +152,8 @@ function renderInstance(instance: Instance, desired: "started" | "stopped"): str
 }
 
 function renderWorker(worker: Worker): string {
-  return `#${worker.id}${worker.lane === undefined ? "" : ` in lane ${worker.lane}`} ${worker.state.phase}`;
+  const aside = worker.aside === undefined ? "" : ` (${worker.aside.how})`;
+  return `#${worker.id}${worker.lane === undefined ? "" : ` in lane ${worker.lane}`} ${worker.state.phase}${aside}`;
 }
 
 function nameOf(names: object, value: number): string {

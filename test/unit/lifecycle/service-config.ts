@@ -37,6 +37,7 @@ const OTHERS: Readonly<Record<string, (text: string) => unknown>> = {
   after: (text) => Object.fromEntries(text.split(",").map((word) => word.split(":"))),
   conflicts: (text) => text.split(","),
   onFailure: (text) => text.split(","),
+  runLimitMs: Number,
   stop: (kill) => ({ ...plainService.stop, kill }),
   hooks: (text) =>
     Object.fromEntries(text.split(",").map((name) => [name, [{ command: [name], mayFail: false, timeoutMs: 30_000 }]])),

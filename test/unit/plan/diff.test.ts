@@ -103,6 +103,7 @@ describe("a changed configuration", () => {
       withService({ stop: { signal: "SIGINT", timeoutMs: 1 } }),
       [["change-service", "live", "stop"]],
     ],
+    ["how long it may run", withService({ runLimitMs: 60_000 }), [["change-service", "live", "runLimitMs"]]],
     ["what it executes", withService({ command: ["node", "b.js"] }), [["change-service", "rolling", "command"]]],
     [
       "a live and a rolling key",

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { EndedWorkers } from "../../../src/daemon/runtime/ended-workers.js";
-import { type Keeper, KeeperError } from "../../../src/daemon/runtime/keeper/keeper-client.js";
+import type { Keeper } from "../../../src/daemon/runtime/keeper/keeper-client.js";
+import { KeeperError } from "../../../src/daemon/runtime/keeper/keeper-error.js";
 import type { ChildRecord, Drained } from "../../../src/daemon/runtime/keeper/records.js";
 import type { Logger } from "../../../src/daemon/runtime/logger.js";
 import type { WorkerTag } from "../../../src/daemon/runtime/service-store.js";

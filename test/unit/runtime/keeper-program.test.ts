@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { KeeperError } from "../../../src/daemon/runtime/keeper/keeper-client.js";
+import { KeeperError } from "../../../src/daemon/runtime/keeper/keeper-error.js";
 import { decodeReExec, type ReExecOutcome } from "../../../src/daemon/runtime/keeper/re-exec.js";
 import type { Hello } from "../../../src/daemon/runtime/keeper/records.js";
 import { KeeperProgram } from "../../../src/daemon/runtime/keeper-program.js";

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { ServiceConfig } from "../../../src/daemon/config/config.js";
-import { newService, type ServiceState } from "../../../src/daemon/lifecycle/service-state.js";
+import type { Aside } from "../../../src/daemon/lifecycle/aside.js";
+import { newInstance, newService, type ServiceState } from "../../../src/daemon/lifecycle/service-state.js";
+import type { Worker } from "../../../src/daemon/lifecycle/worker.js";
 import type { Clock } from "../../../src/daemon/runtime/clock.js";
 import { serviceView } from "../../../src/daemon/runtime/service-view.js";
 
@@ -63,5 +65,20 @@ describe("the view of a service that waits for a connection", () => {
 
   test("does not call a few activations a limit", () => {
     expect(view({ triggers: { since: now - 500, count: 199 } })).toMatchObject({ phase: "waiting" });
+  });
+});
+
+describe("the view of an unhealthy worker", () => {
+  test.each<[Aside, string]>([
+    [{ how: "out" }, "no new connections until it is healthy again"],
+    [{ how: "last" }, "new connections all the same: no other worker serves"],
+    [
+      { how: "cannot", why: "it waits in accept(2)" },
+      "new connections all the same, nothing can keep them from it: it waits in accept(2)",
+    ],
+  ])("says whether it gets new connections: %o", (aside, words) => {
+    const current: Worker = { id: 1, slot: 1, state: { phase: "ready" }, unhealthy: true, aside };
+    const instances = [{ ...newInstance(1), current }];
+    expect(view({ instances }).workers).toMatchObject([{ phase: "ready", aside: words }]);
   });
 });

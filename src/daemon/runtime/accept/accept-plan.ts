@@ -21,7 +21,6 @@ export interface AcceptPlan {
   readonly fds: readonly Fd[];
   /** To be closed once the frame is sent. */
   readonly opened: readonly OwnedFd[];
-  readonly tag: AcceptTag;
 }
 
 /** What the keeper starts for each connection. Throws what stands in the way of a start, with a sentence; nothing is left open then. */
@@ -90,7 +89,7 @@ export function planAccept(o: {
       { frame: 1, drained: true },
     ],
   };
-  return { request, fds, opened, tag };
+  return { request, fds, opened };
 }
 
 /** @param after the highest number that is known */

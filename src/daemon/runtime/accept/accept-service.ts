@@ -10,21 +10,23 @@ import {
 } from "../../lifecycle/accept.js";
 import { newService, type ServiceEvent, type ServiceState } from "../../lifecycle/service-state.js";
 import { eventsOf } from "../child-events.js";
+import { DeadlineTimer } from "../deadline-timer.js";
 import { RuntimeDirectories } from "../directories/runtime-directories.js";
 import type { AcceptorRecord } from "../keeper/acceptor-record.js";
-import { KeeperError } from "../keeper/keeper-client.js";
 import type { ChildRecord } from "../keeper/records.js";
 import type { ServiceOutput } from "../left-behind/remnant-output.js";
 import type { LogRing } from "../logs/log-ring.js";
+import { Mailbox } from "../mailbox.js";
 import type { Service } from "../service.js";
+import { ServiceNote } from "../service-note.js";
 import type { Answered, KeeperTables } from "../service-runtime.js";
-import { type ServiceSetup, versionOf } from "../service-setup.js";
-import { serviceKey, type WorkerTag } from "../service-store.js";
+import type { ServiceSetup } from "../service-setup.js";
+import type { WorkerTag } from "../service-store.js";
 import type { ServiceWorld } from "../service-world.js";
 import { signalNumber } from "../words.js";
-import { WorkerTree } from "../worker-tree.js";
+import { AcceptArm } from "./accept-arm.js";
 import { AcceptLog } from "./accept-log.js";
-import { acceptorOf, planAccept } from "./accept-plan.js";
+import { AcceptProcesses } from "./accept-processes.js";
 import {
   acceptKey,
   acceptLogKey,
@@ -37,12 +39,6 @@ import {
 import { acceptView } from "./accept-view.js";
 import { acceptorSentence, factSentence, failureOf, notForConnections } from "./accept-words.js";
 
-const ENOENT = 2;
-const EBADMSG = 74;
-const ESRCH = 3;
-const SIGKILL = 9;
-/** Until the keeper is told to forget a process that has ended well. */
-const FORGOTTEN_WITHIN_MS = 200;
 /** What it wrote last, with a failure. */
 const FAILURE_LINES = 5;
 
@@ -58,25 +54,18 @@ export class AcceptService implements Service {
   readonly #world: ServiceWorld;
   readonly #askers = new Map<number, (answered: Answered) => void>();
   readonly #watchers = new Set<() => void>();
-  /** What tells the tree of each that runs. */
-  readonly #marks = new Map<number, { readonly mark: string; readonly adopted: boolean }>();
   #setup: ServiceSetup;
   #state: AcceptState;
-  #written = "";
-  #mailbox: AcceptEvent[] = [];
-  #stepping = false;
-  #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #mailbox = new Mailbox<AcceptEvent>((event) => this.#step(event));
+  readonly #note: ServiceNote;
+  readonly #timer: DeadlineTimer;
   readonly #log: AcceptLog;
   readonly #directories: RuntimeDirectories;
-  /** Keys that the keeper is to be told to forget. */
-  readonly #forgotten: string[] = [];
-  #forgetting: NodeJS.Timeout | undefined;
+  readonly #arm: AcceptArm;
+  readonly #processes: AcceptProcesses;
+  /** The keeper's news of its arm. */
   #acceptor: AcceptorRecord | undefined;
-  /** While what the keeper has started is asked for: those whose end was heard meanwhile, which may be in the answer all the same. */
-  #over: Set<number> | undefined;
-  /** What the arm of an earlier supervisor was made from. */
-  #armedVersion: string | undefined;
 
   /** @param note what an earlier supervisor left; undefined: it was never started, and `boot` begins it */
   constructor(setup: ServiceSetup, world: ServiceWorld, note?: Buffer) {
@@ -86,7 +75,12 @@ export class AcceptService implements Service {
     this.isNew = found === undefined;
     this.#state = found ?? newAccept;
     this.#directories = new RuntimeDirectories(world.log, this.#state.desired === "started");
-    this.#log = new AcceptLog(setup.config, world, (what, error) => this.#complain(what, error));
+    const complain = (what: string, error: Error) => this.#complain(what, error);
+    this.#note = new ServiceNote(setup.config.name, world.keeper, (error) => complain("take its state", error));
+    this.#timer = new DeadlineTimer(world.clock, () => this.#dispatch({ type: "deadline" }));
+    this.#log = new AcceptLog(setup.config, world, complain);
+    this.#arm = new AcceptArm(world, this.#log, this.#directories);
+    this.#processes = new AcceptProcesses(world, complain);
   }
 
   get output(): ServiceOutput {
@@ -192,7 +186,7 @@ export class AcceptService implements Service {
     const { name } = this.config;
     const arm = arms.find(({ key }) => key === acceptKey(name));
     if (held.some(({ key }) => key === acceptLogKey(name))) await this.#log.adopt(arm?.key);
-    this.#armedVersion = arm && acceptTagOf(arm.tag)?.version;
+    if (arm !== undefined) this.#arm.adopt(arm);
     this.#state = { ...this.#state, armed: arm === undefined ? "no" : "yes" };
     for (const { tag, ...record } of children) {
       const found = acceptTagOf(tag);
@@ -202,7 +196,7 @@ export class AcceptService implements Service {
 
   goOn(): void {
     const { armed, desired } = this.#state;
-    const isStale = armed === "yes" && this.#armedVersion !== this.#version;
+    const isStale = armed === "yes" && this.#arm.isStale(this.#setup);
     this.#dispatch({ type: this.#isBound() ? "unblocked" : "blocked" });
     if (isStale && desired === "started") this.#dispatch({ type: "configure", asker: 0 });
     this.#dispatch({ type: "deadline" });
@@ -215,7 +209,8 @@ export class AcceptService implements Service {
     const { number, peer } = connection;
     for (const event of eventsOf(record)) {
       if (event.type === "started") {
-        this.#marks.set(number, { mark: `INVOCATION_ID=${invocationOf(tag, number)}`, adopted: record.adopted });
+        const mark = `INVOCATION_ID=${invocationOf(tag, number)}`;
+        this.#processes.started(number, { key: record.key, pid: event.pid, mark, adopted: record.adopted });
         this.#dispatch({
           type: "started",
           connection: { number, peer, pid: event.pid, startedAt: event.at },
@@ -224,7 +219,7 @@ export class AcceptService implements Service {
       else if (event.type === "start-failed")
         this.#ended(number, peer, { kind: "not-started", stage: event.stage, errno: event.errno });
     }
-    if (record.state !== "running") this.#forget(record);
+    if (record.state !== "running") this.#processes.forget(record);
   }
 
   /** The keeper's news of its arm. */
@@ -236,11 +231,8 @@ export class AcceptService implements Service {
     for (const changed of this.#watchers) changed();
   }
 
-  async signalWorkers(signal: number): Promise<number> {
-    const sent = await Promise.allSettled(
-      [...this.#state.connections.keys()].map((number) => this.#world.keeper.signal(this.#keyOf(number), signal)),
-    );
-    return sent.filter(({ status }) => status === "fulfilled").length;
+  signalWorkers(signal: number): Promise<number> {
+    return this.#processes.signalAll(signal);
   }
 
   /** Each new connection reads the configuration anew; there is nothing to be told. */
@@ -249,24 +241,19 @@ export class AcceptService implements Service {
   }
 
   kill(): void {
-    this.#kill([...this.#state.connections.keys()]);
+    this.#processes.killAll();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#forgetAll();
+    this.#timer.arm(undefined);
+    this.#processes.forgetAll();
     await this.#log.close();
     await this.#directories.close();
   }
 
   get #policy() {
     return this.#setup.sockets[0]?.accept;
-  }
-
-  /** Also the limits: the arm has them. */
-  get #version(): string {
-    return `${versionOf(this.#setup)} ${JSON.stringify(this.#policy)}`;
   }
 
   #ask(asker: number, event: Extract<AcceptEvent, { asker: number }>): Promise<Answered> {
@@ -277,16 +264,8 @@ export class AcceptService implements Service {
   }
 
   #dispatch(event: AcceptEvent): void {
-    if (this.#closed) return;
-    this.#mailbox.push(event);
-    if (this.#stepping) return;
-    this.#stepping = true;
-    try {
-      for (let next = this.#mailbox.shift(); next !== undefined; next = this.#mailbox.shift()) this.#step(next);
-    } finally {
-      this.#stepping = false;
-    }
-    this.#armTimer();
+    if (this.#closed || !this.#mailbox.put(event)) return;
+    if (!this.#closed) this.#timer.arm(acceptDeadline(this.#state, this.config));
     for (const changed of this.#watchers) changed();
     this.#world.order.changed(); // Others may have waited for its socket.
   }
@@ -294,7 +273,7 @@ export class AcceptService implements Service {
   #step(event: AcceptEvent): void {
     const step = stepAccept(this.#state, event, { at: this.#world.clock.monotonic(), policy: this.config });
     this.#state = step.state;
-    if (step.effects.length > 0) this.#write();
+    if (step.effects.length > 0) this.#note.write(encodeAcceptState(this.#state));
     for (const effect of step.effects) this.#perform(effect);
     for (const fact of step.facts) {
       this.#report(fact.type, factSentence(this.config, fact));
@@ -308,16 +287,13 @@ export class AcceptService implements Service {
   #perform(effect: AcceptEffect): void {
     switch (effect.type) {
       case "arm":
-        return this.#arm();
+        return this.#putArm();
       case "disarm":
-        return void this.#disarm();
-      case "signal": {
-        const signal = signalNumber(this.config.stop.signal) ?? 0;
-        for (const number of effect.numbers) this.#signal(number, signal);
-        return;
-      }
+        return void this.#takeArmBack();
+      case "signal":
+        return this.#processes.signal(effect.numbers, signalNumber(this.config.stop.signal) ?? 0);
       case "kill":
-        return this.#kill(effect.numbers);
+        return this.#processes.kill(effect.numbers);
       case "answer":
         for (const asker of effect.askers) {
           const answered: Answered =
@@ -330,101 +306,32 @@ export class AcceptService implements Service {
     }
   }
 
-  #arm(): void {
-    const { keeper, sockets, configFile, environment } = this.#world;
+  #putArm(): void {
     const policy = this.#policy;
     if (policy === undefined) return;
+    const failed = ({ message }: Error): void => this.#dispatch({ type: "not-armed", message });
     try {
-      const pipes = this.#log.pipes();
-      const version = this.#version;
-      this.#directories.settle(this.config, false);
-      const plan = planAccept({
-        service: this.config,
-        version,
-        pipes,
-        configFile,
-        own: environment,
-        tell: (words) => this.#world.log.info(`${this.config.name}: ${words}`),
-      });
-      const keys = this.#setup.sockets.flatMap((socket) => sockets.keys(socket));
-      const asked = keeper.accept(plan.request, plan.fds, keys, acceptorOf(policy, this.#state.last));
-      for (const fd of plan.opened) fd.close();
-      asked.then(
-        () => this.#dispatch({ type: "armed" }),
-        (error: Error) => this.#dispatch({ type: "not-armed", message: notArmed(error) }),
-      );
+      this.#arm.put(this.#setup, policy, this.#state.last).then(() => this.#dispatch({ type: "armed" }), failed);
     } catch (error) {
-      this.#dispatch({ type: "not-armed", message: (error as Error).message });
+      failed(error as Error);
     }
   }
 
-  /** What the keeper has started by then is known afterwards, also what has not executed yet. */
-  async #disarm(): Promise<void> {
-    const { keeper } = this.#world;
-    this.#over = new Set();
+  async #takeArmBack(): Promise<void> {
     try {
-      await keeper.disarm(acceptKey(this.config.name)).catch((error: Error) => {
-        if (!(error instanceof KeeperError) || error.errno !== ENOENT) throw error;
-      });
-      for (const { tag, ...record } of await keeper.listChildren()) {
-        const connection = connectionOfKey(record.key);
-        const found = acceptTagOf(tag);
-        if (connection === undefined || found?.service !== this.config.name || this.#over.has(connection.number))
-          continue;
-        if (record.state === "running" || record.state === "starting")
-          this.child(found, { ...record, state: "running" });
-      }
+      await this.#arm.takeBack(this.config.name, (tag, record) => this.child(tag, record));
     } catch (error) {
       this.#complain("disarm", error as Error);
     }
-    this.#over = undefined;
     this.#dispatch({ type: "disarmed" });
   }
 
   #ended(number: number, peer: string, end: Extract<AcceptEvent, { type: "ended" }>["end"]): void {
-    this.#marks.delete(number);
-    this.#over?.add(number);
+    this.#processes.ended(number);
+    this.#arm.ended(number);
     const failed = end.kind !== "exited" || end.code !== 0;
     const lines = failed ? this.#log.lastLines(FAILURE_LINES) : [];
     this.#dispatch({ type: "ended", number, peer, end, lines });
-  }
-
-  #signal(number: number, signal: number): void {
-    this.#send("signal", this.#world.keeper.signal(this.#keyOf(number), signal));
-  }
-
-  #kill(numbers: readonly number[]): void {
-    const { keeperPid, knownPids } = this.#world;
-    for (const number of numbers) {
-      const pid = this.#state.connections.get(number)?.pid;
-      const found = this.#marks.get(number);
-      this.#signal(number, SIGKILL);
-      if (pid === undefined || found === undefined) continue;
-      const tree = new WorkerTree(() => {
-        const except = knownPids();
-        except.delete(pid);
-        return { session: pid, mark: found.mark, keeperPid, adopted: found.adopted, except };
-      });
-      tree.kill().catch((error: Error) => this.#complain("kill", error));
-    }
-  }
-
-  /** What has ended well is acknowledged together with others: each answer of the keeper wakes this process. */
-  #forget({ key, state, status }: ChildRecord): void {
-    this.#forgotten.push(key);
-    if (state !== "exited" || status !== 0) return this.#forgetAll();
-    this.#forgetting ??= setTimeout(() => this.#forgetAll(), FORGOTTEN_WITHIN_MS);
-  }
-
-  #forgetAll(): void {
-    clearTimeout(this.#forgetting);
-    this.#forgetting = undefined;
-    for (const key of this.#forgotten.splice(0)) this.#send("acknowledge", this.#world.keeper.acknowledge(key));
-  }
-
-  #keyOf(number: number): string {
-    const peer = this.#state.connections.get(number)?.peer ?? "";
-    return `${acceptKey(this.config.name)}/${number}/${peer}`;
   }
 
   #queued(): number {
@@ -434,22 +341,6 @@ export class AcceptService implements Service {
   #isBound(): boolean {
     const { sockets, isPaused } = this.#world;
     return this.#setup.sockets.every((socket) => sockets.isBound(socket) && !isPaused(socket.name));
-  }
-
-  #write(): void {
-    const bytes = encodeAcceptState(this.#state);
-    const text = bytes.toString();
-    if (text === this.#written) return;
-    this.#written = text;
-    this.#send("take its state", this.#world.keeper.hold(serviceKey(this.config.name), bytes, [], true));
-  }
-
-  #armTimer(): void {
-    clearTimeout(this.#timer);
-    const deadline = acceptDeadline(this.#state);
-    if (deadline === undefined || !Number.isFinite(deadline) || this.#closed) return;
-    const wait = Math.min(Math.max(1, Math.ceil(deadline - this.#world.clock.monotonic())), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => this.#dispatch({ type: "deadline" }), wait);
   }
 
   #report(
@@ -467,20 +358,7 @@ export class AcceptService implements Service {
     this.#world.events.add({ type, message, ...where, data });
   }
 
-  #send(what: string, asked: Promise<void>): void {
-    asked.catch((error: Error) => {
-      if (error instanceof KeeperError && [ENOENT, ESRCH].includes(error.errno)) return;
-      this.#complain(what, error);
-    });
-  }
-
   #complain(what: string, error: Error): void {
     this.#world.log.error(`${this.config.name}: could not ${what}: ${error.message}`, { error });
   }
-}
-
-/** A keeper of an earlier version does not know such an arm. */
-function notArmed(error: Error): string {
-  if (!(error instanceof KeeperError) || error.errno !== EBADMSG) return error.message;
-  return "the keeper is of a version that cannot accept connections; `holdfast self reexec` replaces it";
 }

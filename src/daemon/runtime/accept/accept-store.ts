@@ -17,10 +17,6 @@ export function acceptLogKey(service: string): string {
   return `${LOG_PREFIX}${service}`;
 }
 
-export function serviceOfLogKey(key: string): string | undefined {
-  return key.startsWith(LOG_PREFIX) ? key.slice(LOG_PREFIX.length) : undefined;
-}
-
 /** Of the key of a process; undefined: it is none. */
 export function connectionOfKey(key: string): { readonly number: number; readonly peer: string } | undefined {
   const found = /^accept:[^/]*\/(\d+)\/(.*)$/.exec(key);

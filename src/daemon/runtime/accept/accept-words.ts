@@ -27,6 +27,11 @@ export function factSentence(service: ServiceConfig, fact: AcceptFact): Said {
       };
     case "stop-timeout":
       return { message: `${counted(fact.count)} of ${name} ignored the stop signal: SIGKILL`, level: "warn" };
+    case "run-limit": {
+      const { number, peer } = fact;
+      const message = `${name}/${number} (${peer}) has run for as long as run_limit allows: ${service.stop.signal}`;
+      return { message, level: "info", instance: `${name}/${number}`, data: { number, peer } };
+    }
     case "stopped":
       return { message: `${name} is stopped`, level: "info" };
     case "connection-failed": {

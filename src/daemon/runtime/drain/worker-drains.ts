@@ -1,3 +1,4 @@
+import { isAside } from "../../lifecycle/aside.js";
 import type { Drain, EpollRegistration, Valve } from "../../lifecycle/drain.js";
 import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
 import type { WorkerHandoffs } from "../handoff/worker-handoffs.js";
@@ -14,6 +15,8 @@ import { sharedSockets, valveOf } from "./valve-finder.js";
 /** Pauses between two looks at the connections of a worker that drains. */
 const FIRST_LOOK_MS = 10;
 const LONGEST_LOOK_MS = 100;
+/** Whether one that is kept from new connections for a while has added its socket again, or a new process of it has. */
+const GUARD_MS = 1_000;
 /** While connections are closed one by one, each is to be caught between two requests. */
 const CLOSING_LOOK_MS = 5;
 /** What it had been woken for before its valve was closed it may still accept: one look says nothing. */
@@ -36,6 +39,8 @@ export class WorkerDrains {
   readonly #o: DrainsInput;
   /** Workers that are looked at, each with its timer. */
   readonly #watches = new Map<number, { readonly stop: () => void }>();
+  /** Valves that the keeper is about to close: one that is opened before that is left closed. */
+  readonly #closing = new Map<number, Promise<unknown>>();
 
   constructor(input: DrainsInput) {
     this.#o = input;
@@ -43,8 +48,9 @@ export class WorkerDrains {
 
   /** What could keep new connections from a worker now. */
   valve(worker: number): Valve {
-    // One that retires for being idle must be able to go on: what it is told over its channel is for good.
-    const told = this.#o.find(worker)?.reason === "idle" ? undefined : this.#o.handoffs.valve(worker);
+    // One that retires for being idle, or is unhealthy, must be able to go on: what it is told over its channel is for good.
+    const { reason, aside } = this.#o.find(worker) ?? {};
+    const told = reason === "idle" || aside !== undefined ? undefined : this.#o.handoffs.valve(worker);
     if (told !== undefined) return told;
     const { sockets } = this.#o.setup();
     const lane = this.#o.find(worker)?.lane;
@@ -60,8 +66,9 @@ export class WorkerDrains {
   close(worker: number): void {
     const valve = this.#drainOf(worker)?.valve;
     if (valve === undefined || valve.kind === "signal") return;
+    this.#stop(worker);
     if (valve.kind === "handoff") this.#retire(worker);
-    const closed = valve.kind === "epoll" ? this.#quiesce(valve.registrations) : Promise.resolve();
+    const closed = valve.kind === "epoll" ? this.#quiesce(worker, valve.registrations) : Promise.resolve();
     closed.then(
       () => this.#watch(worker),
       (error: Error) => this.#cannot(worker, error),
@@ -71,7 +78,7 @@ export class WorkerDrains {
   open(worker: number): void {
     const valve = this.#drainOf(worker)?.valve;
     this.#stop(worker);
-    const opened = valve?.kind === "epoll" ? resume(this.#o.world.keeper, valve.registrations) : Promise.resolve([]);
+    const opened = valve?.kind === "epoll" ? this.#resume(worker, valve.registrations) : Promise.resolve();
     opened.then(
       () => this.#o.emit(worker, { type: "reopened" }),
       (error: Error) => this.#complain(worker, `its valve could not be opened again: ${error.message}`, error),
@@ -86,10 +93,20 @@ export class WorkerDrains {
     return this.#o.find(worker)?.drain;
   }
 
-  async #quiesce(registrations: readonly EpollRegistration[]): Promise<void> {
-    const refused = refusalWords(await quiesce(this.#o.world.keeper, registrations));
+  async #quiesce(worker: number, registrations: readonly EpollRegistration[]): Promise<void> {
+    const asked = quiesce(this.#o.world.keeper, registrations);
+    this.#closing.set(worker, asked);
+    const results = await asked.finally(() => {
+      if (this.#closing.get(worker) === asked) this.#closing.delete(worker);
+    });
+    const refused = refusalWords(results);
     if (refused !== undefined) throw new Error(refused);
     await this.#nudgeOthers(registrations);
+  }
+
+  async #resume(worker: number, registrations: readonly EpollRegistration[]): Promise<void> {
+    await this.#closing.get(worker)?.catch(() => {}); // Whoever closes it tells of that.
+    await resume(this.#o.world.keeper, registrations);
   }
 
   /** It is told how long it has; it gives away what others take, finishes what it has, and ends by itself. */
@@ -115,8 +132,22 @@ export class WorkerDrains {
     this.#o.emit(worker, { type: "valve", valve: { kind: "signal", why: error.message } });
   }
 
+  /** While it is ready and kept from new connections. */
+  #guard(worker: number): void {
+    const found = this.#o.find(worker);
+    if (found === undefined || found.state.phase !== "ready" || !isAside(found)) return this.#stop(worker);
+    try {
+      this.#quiesceAgain(worker, this.#o.pids(worker));
+    } catch (error) {
+      this.#complain(worker, `its sockets could not be looked at: ${(error as Error).message}`, error as Error);
+    }
+    const timer = setTimeout(() => this.#guard(worker), GUARD_MS);
+    this.#watches.set(worker, { stop: () => clearTimeout(timer) });
+  }
+
   #watch(worker: number): void {
     if (this.#watches.has(worker)) return;
+    if (this.#o.find(worker)?.state.phase === "ready") return this.#guard(worker);
     const { sockets } = this.#o.setup();
     const lane = this.#o.find(worker)?.lane;
     const inodesOf = (some: typeof sockets): readonly bigint[] =>
@@ -174,7 +205,7 @@ export class WorkerDrains {
       type: "valve",
       valve: { kind: "epoll", registrations: noteAlso(valve.registrations, again) },
     });
-    this.#quiesce(again).catch((error: Error) => this.#cannot(worker, error));
+    this.#quiesce(worker, again).catch((error: Error) => this.#cannot(worker, error));
   }
 
   #stop(worker: number): void {

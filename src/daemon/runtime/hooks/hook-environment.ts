@@ -21,6 +21,7 @@ export function hookEnvironment(
 function resultOf(end: End | undefined, reason: Worker["reason"]): string {
   switch (reason) {
     case "ready-timeout":
+    case "run-limit":
       return "timeout";
     case "watchdog":
       return "watchdog";

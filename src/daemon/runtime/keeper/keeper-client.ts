@@ -1,26 +1,9 @@
-import {
-  AncillaryError,
-  type Fd,
-  type OwnedFd,
-  type ReceivedMessage,
-  SeqpacketChannel,
-} from "../../../ancillary/index.js";
-import { type AcceptorRecord, type AcceptorRequest, decodeAcceptor, encodeAcceptor } from "./acceptor-record.js";
+import type { Fd, OwnedFd } from "../../../ancillary/index.js";
+import { type AcceptorRequest, encodeAcceptor } from "./acceptor-record.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
-import {
-  AttachMode,
-  decodeFrame,
-  EventType,
-  encodeFrame,
-  Feature,
-  type Frame,
-  MAX_FRAME_BYTES,
-  PROTOCOL_VERSION,
-  ReplyType,
-  RequestType,
-  Table,
-  type TableName,
-} from "./frame.js";
+import { AttachMode, Feature, PROTOCOL_VERSION, Table, type TableName } from "./frame.js";
+import { KeeperChannel } from "./keeper-channel.js";
+import type { KeeperEvents } from "./keeper-events.js";
 import type { Change, KeeperMirror } from "./keeper-mirror.js";
 import { decodeReExec, type ReExecOutcome } from "./re-exec.js";
 import {
@@ -29,7 +12,6 @@ import {
   type ConnectionRecord,
   type Drained,
   decodeArm,
-  decodeChild,
   decodeDrained,
   decodeHeld,
   decodeHello,
@@ -48,78 +30,20 @@ import {
 } from "./records.js";
 import { decodeUpgrade, Report, type UpgradeOutcome } from "./upgrade.js";
 
-/** The keeper refused a request. `errno` is positive, as in errno(3). */
-export class KeeperError extends Error {
-  readonly code = "keeper-refused";
-
-  constructor(
-    readonly request: string,
-    readonly errno: number,
-    readonly place: number,
-  ) {
-    super(`the keeper refused ${request}: errno ${errno}${place === 0 ? "" : ` at offset ${place}`}`);
-  }
-}
-
-/** The channel ended before the reply came. */
-export class KeeperGoneError extends Error {
-  readonly code = "keeper-gone";
-}
-
-/** What these throw is nobody's to catch: the keeper tells everything once to each supervisor, and the next one begins with all of it. */
-export interface KeeperEvents {
-  /** The pidfd comes with state `running`; it is the receiver's. */
-  child(record: ChildRecord, tag: Buffer, pidfd: OwnedFd | undefined): void;
-  /** How an armed start for connections goes on. */
-  acceptor(record: AcceptorRecord): void;
-  signalled(signals: readonly number[]): void;
-  /** Of one that has attached as a shadow: the one in charge has ceded the lease to it. */
-  leased?(): void;
-  /** A frame that did not come from the keeper, or that cannot be read. It was dropped. */
-  dropped(reason: string): void;
-  /** The channel is closed: the keeper is gone. */
-  ended(reason: "end" | Error): void;
-}
-
-/** Of a send whose other end is closed. */
-const GONE: ReadonlySet<string> = new Set(["EPIPE", "ECONNRESET", "ERR_CHANNEL_CLOSED"]);
-
-interface Waiter {
-  readonly name: string;
-  readonly change: Change | undefined;
-  resolve(reply: { readonly payload: Buffer; readonly fds: OwnedFd[] }): void;
-  reject(error: Error): void;
-}
-
 /**
- * The supervisor's side of the keeper's channel.
+ * The supervisor's side of the keeper's protocol: what can be asked of the keeper, one method for each request.
  *
  * A request is on its way when its method returns, and the keeper handles requests in that order; the promise tells the
- * reply. Descriptors that are passed stay the caller's.
- *
- * With a mirror, a request that the keeper has not answered before its end is never settled, and neither is any after that: whoever goes on has to
- * do so with what the mirror says, and must not take the end for a refusal. Without one they are rejected with KeeperGoneError.
+ * reply. Descriptors that are passed stay the caller's. Rejected with KeeperError; what the keeper's end means for those that wait says KeeperChannel.
  */
 export class KeeperClient {
-  readonly #channel: SeqpacketChannel;
-  readonly #keeperPid: number;
-  readonly #events: KeeperEvents;
-  readonly #waiting = new Map<number, Waiter>();
-  #lastRequest = 0;
+  readonly #channel: KeeperChannel;
   readonly #mirror: KeeperMirror | undefined;
-  #ended = false;
 
   /** @param fd the supervisor's end; owned by the client from now on */
   constructor(fd: OwnedFd, keeperPid: number, events: KeeperEvents, mirror?: KeeperMirror) {
     this.#mirror = mirror;
-    this.#keeperPid = keeperPid;
-    this.#events = events;
-    this.#channel = new SeqpacketChannel(fd, {
-      maxBytes: MAX_FRAME_BYTES,
-      onMessage: (message) => this.#receive(message),
-      onDropped: (reason) => this.#cut(reason),
-      onEnd: (reason) => this.#end(reason),
-    });
+    this.#channel = new KeeperChannel(fd, keeperPid, events, mirror);
   }
 
   /** As the supervisor in charge, or as one that looks without touching. KeeperError EPROTONOSUPPORT: it speaks no version that we do. */
@@ -130,13 +54,13 @@ export class KeeperClient {
       .u32(Feature.reExec | Feature.handOver | Feature.accept)
       .u8(AttachMode[mode])
       .bytes();
-    const reply = await this.#ask("attach", payload);
+    const reply = await this.#channel.ask("attach", payload);
     return decodeHello(new ByteReader(reply.payload));
   }
 
   /** Keeps duplicates of the descriptors (0 to 253) under the key; with none it is a note. */
   async hold(key: string, tag: Uint8Array, fds: readonly Fd[], replace = false): Promise<void> {
-    await this.#ask(
+    await this.#channel.ask(
       "hold",
       new ByteWriter()
         .key(key)
@@ -149,7 +73,7 @@ export class KeeperClient {
   }
 
   async release(key: string): Promise<void> {
-    await this.#ask("release", new ByteWriter().key(key).bytes(), [], this.#mirror?.release(key));
+    await this.#channel.ask("release", new ByteWriter().key(key).bytes(), [], this.#mirror?.release(key));
   }
 
   listHeld(): Promise<HeldRecord[]> {
@@ -166,16 +90,16 @@ export class KeeperClient {
 
   /** The descriptors of one entry: for a running child its pidfd, then the kept ones. They are the caller's. */
   async fetch(table: TableName, key: string): Promise<OwnedFd[]> {
-    return (await this.#ask("fetch", new ByteWriter().u8(Table[table]).key(key).bytes())).fds;
+    return (await this.#channel.ask("fetch", new ByteWriter().u8(Table[table]).key(key).bytes())).fds;
   }
 
   async tag(table: TableName, key: string, tag: Uint8Array): Promise<void> {
     const change = this.#mirror?.tag(table, key, tag);
-    await this.#ask("tag", new ByteWriter().u8(Table[table]).key(key).tag(tag).bytes(), [], change);
+    await this.#channel.ask("tag", new ByteWriter().u8(Table[table]).key(key).tag(tag).bytes(), [], change);
   }
 
   async spawn(start: StartRequest, fds: readonly Fd[]): Promise<void> {
-    await this.#ask("spawn", encodeStart(start), fds, this.#starts(start, fds));
+    await this.#channel.ask("spawn", encodeStart(start), fds, this.#starts(start, fds));
   }
 
   /** The keeper starts it once one of the held entries is readable. */
@@ -183,7 +107,7 @@ export class KeeperClient {
     const trigger = new ByteWriter().u8(1).u16(readable.length);
     for (const key of readable) trigger.key(key);
     const payload = Buffer.concat([encodeStart(start), trigger.bytes()]);
-    await this.#ask("arm", payload, fds, this.#starts(start, fds));
+    await this.#channel.ask("arm", payload, fds, this.#starts(start, fds));
   }
 
   /**
@@ -199,20 +123,20 @@ export class KeeperClient {
     const trigger = new ByteWriter().u8(2).u16(listeners.length);
     for (const key of listeners) trigger.key(key);
     const payload = Buffer.concat([encodeStart(start), trigger.bytes(), encodeAcceptor(acceptor)]);
-    await this.#ask("arm", payload, fds, this.#mirror?.accept(start.key, start.tag));
+    await this.#channel.ask("arm", payload, fds, this.#mirror?.accept(start.key, start.tag));
   }
 
   async disarm(key: string): Promise<void> {
-    await this.#ask("disarm", new ByteWriter().key(key).bytes(), [], this.#mirror?.disarm(key));
+    await this.#channel.ask("disarm", new ByteWriter().key(key).bytes(), [], this.#mirror?.disarm(key));
   }
 
   async signal(key: string, signal: number): Promise<void> {
     const change = this.#mirror?.signal(key, signal);
-    await this.#ask("signal", new ByteWriter().key(key).i32(signal).bytes(), [], change);
+    await this.#channel.ask("signal", new ByteWriter().key(key).i32(signal).bytes(), [], change);
   }
 
   async acknowledge(key: string): Promise<void> {
-    await this.#ask("acknowledge", new ByteWriter().key(key).bytes(), [], this.#mirror?.acknowledge(key));
+    await this.#channel.ask("acknowledge", new ByteWriter().key(key).bytes(), [], this.#mirror?.acknowledge(key));
   }
 
   /**
@@ -220,22 +144,22 @@ export class KeeperClient {
    * comes before what is in the pipe.
    */
   async take(key: string, index: number): Promise<Drained> {
-    const { payload } = await this.#ask("take", new ByteWriter().key(key).u16(index).bytes());
+    const { payload } = await this.#channel.ask("take", new ByteWriter().key(key).u16(index).bytes());
     return decodeDrained(new ByteReader(payload));
   }
 
   /** What `take` brought was dealt with. Without it, it counts as dropped once this supervisor has ended. */
   async settle(key: string, index: number): Promise<void> {
-    await this.#ask("settle", new ByteWriter().key(key).u16(index).bytes());
+    await this.#channel.ask("settle", new ByteWriter().key(key).u16(index).bytes());
   }
 
   /** @param nextWithinMs 0 = stop watching */
   async heartbeat(nextWithinMs: number): Promise<void> {
-    await this.#ask("heartbeat", new ByteWriter().u32(nextWithinMs).bytes());
+    await this.#channel.ask("heartbeat", new ByteWriter().u32(nextWithinMs).bytes());
   }
 
   async shutDown(exitCode: number): Promise<void> {
-    await this.#ask("shutDown", new ByteWriter().u8(exitCode).bytes());
+    await this.#channel.ask("shutDown", new ByteWriter().u8(exitCode).bytes());
   }
 
   /** A process that another keeper started: `fds` are its pidfd, if it runs, and what `keep` names. */
@@ -245,7 +169,7 @@ export class KeeperClient {
     keep: readonly KeptDescriptor[],
     fds: readonly Fd[],
   ): Promise<void> {
-    await this.#ask("adopt", encodeAdopted({ record, tag, keep }), fds);
+    await this.#channel.ask("adopt", encodeAdopted({ record, tag, keep }), fds);
   }
 
   /**
@@ -254,12 +178,12 @@ export class KeeperClient {
    */
   async move(key: string, pid: number, pidfd: Fd): Promise<void> {
     const change = this.#mirror?.move(key, pid, pidfd);
-    await this.#ask("move", new ByteWriter().key(key).i32(pid).bytes(), [pidfd], change);
+    await this.#channel.ask("move", new ByteWriter().key(key).i32(pid).bytes(), [pidfd], change);
   }
 
   /** The keeper was told all that the one before held, and starts a supervisor once this channel ends. */
   async handedOver(supervisors: number, nofile: bigint): Promise<void> {
-    await this.#ask("handedOver", new ByteWriter().u32(supervisors).u64(nofile).bytes());
+    await this.#channel.ask("handedOver", new ByteWriter().u32(supervisors).u64(nofile).bytes());
   }
 
   /**
@@ -280,7 +204,7 @@ export class KeeperClient {
    * another file's by now.
    */
   async shut(connections: readonly ConnectionRecord[], process: Fd): Promise<number[]> {
-    const { payload } = await this.#ask("shut", encodeConnections(connections), [process]);
+    const { payload } = await this.#channel.ask("shut", encodeConnections(connections), [process]);
     return decodeResults(new ByteReader(payload));
   }
 
@@ -289,7 +213,7 @@ export class KeeperClient {
    * under way; ESHUTDOWN: the keeper ends.
    */
   async reExec(path: string): Promise<ReExecOutcome> {
-    return decodeReExec((await this.#ask("reExec", new ByteWriter().string(path).bytes())).payload);
+    return decodeReExec((await this.#channel.ask("reExec", new ByteWriter().string(path).bytes())).payload);
   }
 
   /**
@@ -302,22 +226,22 @@ export class KeeperClient {
   async upgrade(argv: readonly string[], withinMs: number): Promise<UpgradeOutcome> {
     const writer = new ByteWriter().u32(withinMs).u16(argv.length);
     for (const argument of argv) writer.string(argument);
-    return decodeUpgrade((await this.#ask("upgrade", writer.bytes())).payload);
+    return decodeUpgrade((await this.#channel.ask("upgrade", writer.bytes())).payload);
   }
 
   /** What the program that is to be the supervisor says of itself; `words` for "unwilling". */
   async report(report: keyof typeof Report, words = ""): Promise<void> {
-    await this.#ask("report", new ByteWriter().u8(Report[report]).string(words).bytes());
+    await this.#channel.ask("report", new ByteWriter().u8(Report[report]).string(words).bytes());
   }
 
   /** Resolves once the program that was tried has all that we have; from this call on we must do nothing. KeeperError ESRCH: there is none. */
   async cede(): Promise<void> {
-    await this.#ask("cede", new ByteWriter().u8(1).bytes());
+    await this.#channel.ask("cede", new ByteWriter().u8(1).bytes());
   }
 
   /** Nothing comes of the program that was tried. */
   async dismiss(): Promise<void> {
-    await this.#ask("cede", new ByteWriter().u8(0).bytes());
+    await this.#channel.ask("cede", new ByteWriter().u8(0).bytes());
   }
 
   close(): void {
@@ -329,14 +253,14 @@ export class KeeperClient {
     registrations: readonly RegistrationRecord[],
     processes: readonly Fd[],
   ): Promise<number[]> {
-    const { payload } = await this.#ask(name, encodeRegistrations(registrations), processes);
+    const { payload } = await this.#channel.ask(name, encodeRegistrations(registrations), processes);
     return decodeResults(new ByteReader(payload));
   }
 
   async #list<T>(table: TableName, decode: (reader: ByteReader) => T & { readonly key: string }): Promise<T[]> {
     const all: T[] = [];
     for (let cursor = ""; ; ) {
-      const { payload } = await this.#ask("list", new ByteWriter().u8(Table[table]).key(cursor).bytes());
+      const { payload } = await this.#channel.ask("list", new ByteWriter().u8(Table[table]).key(cursor).bytes());
       const reader = new ByteReader(payload);
       const count = reader.u16();
       const more = reader.u8() === 1;
@@ -353,116 +277,6 @@ export class KeeperClient {
   #starts({ key, tag, keep }: StartRequest, fds: readonly Fd[]): Change | undefined {
     const kept = keep.flatMap(({ frame }) => fds[frame] ?? []);
     return this.#mirror?.start(key, tag, kept);
-  }
-
-  #ask(
-    name: keyof typeof RequestType,
-    payload: Buffer,
-    fds: readonly Fd[] = [],
-    change?: Change,
-  ): Promise<{ payload: Buffer; fds: OwnedFd[] }> {
-    this.#lastRequest = (this.#lastRequest % 0xffffffff) + 1;
-    const request = this.#lastRequest;
-    return new Promise((resolve, reject) => {
-      if (this.#ended && this.#mirror !== undefined) return change?.discard();
-      try {
-        this.#channel.send(encodeFrame({ type: RequestType[name], request, payload }), fds);
-      } catch (error) {
-        // A keeper that is gone is no refusal: the end of the channel tells.
-        if (this.#mirror === undefined || !GONE.has((error as NodeJS.ErrnoException).code ?? "")) {
-          change?.discard();
-          return reject(error as Error);
-        }
-      }
-      this.#waiting.set(request, { name, change, resolve, reject });
-    });
-  }
-
-  #receive(message: ReceivedMessage): void {
-    if (message.credentials?.pid !== this.#keeperPid) {
-      return this.#drop(
-        message.fds,
-        `a frame of pid ${message.credentials?.pid ?? "unknown"}, which is not the keeper`,
-      );
-    }
-    let deliver: () => void;
-    try {
-      deliver = this.#read(decodeFrame(message.data), message.fds);
-    } catch (error) {
-      return this.#drop(message.fds, (error as Error).message);
-    }
-    deliver();
-  }
-
-  /** What the frame says; to be delivered outside of whatever guards against frames that cannot be read. */
-  #read({ type, request, payload }: Frame, fds: OwnedFd[]): () => void {
-    const reader = new ByteReader(payload);
-    switch (type) {
-      case ReplyType.ok:
-      case ReplyType.error: {
-        const waiter = this.#waiting.get(request);
-        if (waiter === undefined) return () => this.#drop(fds, `a reply to request ${request}, which is not open`);
-        const error = type === ReplyType.ok ? undefined : new KeeperError(waiter.name, reader.i32(), reader.u32());
-        return () => {
-          this.#waiting.delete(request);
-          if (error === undefined) {
-            waiter.change?.commit();
-            return waiter.resolve({ payload: Buffer.from(payload), fds });
-          }
-          waiter.change?.discard();
-          for (const fd of fds) fd.close();
-          waiter.reject(error);
-        };
-      }
-      case EventType.child: {
-        const record = decodeChild(reader);
-        const tag = Buffer.from(reader.tag());
-        return () => {
-          this.#mirror?.child(record, tag, fds[0]);
-          this.#events.child(record, tag, fds[0]);
-        };
-      }
-      case EventType.acceptor: {
-        const record = decodeAcceptor(reader);
-        return () => this.#events.acceptor(record);
-      }
-      case EventType.signalled: {
-        const bits = reader.u64();
-        const signals = Array.from({ length: 64 }, (_, bit) => bit + 1).filter((n) => (bits >> BigInt(n - 1)) & 1n);
-        return () => this.#events.signalled(signals);
-      }
-      case EventType.lease:
-        return () => this.#events.leased?.();
-      default:
-        return () => this.#drop(fds, `a frame of unknown type ${type}`);
-    }
-  }
-
-  /**
-   * A frame that is cut because there is no descriptor left for what it carries would be missed for ever: the keeper tells everything once
-   * to each supervisor. So this supervisor ends, and the next one reads all of it back.
-   */
-  #cut(reason: "data-truncated" | "control-truncated"): void {
-    if (reason === "control-truncated")
-      throw new AncillaryError("ERR_ANCILLARY_TRUNCATED", "there is no descriptor left for a frame of the keeper's");
-    this.#events.dropped(reason);
-  }
-
-  #drop(fds: readonly OwnedFd[], reason: string): void {
-    for (const fd of fds) fd.close();
-    this.#events.dropped(reason);
-  }
-
-  #end(reason: "end" | Error): void {
-    const cause = reason === "end" ? undefined : { cause: reason };
-    const error = new KeeperGoneError("the keeper's channel is closed", cause);
-    this.#ended = true;
-    for (const { change, reject } of this.#waiting.values()) {
-      if (this.#mirror === undefined) reject(error);
-      else change?.[change.unanswered]();
-    }
-    this.#waiting.clear();
-    this.#events.ended(reason);
   }
 }
 

@@ -1,4 +1,4 @@
-import { KeeperError, KeeperGoneError } from "../keeper/keeper-client.js";
+import { KeeperError, KeeperGoneError } from "../keeper/keeper-error.js";
 import type { Drained } from "../keeper/records.js";
 
 const ENOENT = 2;

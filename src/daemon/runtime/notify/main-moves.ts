@@ -1,4 +1,5 @@
-import { type Keeper, KeeperError } from "../keeper/keeper-client.js";
+import type { Keeper } from "../keeper/keeper-client.js";
+import { KeeperError } from "../keeper/keeper-error.js";
 import type { ChildRecord } from "../keeper/records.js";
 import type { ClaimedMain } from "./claimed-main.js";
 

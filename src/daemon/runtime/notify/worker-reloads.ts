@@ -26,10 +26,13 @@ interface Waiting {
 /** Those who wait until workers have read their configuration again. Nothing of it outlives the supervisor: nor does the one who asked. */
 export class WorkerReloads {
   readonly #clock: Clock;
+  readonly #listen: (worker: number) => void;
   readonly #waiting = new Map<number, Set<Waiting>>();
 
-  constructor(clock: Clock) {
+  /** @param listen hears what a worker has said by now */
+  constructor(clock: Clock, listen: (worker: number) => void) {
     this.#clock = clock;
+    this.#listen = listen;
   }
 
   /** To be called before the worker is told. What it said before counts as little as a RELOADING=1 that says that it is from before. */
@@ -51,7 +54,7 @@ export class WorkerReloads {
         },
       };
       this.#waiting.set(worker, all.add(waiting));
-      this.#arm(waiting);
+      this.#arm(worker, waiting);
     });
   }
 
@@ -60,7 +63,7 @@ export class WorkerReloads {
     for (const waiting of this.#of(worker)) {
       if (at !== undefined && at < waiting.since) continue;
       waiting.begun = true;
-      this.#arm(waiting);
+      this.#arm(worker, waiting);
     }
   }
 
@@ -74,7 +77,7 @@ export class WorkerReloads {
     for (const waiting of this.#of(worker)) {
       waiting.deadline = Math.max(waiting.deadline, until);
       waiting.patience = Math.max(waiting.patience, until);
-      this.#arm(waiting);
+      this.#arm(worker, waiting);
     }
   }
 
@@ -90,10 +93,21 @@ export class WorkerReloads {
     return [...(this.#waiting.get(worker) ?? [])];
   }
 
-  #arm(waiting: Waiting): void {
+  #arm(worker: number, waiting: Waiting): void {
     clearTimeout(waiting.timer);
-    const due = waiting.begun ? waiting.deadline : waiting.patience;
-    const wait = Math.min(Math.ceil(due - this.#clock.monotonic()), 2 ** 31 - 1);
-    waiting.timer = setTimeout(() => waiting.end(waiting.begun ? "unfinished" : "silent"), Math.max(1, wait));
+    const wait = Math.min(Math.ceil(dueOf(waiting) - this.#clock.monotonic()), 2 ** 31 - 1);
+    waiting.timer = setTimeout(() => this.#late(worker, waiting), Math.max(1, wait));
   }
+
+  /** What it has said in time counts, also where we are late. */
+  #late(worker: number, waiting: Waiting): void {
+    const before = dueOf(waiting);
+    this.#listen(worker);
+    if (this.#waiting.get(worker)?.has(waiting) !== true || dueOf(waiting) > before) return;
+    waiting.end(waiting.begun ? "unfinished" : "silent");
+  }
+}
+
+function dueOf({ begun, deadline, patience }: Waiting): Monotonic {
+  return begun ? deadline : patience;
 }

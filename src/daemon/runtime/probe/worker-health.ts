@@ -89,7 +89,7 @@ class HealthLoop {
     const { policy, ask, changed, notAsked } = this.#o;
     const { signal } = this.#stop;
     let obstacle: string | undefined;
-    for (let failures = 0; ; ) {
+    for (let failures = 0, successes = 0; ; ) {
       await pause(policy.everyMs, undefined, { signal, ref: false });
       const result = await askItself(ask, signal);
       signal.throwIfAborted();
@@ -102,8 +102,9 @@ class HealthLoop {
       }
       obstacle = undefined;
       failures = result.ok ? 0 : failures + 1;
+      successes = result.ok ? successes + 1 : 0;
       const before = this.reason;
-      if (result.ok) this.reason = undefined;
+      if (result.ok) this.reason = successes < (policy.successes ?? 1) ? before : undefined;
       else if (before !== undefined || failures >= policy.failures) this.reason = result.reason;
       if ((before === undefined) !== (this.reason === undefined)) changed(this.reason);
     }

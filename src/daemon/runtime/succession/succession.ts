@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { COMMAND_PREFIX } from "../commands/command-runs.js";
-import { KeeperClient, KeeperError } from "../keeper/keeper-client.js";
+import { KeeperClient } from "../keeper/keeper-client.js";
+import { KeeperError } from "../keeper/keeper-error.js";
 import { KeeperMirror, type MirroredChild } from "../keeper/keeper-mirror.js";
 import type { ChildRecord, KeptDescriptor } from "../keeper/records.js";
 import { livingPidfd } from "../living-pidfd.js";
@@ -27,6 +28,8 @@ export interface Inheritance {
   readonly signals: readonly number[];
   /** The new supervisor must not start before: what this one still writes is written. */
   readonly written: Promise<unknown>;
+  /** Whether it is ours to give, and not another supervisor's; asked once the keeper is dead. */
+  readonly isOurs: () => boolean;
 }
 
 /**
@@ -52,13 +55,14 @@ export class Succession {
     this.#keeper = now;
   }
 
-  /** Resolves once another keeper has everything, or with the reason why none has, in words. */
+  /** Resolves once another keeper has everything, or is to get it from somebody else, or with the reason why none has, in words. */
   async handOver(inheritance: Inheritance): Promise<string | undefined> {
     const since = performance.now();
     const keeper = this.#keeper;
     if (keeper === undefined) return "nothing is known of its program";
     if (!this.mirror.isFilled) return "not all that it held had been taken over yet";
     if (!(await hasEnded(keeper, ENDED_WITHIN_MS))) return "it has closed its channel and lives";
+    if (!inheritance.isOurs()) return undefined;
     await this.#findUnheard(keeper);
     let problem = "";
     for (let tried = 0; tried < TRIES; tried += 1) {

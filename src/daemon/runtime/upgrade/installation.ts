@@ -10,7 +10,7 @@ export interface Installation {
 
 /** @throws Error whose message says what is wrong with the directory, and what to do */
 export function installationIn(directory: string, node = process.versions.node): Installation {
-  const program = join(directory, "dist/daemon/main.js");
+  const program = join(directory, "dist/bin/supervisor.js");
   const { name, version, engines } = packageIn(directory);
   if (name !== "holdfast" || version === undefined)
     throw new Error(`${directory} has the package ${name ?? "without a name"}, which is not holdfast`);

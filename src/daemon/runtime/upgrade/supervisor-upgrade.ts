@@ -2,9 +2,11 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { UpgradeView } from "../../control/api.js";
 import type { Clock } from "../clock.js";
-import { type KeeperClient, KeeperError } from "../keeper/keeper-client.js";
+import type { KeeperClient } from "../keeper/keeper-client.js";
+import { KeeperError } from "../keeper/keeper-error.js";
 import type { UpgradeOutcome } from "../keeper/upgrade.js";
 import { errnoWords, signalName } from "../words.js";
+import { type Donor, donorToken } from "./donor.js";
 import { type Installation, installationIn } from "./installation.js";
 import { encodeUpgradeNote, UPGRADE_KEY } from "./upgrade-note.js";
 
@@ -19,6 +21,7 @@ export interface UpgradeInput {
   readonly version: string;
   readonly argv: readonly string[];
   readonly program: number;
+  readonly donor: Pick<Donor, "contend" | "withdraw">;
   /** Why nobody can take over now, in words; undefined: somebody can. */
   readonly obstacle: () => string | undefined;
   /** Takes no commands any more. What was asked for goes on under the next supervisor. */
@@ -79,7 +82,7 @@ export class SupervisorUpgrade {
 
   /** Resolves once it is over. */
   async cede(): Promise<void> {
-    const { keeper, clock, version: from } = this.#o;
+    const { keeper, clock, donor, version: from } = this.#o;
     const willing = this.#willing;
     if (willing === undefined) return;
     await this.#o.refuseCommands();
@@ -99,10 +102,13 @@ export class SupervisorUpgrade {
       program: willing.to.program,
       stoppedAt,
     } as const;
+    const token = donorToken();
+    donor.contend(() => token);
     try {
-      // On one ordered channel: who has the lease finds the note.
-      const noted = keeper.hold(UPGRADE_KEY, encodeUpgradeNote(note), [], true);
+      // On one ordered channel: who has the lease finds the note, and the token.
+      const noted = keeper.hold(UPGRADE_KEY, encodeUpgradeNote(note), [token], true);
       await Promise.all([noted, keeper.cede()]);
+      donor.withdraw();
       this.#o.ceded(undefined);
     } catch (error) {
       this.#o.ceded((error as Error).message);

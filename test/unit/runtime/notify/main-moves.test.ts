@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { OwnedFd } from "../../../../src/ancillary/index.js";
-import { KeeperError } from "../../../../src/daemon/runtime/keeper/keeper-client.js";
+import { KeeperError } from "../../../../src/daemon/runtime/keeper/keeper-error.js";
 import type { ChildRecord } from "../../../../src/daemon/runtime/keeper/records.js";
 import { MainMoves } from "../../../../src/daemon/runtime/notify/main-moves.js";
 

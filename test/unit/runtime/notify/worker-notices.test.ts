@@ -29,7 +29,7 @@ beforeEach(async () => {
     } as unknown as NoticesInput["world"],
     find: () => undefined,
     emit: (worker, event) => heard.push(`#${worker} ${event.type}`),
-    reloads: new WorkerReloads(systemClock),
+    reloads: new WorkerReloads(systemClock, () => {}),
     store: undefined as never,
     moves: { ask: async () => undefined },
   };

@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { KeeperError } from "../../../../src/daemon/runtime/keeper/keeper-client.js";
+import { KeeperError } from "../../../../src/daemon/runtime/keeper/keeper-error.js";
 import type { UpgradeOutcome } from "../../../../src/daemon/runtime/keeper/upgrade.js";
 import { installationIn } from "../../../../src/daemon/runtime/upgrade/installation.js";
 import { SupervisorUpgrade, type UpgradeInput } from "../../../../src/daemon/runtime/upgrade/supervisor-upgrade.js";
 import { encodeUpgradeNote, outcomeOf, upgradeNoteIn } from "../../../../src/daemon/runtime/upgrade/upgrade-note.js";
 
 const root = join(import.meta.dirname, "../../../..");
-const program = join(root, "dist/daemon/main.js");
+const program = join(root, "dist/bin/supervisor.js");
 const ESRCH = 3;
 const EBUSY = 16;
 const EPROTO = 71;
@@ -34,8 +34,9 @@ function upgradeWith(answer: UpgradeOutcome | Error, o: Partial<UpgradeInput> = 
     keeper,
     clock: { monotonic: () => 17 },
     version: "0.1.0",
-    argv: ["/node", "--flag", "/here/dist/daemon/main.js", "-c", "x"],
+    argv: ["/node", "--flag", "/here/dist/bin/supervisor.js", "-c", "x"],
     program: 2,
+    donor: { contend: () => void done.push("contend"), withdraw: () => void done.push("withdraw") },
     obstacle: () => undefined,
     refuseCommands: async () => void done.push("refuse"),
     stop: async () => void done.push("stop"),
@@ -57,7 +58,7 @@ describe("an upgrade", () => {
     expect(done).toEqual([["/node", "--flag", program, "-c", "x", 500]]);
     expect(upgrade.isUnderWay).toBe(true);
     await upgrade.cede();
-    expect(done.slice(1)).toEqual(["refuse", "stop", "hold upgrade", "cede", "ceded"]);
+    expect(done.slice(1)).toEqual(["refuse", "stop", "contend", "hold upgrade", "cede", "withdraw", "ceded"]);
   });
 
   test("takes the version that lies where this one does, unless told", async () => {
@@ -151,14 +152,18 @@ describe("an installation", () => {
     [
       "without a supervisor",
       '{"name":"holdfast","version":"2.0.0"}',
-      "dist/daemon/main.js is missing or cannot be read; holdfast 2.0.0",
+      "dist/bin/supervisor.js is missing or cannot be read; holdfast 2.0.0",
     ],
     [
       "for a later Node.js",
       '{"name":"holdfast","version":"2.0.0","engines":{"node":">=22.10"}}',
       "needs Node.js 22.10 or later, and this supervisor runs with 22.9.1",
     ],
-    ["for this Node.js", '{"name":"holdfast","version":"2.0.0","engines":{"node":">=22.9"}}', "main.js is missing"],
+    [
+      "for this Node.js",
+      '{"name":"holdfast","version":"2.0.0","engines":{"node":">=22.9"}}',
+      "supervisor.js is missing",
+    ],
     ["that cannot be read", "{", "is no installation of holdfast: "],
   ])("%s is refused", (_, text, says) => {
     expect(() => installationIn(folder(text), "22.9.1")).toThrow(says);
