@@ -19,6 +19,7 @@ export interface CommandOptions {
   readonly canary?: number;
   readonly promote?: boolean;
   readonly abort?: boolean;
+  readonly left?: boolean;
   readonly follow?: boolean;
   readonly lines?: number;
   readonly raw?: boolean;

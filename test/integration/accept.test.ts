@@ -157,8 +157,16 @@ print("this is logged")
         accept = true
         [service.echo]
         command = ${JSON.stringify([...python, "shows.py"])}
-        sockets = ["s"]`,
+        sockets = ["s"]
+        start = "manual"
+        [service.after]
+        command = ["/bin/sleep", "3600"]
+        ready = "spawned"
+        start = "manual"
+        requires = ["echo"]`,
     });
+    // It is ready for others as soon as it is started and its socket listens.
+    expect(await scene.act("after", "start")).toMatchObject({ result: "done" });
     const client = new Client({ path: join(scene.directory, "s.sock") });
     expect(await client.line()).toBe("['1', 'connection', True, None, ['0', '1', '2', '3']]");
     await client.closed();

@@ -9,7 +9,7 @@ import { until } from "../../bench/lib/until.mjs";
 import { startLoad } from "../../bench/load.mjs";
 import { ask } from "./ask.js";
 import { isRunning, processesMarked } from "./census.js";
-import { command } from "./fixture.js";
+import { command, fixture } from "./fixture.js";
 import { hasLibsystemd } from "./notify/saying.js";
 import { type Scene, scenes } from "./scene.js";
 
@@ -84,16 +84,31 @@ describe("workers that were left alone", { timeout: 60_000 }, () => {
         ${command("answers-pid")}
         sockets = ["s"]
         ready = "notify"
-        workers = 3`,
+        workers = 3
+        [service.host]
+        command = ["/bin/sh", "-c", '/usr/bin/setsid ${fixture("logs-signals").join(" ")} & exec sleep 3600']
+        ready = "spawned"
+        stop.kill = "process"`,
     });
     await scene.ready("web");
+    const { text } = await scene.line("host", /^watching as/);
+    const session = Number(/\d+/.exec(text)?.[0]);
+    expect(await scene.restart("host")).toMatchObject({ result: "done" });
+    await scene.line("host", new RegExp(`^watching as (?!${session}$)`));
+    const hosts = processesOf(scene, "host/1");
+    const host2 = await scene.pid("host");
     const before = await scene.service("web");
     const [killed, ...stay] = before.workers.map(({ pid }) => pid!) as [number, ...number[]];
     const socket = readlinkSync(`/proc/${killed}/fd/3`);
     const load = startLoad({ target: { host, port }, protocol: "line", rate: 100 });
-    const keeper = await killBoth(scene, stay, killed);
+    const keeper = await killBoth(scene, [...stay, ...hosts], killed);
     const { said } = await runAgain(scene, keeper);
-    expect(said).toBe("what an earlier run has left was taken over: 2 workers, 1 socket");
+    expect(said).toBe("what an earlier run has left was taken over: 3 workers, 1 socket");
+
+    // What an earlier worker has left behind is none, and goes on.
+    expect(hosts).toHaveLength(3);
+    expect(processesOf(scene, "host/1")).toEqual(hosts);
+    expect(await scene.service("host")).toMatchObject({ leftBehind: 1, workers: [{ pid: host2 }] });
 
     // The one that ended meanwhile has a successor, the others are who they were.
     await until("three workers", async () => (await scene.service("web")).ready === 3);

@@ -23,9 +23,13 @@ export interface Child {
   /** It said STOPPING=1. */
   leaves: boolean;
   killed: boolean;
+  /** And all that it had started. */
+  treeKilled?: boolean;
   /** What is left of its tree when it ends. */
   leftovers: "none" | "polite" | "stubborn";
   swept: boolean;
+  /** Something of it was there and goes on. */
+  left?: boolean;
   /** The supervisor of now looks whether it waits for its socket. */
   observed: boolean;
   /** What the supervisor of now was asked about its valve, and has not answered yet; `closed` goes on until it drains no more. */
@@ -85,9 +89,13 @@ export class KeeperModel {
       case "kill-tree": {
         const child = this.#child(effect.worker);
         child.killed = true;
+        child.treeKilled = true;
         child.leftovers = "none";
         return;
       }
+      case "kill-main":
+        this.#child(effect.worker).killed = true;
+        return;
       case "observe":
         this.#child(effect.worker).observed = true;
         return;
@@ -121,6 +129,13 @@ export class KeeperModel {
         const child = this.children.get(effect.worker) ?? this.#lost(effect.worker);
         child.swept = true;
         if (effect.signal === "SIGKILL" || child.leftovers === "polite") child.leftovers = "none";
+        return;
+      }
+      case "leave": {
+        const child = this.children.get(effect.worker) ?? this.#lost(effect.worker);
+        child.swept = true;
+        child.left = child.leftovers !== "none";
+        child.leftovers = "none";
         return;
       }
       case "acknowledge":
@@ -213,7 +228,7 @@ export class KeeperModel {
                   state: "ended",
                   end,
                   told: false,
-                  leftovers: child.killed ? "none" : LEFTOVERS[index % 3]!,
+                  leftovers: child.treeKilled ? "none" : LEFTOVERS[index % 3]!,
                 }),
               ),
             ])
@@ -278,7 +293,8 @@ export class KeeperModel {
       tell({ type: "connections", inFlight: 2, seen: 2, open: 2 });
     }
     if (child.valve === "opening") tell({ type: "reopened" }, () => change(child, { valve: "untouched" }));
-    if (child.swept && child.leftovers === "none") tell({ type: "gone" }, () => change(child, { swept: false }));
+    if (child.swept && child.leftovers === "none")
+      tell({ type: "gone", ...(child.left ? { left: 2 } : {}) }, () => change(child, { swept: false }));
     return news;
   }
 

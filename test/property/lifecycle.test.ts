@@ -112,7 +112,14 @@ const aPolicy: fc.Arbitrary<ServiceConfig> = fc
       idleMs: fc.constant(200),
       waitFor: fc.constant("requests"),
     }),
-    stop: fc.record({ signal: fc.constant("SIGTERM"), timeoutMs: fc.constantFrom(1, 200, 2_000) }),
+    stop: fc.record(
+      {
+        signal: fc.constant("SIGTERM"),
+        timeoutMs: fc.constantFrom(1, 200, 2_000),
+        kill: fc.constantFrom("mixed" as const, "process" as const),
+      },
+      { requiredKeys: ["signal", "timeoutMs"] },
+    ),
     hooks: fc.constantFrom(
       {},
       {},

@@ -143,9 +143,16 @@ export class ServiceLaws {
           this.#checkStopSignal(before, event, state, effect.worker);
           break;
         case "kill-tree":
+        case "kill-main":
+          this.#checkReach(effect.type);
           this.#checkKill(effect.worker);
           break;
+        case "leave":
+          this.#checkReach(effect.type);
+          break;
         case "sweep":
+          this.#checkReach(effect.type);
+          if (this.#policy.stop.kill === "mixed") break; // Whatever its process leaves behind.
           if (effect.signal === "SIGKILL" && this.#asked.has(effect.worker) && !this.#aborted.has(effect.worker))
             this.#checkKill(effect.worker);
           break;
@@ -276,6 +283,13 @@ export class ServiceLaws {
     }
   }
 
+  /** With `stop.kill = "process"` only a worker's own process is ended; without it nothing is left alone. */
+  #checkReach(effect: "kill-tree" | "kill-main" | "sweep" | "leave"): void {
+    const alone = effect === "kill-main" || effect === "leave";
+    if (alone !== (this.#policy.stop.kill === "process"))
+      throw new BrokenLaw(`${effect}, and stop.kill says otherwise`);
+  }
+
   #checkKill(id: number): void {
     if (this.#readyTimedOut.has(id)) return;
     const due = this.#asked.get(id);
@@ -286,10 +300,14 @@ export class ServiceLaws {
   /** Of an effect in the moment that it is performed. */
   checkEffect(effect: Exclude<ServiceEffect, { type: "answer" | "steer" | "look-into" }>): void {
     const id = effect.worker;
-    if ((effect.type === "signal" || effect.type === "kill-tree") && this.#exitTold.has(id)) {
+    if (
+      (effect.type === "signal" || effect.type === "kill-tree" || effect.type === "kill-main") &&
+      this.#exitTold.has(id)
+    ) {
       throw new BrokenLaw(`#${id} gets a ${effect.type} after its exit`);
     }
-    if (effect.type === "sweep" && !this.#exitTold.has(id)) throw new BrokenLaw(`#${id} is swept before its exit`);
+    if ((effect.type === "sweep" || effect.type === "leave") && !this.#exitTold.has(id))
+      throw new BrokenLaw(`#${id} is swept before its exit`);
   }
 }
 

@@ -81,9 +81,9 @@ export const PLANTED_BUGS = [
     name: "a start that failed counts as ready",
     law: /it has the workers|after its exit|acknowledged/,
     file: `${lifecycle}worker.ts`,
-    find: '        case "start-failed":\n          return neverRan(worker, event.stage, event.errno, policy);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
+    find: '        case "start-failed":\n          return neverRan(worker, event.stage, event.errno, policy);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker, policy) : same(worker);',
     replace:
-      '        case "start-failed":\n          return ready(worker, at, policy);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker) : same(worker);',
+      '        case "start-failed":\n          return ready(worker, at, policy);\n        case "retire":\n          return stop(asked(worker, event.overlaps), at, policy);\n        case "deadline":\n          return at >= now.deadline ? notReady(worker, policy) : same(worker);',
   },
   {
     name: "an adoption forgets where new connections go",

@@ -10,13 +10,15 @@ export const signal: CommandSpec = {
     { flags: "<name>", description: "a service, also as a pattern: 'web-*'" },
     { flags: "<signal>", description: "HUP, SIGHUP or a number" },
   ],
+  options: [{ flags: "--left", description: "to what earlier workers have left behind, instead of the workers" }],
   details:
-    "The main process of each worker gets the signal, and nothing else changes: a worker that ends of it is started again as after a crash.",
-  examples: ["holdfast signal web USR2", "holdfast signal 'web-*' SIGHUP"],
+    'The main process of each worker gets the signal, and nothing else changes: a worker that ends of it is started again as after a crash. What is left behind is there with stop.kill = "process" alone; each of its processes gets the signal.',
+  examples: ["holdfast signal web USR2", "holdfast signal 'web-*' SIGHUP", "holdfast signal ssh TERM --left"],
   exitCodes: actionExitCodes,
   run: async (context, [name, text]) => {
     const signalName = toSignalName(text!);
-    return actOn(context, [name!], () => ({ action: "signal", signal: signalName }));
+    const to = context.options.left === true ? { to: "left-behind" as const } : {};
+    return actOn(context, [name!], () => ({ action: "signal", signal: signalName, ...to }));
   },
 };
 

@@ -52,11 +52,17 @@ function factsOf(service: ServiceView, sockets: readonly SocketView[], now: numb
     ["accepted", service.accepts && acceptedInWords(service.accepts)],
     ["status", service.statusText],
     ["next", service.next ?? nextStart],
+    ["left", leftInWords(service)],
     ["log", droppedInWords(service)],
   ];
   return facts.flatMap(([name, value]): [string, string][] =>
     value === undefined || value === "" ? [] : [[name, value]],
   );
+}
+
+function leftInWords({ leftBehind = 0 }: ServiceView): string | undefined {
+  if (leftBehind === 0) return undefined;
+  return leftBehind === 1 ? "1 process of earlier workers goes on" : `${leftBehind} processes of earlier workers go on`;
 }
 
 function countInWords({ accepts, ready, instances }: ServiceView): string {

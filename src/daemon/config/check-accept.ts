@@ -85,6 +85,12 @@ export function checkAcceptService(
     const message = "each connection has a process of its own, which waits for no other service and goes with none";
     site.refuse(key === undefined ? [] : [key], wrong(message, { code: "conflict" }));
   }
+  if (service.stop.kill === "process" && !site.inherits("stop", "kill")) {
+    const hint =
+      "leave it out; what one of them leaves behind when it ends by itself goes on in any case, until Holdfast ends";
+    const message = 'stop.kill = "process" is for workers, and here each connection has a process of its own';
+    site.refuse(["stop", "kill"], wrong(message, { code: "conflict", hint }));
+  }
   for (const [key, why] of Object.entries(SERVICE_KEYS)) {
     if (!site.has(key) || site.inherits(key)) continue;
     if (key === "workers" && service.workers === 1) continue;

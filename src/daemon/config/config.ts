@@ -283,8 +283,8 @@ export interface StopPolicy {
   readonly signal: string;
   /** From the stop signal to SIGKILL. */
   readonly timeoutMs: number;
-  /** What is left of the tree once the worker's own process has ended gets SIGKILL at once; undefined: the stop signal, and the rest of the time. */
-  readonly kill?: "mixed";
+  /** What is left of the tree once the worker's own process has ended gets SIGKILL at once, or goes on; undefined: the stop signal, and the rest of the time. */
+  readonly kill?: "mixed" | "process";
 }
 
 /** A signal or a command. */

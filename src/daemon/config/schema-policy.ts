@@ -181,8 +181,8 @@ export const stopSchema = annotate(
       is: 'After so long SIGKILL goes to what is left of its process tree. `"0s"`: at once.',
       example: '"20s"',
     }),
-    kill: withDefault(choice(["tree", "mixed"]), "tree", {
-      is: "What the rest of its process tree gets once its own process has ended. `tree`: the stop signal, and SIGKILL after `timeout`. `mixed`: SIGKILL at once.",
+    kill: withDefault(choice(["tree", "mixed", "process"]), "tree", {
+      is: "What the rest of its process tree gets once its own process has ended. `tree`: the stop signal, and SIGKILL after `timeout`. `mixed`: SIGKILL at once. `process`: nothing; stop signal and SIGKILL go to the worker's own process alone, and what it leaves behind, also by a crash, goes on beside the next worker until Holdfast itself ends.",
       example: '"mixed"',
     }),
   }),

@@ -56,7 +56,7 @@ export function serviceConfig(name: string, input: ServiceInput, o: ServicePlace
     stop: {
       signal: input.stop.signal,
       timeoutMs: input.stop.timeout,
-      ...(input.stop.kill === "mixed" ? { kill: "mixed" as const } : {}),
+      ...(input.stop.kill === "tree" ? {} : { kill: input.stop.kill }),
     },
     ...present({ reload: reloadPolicy(input, o.site) }),
     ...present({

@@ -173,6 +173,7 @@ export const serviceView = view<ServiceView>("Service")({
   readiness: z.string(),
   logDropped: count,
   logBytesDropped: count,
+  leftBehind: count.exactOptional(),
   accepts: acceptView.exactOptional(),
 });
 
@@ -301,7 +302,11 @@ export const action = z
     z.strictObject({ action: z.literal("canary"), percent: z.int().min(1).max(99) }),
     z.strictObject({ action: z.enum(["promote", "abort"]) }),
     z.strictObject({ action: z.literal("scale"), workers: z.int().min(1).max(256) }),
-    z.strictObject({ action: z.literal("signal"), signal: signalName }),
+    z.strictObject({
+      action: z.literal("signal"),
+      signal: signalName,
+      to: z.literal("left-behind").exactOptional(),
+    }),
   ])
   .register(components, { id: "Action" }) satisfies z.ZodType<Action>;
 

@@ -1,6 +1,6 @@
 import { isAside } from "./aside.js";
 import { awaitedHook } from "./hooks.js";
-import { observes, stopSignalOf } from "./worker-moves.js";
+import { kill, observes, stopSignalOf, sweepAtOnce } from "./worker-moves.js";
 import type { Worker, WorkerEffect, WorkerEvent, WorkerPolicy } from "./worker-state.js";
 
 /** While there was no supervisor nobody looked what is in flight: so long is left to look again before a drain is over. */
@@ -71,18 +71,14 @@ export function resumeWorker(
           };
     case "killing":
       if (!keeper.child) return { effects: [], events: lost };
-      return { effects: [{ type: "kill-tree", worker: id }], events: [] };
-    case "sweeping":
-      return {
-        effects: [
-          {
-            type: "sweep",
-            worker: id,
-            signal: worker.state.deadline === undefined ? "SIGKILL" : policy.stop.signal,
-          },
-        ],
-        events: [],
-      };
+      return { effects: [kill(worker, policy)], events: [] };
+    case "sweeping": {
+      const asks = worker.state.deadline !== undefined;
+      const sweep: WorkerEffect = asks
+        ? { type: "sweep", worker: id, signal: policy.stop.signal }
+        : sweepAtOnce(worker, policy);
+      return { effects: [sweep], events: [] };
+    }
     case "gone":
       return { effects: [{ type: "acknowledge", worker: id }], events: [] };
   }

@@ -17,6 +17,8 @@ import { type Awaited, type ServiceEvent, type ServiceState, workersOf } from ".
 export interface Member {
   readonly config: ServiceConfig;
   readonly state: ServiceState;
+  /** It has a process for each connection, and no worker. */
+  readonly byConnection?: boolean;
 }
 
 export type Members = ReadonlyMap<string, Member>;
@@ -100,15 +102,21 @@ function isRequired({ requires, bindsTo }: ServiceConfig, service: string): bool
   return (requires?.includes(service) ?? false) || (bindsTo?.includes(service) ?? false);
 }
 
-/** Whether a service is what another one waits for. Where a connection starts it, it is ready when its sockets listen. */
-export function hasReached({ config, state }: Member, until: "started" | "ready" | "completed"): boolean {
+/**
+ * Whether a service is what another one waits for. Where a connection starts it, it is ready when its sockets listen; so is one with a process for each
+ * connection, also if somebody had to start it.
+ */
+export function hasReached(
+  { config, state, byConnection = false }: Member,
+  until: "started" | "ready" | "completed",
+): boolean {
   if (state.desired === "stopped" || state.awaits !== undefined || state.lingers !== undefined) return false;
   if (state.completed !== undefined) return true;
   if (until === "completed" || (until === "ready" && config.type === "task")) return false;
   const serves = state.instances.some(({ current }) =>
     until === "ready" ? current?.state.phase === "ready" : current?.startedAt !== undefined,
   );
-  return serves || (config.start === "connection" && !state.blocked && state.instances.every(isCalm));
+  return serves || ((config.start === "connection" || byConnection) && !state.blocked && state.instances.every(isCalm));
 }
 
 function isCalm({ wait, halted }: ServiceState["instances"][number]): boolean {

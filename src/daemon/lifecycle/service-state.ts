@@ -229,6 +229,7 @@ export type ServiceFact =
       readonly worker: number;
       readonly drain?: Drain;
     }
+  | { readonly type: "left-behind"; readonly slot: number; readonly worker: number; readonly count: number }
   | {
       readonly type: "worker-ended";
       readonly slot: number;

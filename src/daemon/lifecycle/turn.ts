@@ -269,6 +269,8 @@ function workerFact(worker: Worker, fact: WorkerFact): ServiceFact {
       const why = reason === undefined ? {} : { reason };
       return { type: "worker-ended", slot, worker: id, end: state.end, ...why, forced: forced === true };
     }
+    case "left-behind":
+      return { type: fact, slot, worker: id, count: worker.left ?? 0 };
     case "stopping":
     case "drain-timeout":
       return { type: fact, slot, worker: id, ...(worker.drain === undefined ? {} : { drain: worker.drain }) };

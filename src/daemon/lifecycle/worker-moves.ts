@@ -133,8 +133,12 @@ export function neverRan(worker: Worker, stage: number, errno: number, policy: W
   return over(worker, { kind: "not-started", stage, errno }, policy);
 }
 
-/** Nothing of it is left, or ever was. */
-export function over(worker: Worker, end: End, policy: WorkerPolicy): WorkerStep {
+/** Nothing of it is left, or ever was; or `left` processes that go on without it. */
+export function over(worker: Worker, end: End, policy: WorkerPolicy, left = 0): WorkerStep {
+  if (left > 0) {
+    const known: WorkerStep = { worker: { ...worker, left }, effects: [], facts: ["left-behind"] };
+    return chain(known, (leaving) => over(leaving, end, policy));
+  }
   return hasHooks(policy, "after_stop")
     ? runHooks(worker, { phase: "clearing", end }, "after_stop")
     : gone(worker, end);
@@ -144,11 +148,16 @@ export function gone(worker: Worker, end: End): WorkerStep {
   return to(worker, { phase: "gone", end }, [{ type: "acknowledge", worker: worker.id }], ["ended"]);
 }
 
-export function notReady(worker: Worker): WorkerStep {
+/** SIGKILL to as much of it as the policy says. */
+export function kill({ id }: Worker, policy: WorkerPolicy): WorkerEffect {
+  return { type: policy.stop.kill === "process" ? "kill-main" : "kill-tree", worker: id };
+}
+
+export function notReady(worker: Worker, policy: WorkerPolicy): WorkerStep {
   return to(
     { ...worker, reason: "ready-timeout", forced: true },
     { phase: "killing" },
-    [{ type: "kill-tree", worker: worker.id }],
+    [kill(worker, policy)],
     ["ready-timeout"],
   );
 }
@@ -298,16 +307,16 @@ export function stopSignalOf({ state }: Worker, policy: WorkerPolicy): string | 
 
 /**
  * What its process leaves behind when it ends by our wish gets the stop signal and the rest of the stop timeout, or SIGKILL with `stop.kill = "mixed"`;
- * what a crash, or an abort, leaves behind is killed at once, because the next worker of the instance waits for it.
+ * what a crash, or an abort, leaves behind is killed at once, because the next worker of the instance waits for it. With `stop.kill = "process"` all of it goes on.
  */
 export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPolicy): WorkerStep {
   const now = worker.state;
   switch (now.phase) {
     case "draining": // It knew by itself that it was to end.
     case "stopping": {
-      if (now.phase === "stopping" && now.instead === "SIGABRT") return sweepAll(worker, end);
-      if (policy.stop.kill === "mixed")
-        return sweepAll(now.phase === "stopping" ? worker : ended(drained(worker, at), end), end);
+      if (now.phase === "stopping" && now.instead === "SIGABRT") return sweepAll(worker, end, policy);
+      if (policy.stop.kill !== undefined)
+        return sweepAll(now.phase === "stopping" ? worker : ended(drained(worker, at), end), end, policy);
       const deadline = now.phase === "stopping" ? now.deadline : at + policy.stop.timeoutMs;
       return to(
         now.phase === "stopping" ? worker : ended(drained(worker, at), end),
@@ -318,7 +327,7 @@ export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPo
     case "parting": // Its hooks are heard to the end.
       return to(worker, { phase: "parting", end });
     case "confirming": {
-      const swept = sweepAll(worker, end);
+      const swept = sweepAll(worker, end, policy);
       return { ...swept, effects: [endHooks(worker), ...swept.effects] };
     }
     case "armed":
@@ -327,7 +336,7 @@ export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPo
     case "warming":
     case "ready":
     case "killing":
-      return sweepAll(worker, end);
+      return sweepAll(worker, end, policy);
     case "preparing":
     case "sweeping": // Told again after an adoption.
     case "clearing":
@@ -336,8 +345,15 @@ export function exited(worker: Worker, end: End, at: Monotonic, policy: WorkerPo
   }
 }
 
-function sweepAll(worker: Worker, end: End): WorkerStep {
-  return to(worker, { phase: "sweeping", end }, [{ type: "sweep", worker: worker.id, signal: "SIGKILL" }]);
+function sweepAll(worker: Worker, end: End, policy: WorkerPolicy): WorkerStep {
+  return to(worker, { phase: "sweeping", end }, [sweepAtOnce(worker, policy)]);
+}
+
+/** What becomes of what its process has left behind where it is not asked to end. */
+export function sweepAtOnce({ id }: Worker, policy: WorkerPolicy): WorkerEffect {
+  return policy.stop.kill === "process"
+    ? { type: "leave", worker: id }
+    : { type: "sweep", worker: id, signal: "SIGKILL" };
 }
 
 /** Its deadline is never sooner than `byMs` from now; sd_notify(3), EXTEND_TIMEOUT_USEC. */
@@ -382,7 +398,7 @@ export function moved(worker: Worker, pid: number, policy: WorkerPolicy): Worker
   const signal = state.phase === "stopping" ? stopSignalOf(worker, policy) : undefined;
   const effects: WorkerEffect[] = [
     ...(signal === undefined ? [] : [{ type: "signal", worker: id, signal } as const]),
-    ...(state.phase === "killing" ? [{ type: "kill-tree", worker: id } as const] : []),
+    ...(state.phase === "killing" ? [kill(worker, policy)] : []),
   ];
   return { worker: { ...worker, pid }, effects, facts: ["moved"] };
 }

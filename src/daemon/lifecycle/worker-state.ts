@@ -4,7 +4,7 @@ import type { Drain, Valve } from "./drain.js";
 import type { End, Monotonic, StopReason } from "./end.js";
 import type { RunLimit } from "./run-limit.js";
 
-/** One process, from the request to start it until no process of its tree is left. Plain data that survives JSON. */
+/** One process, from the request to start it until no process of its tree is left, or what is left is none of its service any more. Plain data that survives JSON. */
 export interface Worker {
   /** Never reused within its service. */
   readonly id: number;
@@ -15,6 +15,8 @@ export interface Worker {
   readonly startedAt?: Monotonic;
   readonly readyAt?: Monotonic;
   readonly reason?: StopReason;
+  /** So many processes of its tree were there when its own had ended, and go on (`stop.kill = "process"`). */
+  readonly left?: number;
   /** SIGKILL was needed, for its process or for what that left behind: the stop or ready timeout passed. */
   readonly forced?: true;
   /** It retires because its successor is ready, so the two may run side by side. */
@@ -65,7 +67,7 @@ export type WorkerState =
   /** `instead` of the stop signal: SIGABRT, because its watchdog was missed; `nothing`, because it ends by itself. */
   | { readonly phase: "stopping"; readonly deadline: Monotonic; readonly instead?: "SIGABRT" | "nothing" }
   | { readonly phase: "killing" }
-  /** `deadline`: its tree got the stop signal and gets SIGKILL then; without one it has got SIGKILL. */
+  /** `deadline`: its tree got the stop signal and gets SIGKILL then; without one it has got SIGKILL, or is left alone. */
   | { readonly phase: "sweeping"; readonly end: End; readonly deadline?: Monotonic }
   /** Nothing of it is left, and its after_stop hooks run. */
   | { readonly phase: "clearing"; readonly end: End }
@@ -120,8 +122,8 @@ export type WorkerEvent =
   /** The keeper forgot the armed start (`true`), or had already fired it. */
   | { readonly type: "disarmed"; readonly inTime: boolean }
   | { readonly type: "exited"; readonly end: End }
-  /** No process of its tree is left. */
-  | { readonly type: "gone" }
+  /** No process of its tree is left; `left`: or that many, which were to be left alone. */
+  | { readonly type: "gone"; readonly left?: number }
   | { readonly type: "deadline" };
 
 export type Announcer = "notify" | "newline" | "listening" | "probe" | "pid-file";
@@ -138,6 +140,8 @@ export type WorkerEffect =
   | { readonly type: "signal"; readonly worker: number; readonly signal: string }
   /** SIGKILL to the process and to all that descends from it. */
   | { readonly type: "kill-tree"; readonly worker: number }
+  /** SIGKILL to the process alone. */
+  | { readonly type: "kill-main"; readonly worker: number }
   /** Look until it waits for one of its sockets, or ask it until it answers, or until it is not warming any more; say `announced`, or `unobservable`. */
   | { readonly type: "observe"; readonly worker: number }
   /** Find out what keeps new connections from it, and say `valve`. Changes nothing. */
@@ -150,6 +154,8 @@ export type WorkerEffect =
   | { readonly type: "open-valve"; readonly worker: number }
   /** Its process has ended: send this to what is left of its tree, and say `gone` once a look finds nothing. */
   | { readonly type: "sweep"; readonly worker: number; readonly signal: string }
+  /** Its process has ended: remember what is left of its tree, and say `gone`. */
+  | { readonly type: "leave"; readonly worker: number }
   /** The keeper may forget it. */
   | { readonly type: "acknowledge"; readonly worker: number };
 
@@ -171,6 +177,7 @@ export type WorkerFact =
   | "kept"
   | "run-limit"
   | "moved"
+  | "left-behind"
   | "ended";
 
 export interface WorkerStep {

@@ -1,5 +1,6 @@
 /**
  * The life of one worker, from the request to start it until no process of its tree is left, as a pure function.
+ * (With `stop.kill = "process"`: until its own process has ended.)
  *
  *   armed ──launch, retire──> disarming ──disarmed in time──> gone   (a launch goes on with another worker)
  *   armed, disarming ──started──> warming                            (the keeper fired it first)
@@ -26,6 +27,7 @@
  *
  * In sweeping the process is dead, and what it left behind gets a signal: SIGKILL at once after an end of its own or a
  * ready timeout or an abort, or where the policy says so; the stop signal first, and SIGKILL at the deadline of the stop, after one that was asked for.
+ * With `stop.kill = "process"` it gets nothing, whatever the end, and is none of the worker's any more.
  *
  * While it drains no new connection reaches it: what can keep them away is found out first (`valve`), so that the state knows how to undo
  * it, and closed then; the stop signal follows once none of its connections is in flight. Where nothing can, it gets the signal at once.
@@ -52,6 +54,7 @@ import {
   health,
   heardEarly,
   isOther,
+  kill,
   leave,
   moved,
   neverRan,
@@ -158,7 +161,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
         case "retire":
           return stop(asked(worker, event.overlaps), at, policy);
         case "deadline":
-          return at >= now.deadline ? notReady(worker) : same(worker);
+          return at >= now.deadline ? notReady(worker, policy) : same(worker);
         case "unwell":
           return abort(worker, at, policy);
         case "announced":
@@ -188,7 +191,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
           return abort(worker, at, policy);
         case "deadline":
           if (now.settled !== undefined && at >= now.settled) return ready(worker, at, policy);
-          return at >= now.deadline ? notReady(worker) : same(worker);
+          return at >= now.deadline ? notReady(worker, policy) : same(worker);
         case "started": // Told again after an adoption.
         case "start-failed":
         case "leaving": // It is not up yet; its end tells the rest.
@@ -262,12 +265,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
       switch (event.type) {
         case "deadline":
           if (at < now.deadline) return same(worker);
-          return to(
-            { ...worker, forced: true },
-            { phase: "killing" },
-            [{ type: "kill-tree", worker: worker.id }],
-            ["stop-timeout"],
-          );
+          return to({ ...worker, forced: true }, { phase: "killing" }, [kill(worker, policy)], ["stop-timeout"]);
         case "start-failed": // It was told to stop between fork and exec.
           return neverRan(worker, event.stage, event.errno, policy);
         case "started":
@@ -315,7 +313,7 @@ export function stepWorker(worker: Worker, event: WorkerEvent, at: Monotonic, po
     case "sweeping":
       switch (event.type) {
         case "gone":
-          return over(worker, now.end, policy);
+          return over(worker, now.end, policy, event.left);
         case "deadline":
           if (now.deadline === undefined || at < now.deadline) return same(worker);
           return to(

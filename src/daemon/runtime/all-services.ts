@@ -9,6 +9,7 @@ import type { EventLog } from "./event-log.js";
 import type { AcceptorRecord } from "./keeper/acceptor-record.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { ChildRecord, HeldRecord } from "./keeper/records.js";
+import { LeftBehind } from "./left-behind/left-behind.js";
 import type { Logger } from "./logger.js";
 import type { LogSinks } from "./logs/log-sinks.js";
 import { makeService } from "./make-service.js";
@@ -54,6 +55,7 @@ export class AllServices {
   readonly sockets: SocketTable;
   readonly pauses: SocketPauses;
   readonly commands: CommandRuns;
+  readonly leftBehind: LeftBehind;
   readonly order: Ordering;
   readonly staleWorkers: StaleWorkers;
   /** Unique among all supervisors of one keeper: answers to earlier ones must find nobody. */
@@ -76,6 +78,13 @@ export class AllServices {
     });
     this.staleWorkers = new StaleWorkers({ log, nextAsker, isEnding });
     this.commands = this.#makeCommands();
+    this.leftBehind = new LeftBehind({
+      keeper,
+      keeperPid: input.keeperPid,
+      log,
+      knownPids: () => this.#knownPids(),
+      outputOf: (name) => this.services.get(name)?.output,
+    });
     this.sockets = new SocketTable({
       sockets: Object.values(input.inForce().sockets),
       leaving: leaving.sockets,
@@ -92,6 +101,7 @@ export class AllServices {
     await this.sockets.adopt(held);
     this.pauses.adopt(held);
     await this.#adoptServices(held);
+    await this.leftBehind.adopt(held);
     this.pauses.carryOn();
   }
 
@@ -184,14 +194,18 @@ export class AllServices {
     );
   }
 
+  /** What workers have left behind, too. */
   kill(): void {
     for (const service of this.services.values()) service.kill();
+    void this.leftBehind.kill();
   }
 
   /** Lets go of them without ending a worker. False: a log file takes no writes, and what waits for it is lost. */
-  close(): Promise<boolean> {
+  async close(): Promise<boolean> {
     const closed = Promise.all([...this.services.values()].map((service) => service.close()));
-    return settlesWithin(closed, LOGS_CLOSE_MS);
+    const inTime = await settlesWithin(closed, LOGS_CLOSE_MS);
+    this.leftBehind.close();
+    return inTime;
   }
 
   #socketChanged(socket: string): void {
@@ -245,13 +259,14 @@ export class AllServices {
       sockets: this.sockets,
       sinks,
       commands: this.commands,
+      leftBehind: this.leftBehind,
       order: this.order,
       isInUse: (socket) =>
         [...this.services.values()].some(({ config, isStarted }) => isStarted && config.sockets.includes(socket)),
       isPaused: (socket) => this.pauses.until(socket) !== undefined,
       configFile: this.#mainFile,
       environment: this.#environment,
-      knownPids: () => new Set([...this.#ownPids(), ...this.commands.pids]),
+      knownPids: () => this.#knownPids(),
       count,
     };
   }
@@ -263,6 +278,10 @@ export class AllServices {
 
   get #mainFile(): string {
     return this.#o.inForce().files[0] ?? "/";
+  }
+
+  #knownPids(): Set<number> {
+    return new Set([...this.#ownPids(), ...this.commands.pids]);
   }
 
   #ownPids(): ReadonlySet<number> {

@@ -16,6 +16,7 @@ import type { Clock } from "./clock.js";
 import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
 import { firstProblem } from "./hooks/service-check.js";
+import type { LeftBehind } from "./left-behind/left-behind.js";
 import { type Ordering, type Reached, reachedInWords } from "./ordering.js";
 import type { Service } from "./service.js";
 import type { Answered } from "./service-runtime.js";
@@ -31,6 +32,7 @@ export interface OperationsInput {
   readonly sockets: SocketTable;
   readonly order: Ordering;
   readonly commands: CommandRuns;
+  readonly leftBehind: Pick<LeftBehind, "signal">;
   readonly events: EventLog;
   readonly clock: Clock;
   readonly supervisor: () => SupervisorView;
@@ -124,6 +126,11 @@ export function operationsOn(o: OperationsInput): Operations {
       case "scale":
         if (service.config.type === "task")
           return outcome("failed", `${service.config.name} is a task, which runs once and not in several workers`);
+        if (service.config.pidFile !== undefined && action.workers > 1)
+          return outcome(
+            "failed",
+            `${service.config.name} cannot have ${action.workers} workers: they would write the same pid_file; let it run in the foreground`,
+          );
         return ask({ type: "scale", asker, size: action.workers });
       case "reset":
         return ask({ type: "reset", asker });
@@ -144,6 +151,11 @@ export function operationsOn(o: OperationsInput): Operations {
         const name = action.signal;
         const number = signalNumber(name);
         if (number === undefined) return outcome("failed", `${name} is no signal of this system`);
+        if (action.to === "left-behind") {
+          const told = o.leftBehind.signal(service.config.name, number);
+          if (told === 0) return outcome("not-running", `no worker of ${service.config.name} has left anything behind`);
+          return outcome("done", `${name} was sent to ${told} ${told === 1 ? "process" : "processes"} left behind`);
+        }
         const sent = await service.signalWorkers(number);
         if (sent === 0) return outcome("not-running", `no worker of ${service.config.name} is running`);
         return outcome("done", `${name} was sent to ${sent} ${sent === 1 ? "worker" : "workers"}`);

@@ -19,6 +19,7 @@ import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js"
 import { RuntimeDirectories } from "./directories/runtime-directories.js";
 import { IdleWatch } from "./idle-watch.js";
 import type { ArmRecord, ChildRecord, HeldRecord, ListedChild } from "./keeper/records.js";
+import type { ServiceOutput } from "./left-behind/remnant-output.js";
 import { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { reloadOutcome } from "./notify/reload-outcome.js";
@@ -38,6 +39,7 @@ import { awaitsSentence, factSentence, failureView, signalNumber } from "./words
 const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set([
   "observe",
   "sweep",
+  "leave",
   "find-valve",
   "steer",
   "look-into",
@@ -73,6 +75,7 @@ export interface Answered {
  */
 export class ServiceRuntime {
   readonly isNew: boolean;
+  readonly byConnection: boolean = false;
   readonly ring = new LogRing({ maxLines: 2_000, maxBytes: 1024 * 1024 });
   readonly #world: ServiceWorld;
   readonly #workers: ServiceWorkers;
@@ -153,6 +156,11 @@ export class ServiceRuntime {
       .find(Boolean);
   }
 
+  /** Where what its workers write goes now. */
+  get output(): ServiceOutput {
+    return { ring: this.ring, sink: this.#sinks.at(-1) };
+  }
+
   get state(): ServiceState {
     return this.#state;
   }
@@ -177,7 +185,12 @@ export class ServiceRuntime {
   /** @param detailed with what has to be looked for in /proc */
   view(detailed = false): ServiceView {
     return serviceView({
-      ...(detailed ? { valveOf: (worker: number) => this.#workers.valveInWords(worker) } : {}),
+      ...(detailed
+        ? {
+            valveOf: (worker: number) => this.#workers.valveInWords(worker),
+            leftBehind: this.#world.leftBehind.count(this.config.name),
+          }
+        : {}),
       config: this.config,
       state: this.#state,
       clock: this.#world.clock,
@@ -473,6 +486,8 @@ export class ServiceRuntime {
       case "disarm":
       case "signal":
       case "kill-tree":
+      case "kill-main":
+      case "leave":
       case "observe":
       case "find-valve":
       case "close-valve":

@@ -26,6 +26,8 @@ export interface ViewInput {
   readonly unhealthy: (worker: number) => string | undefined;
   /** What could keep new connections from a ready worker, in words; missing: that is not looked at this time. */
   readonly valveOf?: (worker: number) => string;
+  /** Processes that earlier workers have left behind; missing: not looked at either. */
+  readonly leftBehind?: number;
 }
 
 /** The state of a service as the operator sees it. */
@@ -58,6 +60,7 @@ export function serviceView(input: ViewInput): ServiceView {
     readiness: readiness(config, state),
     logDropped: input.logDropped,
     logBytesDropped: input.logBytesDropped,
+    ...(input.leftBehind === undefined || input.leftBehind === 0 ? {} : { leftBehind: input.leftBehind }),
     ...(next === undefined ? {} : { next }),
     ...(waitsUntil.length === 0 ? {} : { nextStartAt: clock.wallAt(Math.min(...waitsUntil)).toISOString() }),
     ...(state.lastFailure === undefined ? {} : { lastFailure: failureView(config, state.lastFailure, clock) }),

@@ -15,6 +15,7 @@ import { WorkerHandoffs } from "./handoff/worker-handoffs.js";
 import { WorkerHooks } from "./hooks/worker-hooks.js";
 import { KeeperError } from "./keeper/keeper-error.js";
 import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
+import { WorkerLeavings } from "./left-behind/worker-leavings.js";
 import { waitsForSocket } from "./listening.js";
 import { type DrainedLogs, settleDrained, takeDrained } from "./logs/drained-logs.js";
 import type { LogRing } from "./logs/log-ring.js";
@@ -77,6 +78,7 @@ export class ServiceWorkers {
   readonly #probes: WorkerProbes;
   readonly #health: WorkerHealth;
   readonly #hooks: WorkerHooks;
+  readonly #leavings: WorkerLeavings;
   readonly #remarks = new Map<number, string>();
   readonly #handoffs: WorkerHandoffs;
   #logBytesDropped = 0;
@@ -156,6 +158,15 @@ export class ServiceWorkers {
       find: input.find,
       over: (worker, hook, ok, lines) => input.emit(worker, { type: "hooks", hook, ok }, lines),
     });
+    this.#leavings = new WorkerLeavings({
+      service: input.setup().config.name,
+      log: input.world.log,
+      leftBehind: () => input.world.leftBehind,
+      treeOf: (worker) => this.#tree(worker, true),
+      slotOf: (worker) => input.find(worker)?.slot ?? 0,
+      signsOf: (worker) => this.#signs(worker),
+      resourcesOf: (worker) => this.#resources.get(worker),
+    });
     this.#probes = new WorkerProbes({
       ...asking,
       answered: (worker) => this.#emit(worker, { type: "announced", by: "probe" }),
@@ -216,6 +227,7 @@ export class ServiceWorkers {
         return this.#disarm(worker);
       case "signal": {
         this.#probes.stop(worker);
+        if (this.#config.stop.kill === "process") this.#leavings.remember(worker);
         const signal = signalNumber(effect.signal) ?? SIGTERM;
         return this.#send(`send ${effect.signal}`, keeper.signal(this.#key(worker), signal), [ESRCH, ENOENT]);
       }
@@ -223,6 +235,11 @@ export class ServiceWorkers {
         this.#probes.stop(worker);
         this.#remarkSockets(worker);
         return this.#killTree(worker, true);
+      case "kill-main":
+        this.#probes.stop(worker);
+        this.#remarkSockets(worker);
+        this.#leavings.remember(worker);
+        return this.#send("kill", keeper.signal(this.#key(worker), SIGKILL), [ESRCH, ENOENT]);
       case "observe":
         return this.#observe(worker, FIRST_LOOK_MS);
       case "find-valve":
@@ -235,6 +252,10 @@ export class ServiceWorkers {
         return;
       case "sweep":
         return this.#sweep(worker, effect.signal);
+      case "leave": {
+        const left = this.#leavings.leave(worker);
+        return this.#emit(worker, { type: "gone", ...(left === 0 ? {} : { left }) });
+      }
       case "run-hooks":
         return this.#hooks.run(worker, effect.hook);
       case "end-hooks":
@@ -429,6 +450,7 @@ export class ServiceWorkers {
         sockets: sockets.map((socket) => ({ name: socket.name, keys: this.#keysOf(socket, worker) })),
         configFile: world.configFile,
         own: world.environment,
+        tell: (words) => world.log.info(`${config.name}: ${words}`),
       });
     } catch (error) {
       notify.close();
@@ -518,21 +540,33 @@ export class ServiceWorkers {
     if (refused.length > 0) this.#complain(`not permitted to kill its processes ${refused.join(", ")}`);
   }
 
-  /** @param withMain the worker's own process has not been reaped */
-  #tree(worker: number, withMain: boolean): WorkerTree | undefined {
+  /** By what its processes are known. */
+  #signs(worker: number) {
     const pid = this.#o.find(worker)?.pid;
     const resources = this.#resources.get(worker);
     if (pid === undefined || resources === undefined) return undefined;
-    const { keeperPid, knownPids } = this.#o.world;
     const moved = this.#notices.moved(worker);
+    const { adopted, mark, tag } = resources;
+    return {
+      session: moved?.leader ?? pid,
+      own: ownProcesses(moved),
+      mark,
+      ...(adopted ? { adopted } : {}),
+      ...(tag.reaper === undefined ? {} : { reaper: tag.reaper }),
+    };
+  }
+
+  /** @param withMain the worker's own process has not been reaped */
+  #tree(worker: number, withMain: boolean): WorkerTree | undefined {
+    const pid = this.#o.find(worker)?.pid;
+    const signs = this.#signs(worker);
+    if (pid === undefined || signs === undefined) return undefined;
+    const { keeperPid, knownPids } = this.#o.world;
+    const main = withMain ? { mainPid: pid } : {};
     return new WorkerTree(() => {
       const except = knownPids();
       except.delete(pid);
-      const { adopted, mark, tag } = resources;
-      const main = withMain ? { mainPid: pid } : {};
-      const reaper = tag.reaper === undefined ? {} : { reaper: tag.reaper };
-      const [session, own] = [moved?.leader ?? pid, ownProcesses(moved)];
-      return { ...main, session, own, mark, keeperPid, adopted, ...reaper, except };
+      return { ...main, ...signs, keeperPid, except };
     });
   }
 

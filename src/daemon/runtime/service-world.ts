@@ -2,6 +2,7 @@ import type { Clock } from "./clock.js";
 import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
 import type { Keeper } from "./keeper/keeper-client.js";
+import type { LeftBehind } from "./left-behind/left-behind.js";
 import type { Logger } from "./logger.js";
 import type { LogSinks } from "./logs/log-sinks.js";
 import type { Ordering } from "./ordering.js";
@@ -17,6 +18,7 @@ export interface ServiceWorld {
   readonly sockets: SocketTable;
   readonly sinks: LogSinks;
   readonly commands: CommandRuns;
+  readonly leftBehind: LeftBehind;
   readonly order: Pick<Ordering, "changed" | "isFollowed">;
   /** Some worker of some service has this socket, or a start that waits in the keeper is to have it. */
   isInUse(socket: string): boolean;

@@ -60,6 +60,8 @@ export interface PlanInput {
   /** Of the main configuration file: where a worker runs that names no folder. */
   readonly configFile: string;
   readonly own: NodeJS.ProcessEnv;
+  /** What was done on the way and somebody may want to know. */
+  readonly tell: (words: string) => void;
 }
 
 /**
@@ -89,7 +91,7 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   const { service, slot, worker, notify } = input;
   if (service.pretendBooted === true) pretendBooted();
   const identity = resolveIdentity(service);
-  makeDirectories(service, identity);
+  makeDirectories(service, identity, input.tell);
   const frame: Fd[] = [];
   const theirs: OwnedFd[] = [];
   const send = (fd: OwnedFd): number => {

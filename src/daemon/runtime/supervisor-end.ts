@@ -7,7 +7,7 @@ const SIGHUP = 1;
 const SIGINT = 2;
 const SIGQUIT = 3;
 const SIGTERM = 15;
-/** How long workers may finish what they have in hand at the end of everything: whoever asked for it waits, and perhaps not for long (`docker stop`: 10 s). */
+/** How long workers may finish what they have in hand at the end of everything, and what they have left behind may take after that: whoever asked for it waits, and perhaps not for long (`docker stop`: 10 s). */
 const LAST_DRAIN_MS = 3_000;
 
 export interface EndInput {
@@ -71,6 +71,7 @@ export class SupervisorEnd {
     events.add({ type: "supervisor-stopping", message: `stopping because of ${signalName(signal)}` });
     await services.stop(LAST_DRAIN_MS);
     await idle(); // Its services were stopped with all others, so it does not go on.
+    await services.leftBehind.end(LAST_DRAIN_MS);
     await leave(this.#exitCode);
   }
 }

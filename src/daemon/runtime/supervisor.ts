@@ -238,7 +238,7 @@ export class Supervisor {
   }
 
   async #serve(control: OwnedFd, keeperProgram: KeeperProgram, report: SelfReport): Promise<void> {
-    const { services, sockets, order, commands, pauses } = this.#all;
+    const { services, sockets, order, commands, leftBehind, pauses } = this.#all;
     const { log } = this.#own;
     const upgrade = this.#upgrade;
     const operations = operationsOn({
@@ -246,6 +246,7 @@ export class Supervisor {
       sockets,
       order,
       commands,
+      leftBehind,
       pauses,
       events: this.#events,
       clock: systemClock,

@@ -219,7 +219,7 @@ export function factSentence(
     case "worker-ready":
       return { message: `${who} is ready${pid}`, level: "info" };
     case "ready-timeout":
-      return { message: `${who}${pid} is not ready in time: SIGKILL to its whole tree`, level: "warn" };
+      return { message: `${who}${pid} is not ready in time: SIGKILL`, level: "warn" };
     case "draining":
       return { message: `${who}${pid} gets no new connections from now on`, level: "debug" };
     case "drain-timeout": {
@@ -258,7 +258,11 @@ export function factSentence(
     case "canary-ready":
       return { message: `${who}${pid} is ready, as a canary`, level: "info" };
     case "stop-timeout":
-      return { message: `${who}${pid} ignored the stop signal: SIGKILL to its whole tree`, level: "warn" };
+      return { message: `${who}${pid} ignored the stop signal: SIGKILL`, level: "warn" };
+    case "left-behind": {
+      const processes = fact.count === 1 ? "1 process" : `${fact.count} processes`;
+      return { message: `${who}${pid} has left ${processes} behind, to go on without it`, level: "info" };
+    }
     case "worker-ended": {
       const reason = prepareReason(fact.end, more.lines);
       if (reason !== undefined) return { message: `${who} could not be started: ${reason}`, level: "warn" };

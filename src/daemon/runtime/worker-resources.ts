@@ -78,6 +78,11 @@ export class WorkerResources {
     this.#notify.drain();
   }
 
+  /** Read ends of stdout and stderr, for whoever reads what outlives the worker; none if nobody writes there any more. The caller's. */
+  duplicateOutput(): readonly OwnedFd[] {
+    return this.#output?.duplicate() ?? [];
+  }
+
   lastLines(count: number): readonly string[] {
     return this.#output?.lastLines(count) ?? [];
   }

@@ -21,6 +21,14 @@ export class WorkerTree {
     return treeIsEmpty(this.#query());
   }
 
+  /** Sends it to each process that a look finds. Returns how many got it. */
+  signal(signal: number): number {
+    const members = this.members();
+    const refused = signalMembers(members, signal);
+    closeMembers(members);
+    return members.length - refused.length;
+  }
+
   /** SIGKILL until a look finds nothing. */
   kill(): Promise<TreeKill> {
     return new TreeKiller(() => findTree(this.#query())).run();

@@ -27,6 +27,10 @@ describe("a program that goes into the background and names itself in a file", (
     await scene.ready("s");
     const pid = await scene.pid("s");
     expect(named(scene)).toBe(pid);
+    expect(await scene.holdfast.act("s", { action: "scale", workers: 2 })).toMatchObject({
+      result: "failed",
+      message: "s cannot have 2 workers: they would write the same pid_file; let it run in the foreground",
+    });
     const { workers, readiness } = await scene.service("s");
     expect(readiness).toBe("pid-file");
     expect(workers).toMatchObject([{ pid, startedAs: expect.any(Number), phase: "ready" }]);

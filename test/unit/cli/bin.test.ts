@@ -199,6 +199,7 @@ describe("an action", () => {
     [["scale", "web=4"], { action: "scale", workers: 4 }],
     [["scale", "*=2", "web=5"], { action: "scale", workers: 5 }],
     [["signal", "web", "hup"], { action: "signal", signal: "SIGHUP" }],
+    [["signal", "web", "term", "--left"], { action: "signal", signal: "SIGTERM", to: "left-behind" }],
     [["signal", "web", "10"], { action: "signal", signal: "SIGUSR1" }],
   ])("%j asks for %j", async (words, action) => {
     expect((await run(...words)).code).toBe(0);

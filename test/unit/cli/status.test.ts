@@ -48,6 +48,12 @@ describe("the status of a service", () => {
     expect(status({ workers: [ready] })).not.toContain("VALVE");
   });
 
+  test("tells what earlier workers have left behind, if they have", () => {
+    expect(status({ leftBehind: 2 })).toMatch(/^ {2}left {7}2 processes of earlier workers go on$/m);
+    expect(status({ leftBehind: 1 })).toContain("1 process of earlier workers goes on");
+    expect(status({})).not.toMatch(/^ {2}left/m);
+  });
+
   test("fits a terminal, however long a reason is", () => {
     const narrow: Output = { isTerminal: true, columns: 80, colour: false, write: () => {} };
     const text = status({ workers: [{ ...ready, valve: `signal (${"x".repeat(200)})` }] }, narrow);

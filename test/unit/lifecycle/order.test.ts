@@ -256,6 +256,15 @@ describe("a command", () => {
   });
 });
 
+test("one with a process for each connection is ready once somebody has started it and its sockets listen", () => {
+  const [, ssh] = member("ssh", { start: "manual" });
+  expect(hasReached(ssh, "ready")).toBe(false);
+  const accepting: Member = { ...ssh, byConnection: true };
+  expect(hasReached(accepting, "ready")).toBe(true);
+  for (const change of [{ desired: "stopped" }, { blocked: true }] as const)
+    expect(hasReached({ ...accepting, state: { ...ssh.state, ...change } }, "ready")).toBe(false);
+});
+
 test("one instance that is ready makes a service ready; one that is stopped, waits or lingers is not", () => {
   const [, db] = member("db", {}, { current: ready });
   expect(hasReached(db, "ready")).toBe(true);

@@ -39,6 +39,8 @@ export function renderEffect(effect: ServiceEffect): string {
     case "arm":
     case "disarm":
     case "kill-tree":
+    case "kill-main":
+    case "leave":
     case "observe":
     case "acknowledge":
       return `${effect.type} #${effect.worker}`;
@@ -80,6 +82,8 @@ export function renderFact(fact: ServiceFact): string {
       );
       return `worker-ended ${fact.slot}/#${fact.worker} ${renderEnd(fact.end)}${marks.join("")}`;
     }
+    case "left-behind":
+      return `left-behind ${fact.slot}/#${fact.worker} ${fact.count}`;
     case "stranded":
       return `stranded in lane ${fact.lane}, for ${fact.slot}`;
     case "start-delayed":

@@ -244,7 +244,7 @@ function parseWorkerEvent(at: number, worker: number, what: string, rest: string
     case "fired":
       return { type: "disarmed", inTime: false };
     case "gone":
-      return { type: "gone" };
+      return { type: "gone", ...(rest[0] === undefined ? {} : { left: Number(rest[0]) }) };
     case "reopened":
       return { type: "reopened" };
     case "valve":

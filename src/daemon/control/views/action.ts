@@ -9,7 +9,8 @@ export type Action =
   | { readonly action: "stop"; readonly beside?: readonly string[] }
   | { readonly action: "restart"; readonly hard: boolean; readonly check?: boolean }
   | { readonly action: "scale"; readonly workers: number }
-  | { readonly action: "signal"; readonly signal: string };
+  /** `to`: what its earlier workers have left behind gets it, instead of the workers. */
+  | { readonly action: "signal"; readonly signal: string; readonly to?: "left-behind" };
 
 /** What became of one action on one service. `rolled-back`: the successor failed, what ran goes on running. */
 export interface Outcome {

@@ -43,6 +43,8 @@ export interface ServiceView {
   readonly logDropped: number;
   /** Bytes that its workers wrote while there was no supervisor and that the keeper could not keep. Both are counted since this supervisor began. */
   readonly logBytesDropped: number;
+  /** So many processes that earlier workers have left behind go on (`stop.kill = "process"`); in the answer about one service alone. */
+  readonly leftBehind?: number;
   /** Of one that has a process for each connection; its `instances` are those that are open. */
   readonly accepts?: AcceptView;
 }

@@ -13,7 +13,7 @@ const EBADMSG = 74;
 
 /** What the keeper is to start for each connection of a service: made from its setup, put in force, and taken back. */
 export class AcceptArm {
-  readonly #world: Pick<ServiceWorld, "keeper" | "sockets" | "configFile" | "environment">;
+  readonly #world: Pick<ServiceWorld, "keeper" | "sockets" | "configFile" | "environment" | "log">;
   readonly #log: AcceptLog;
   readonly #directories: RuntimeDirectories;
   /** While what the keeper has started is asked for: those whose end was heard meanwhile, which may be in the answer all the same. */
@@ -22,7 +22,7 @@ export class AcceptArm {
   #adoptedVersion: string | undefined;
 
   constructor(
-    world: Pick<ServiceWorld, "keeper" | "sockets" | "configFile" | "environment">,
+    world: Pick<ServiceWorld, "keeper" | "sockets" | "configFile" | "environment" | "log">,
     log: AcceptLog,
     directories: RuntimeDirectories,
   ) {
@@ -47,11 +47,18 @@ export class AcceptArm {
    * @param after the highest number that is known
    */
   put(setup: ServiceSetup, policy: AcceptPolicy, after: number): Promise<void> {
-    const { keeper, sockets, configFile, environment } = this.#world;
+    const { keeper, sockets, configFile, environment, log } = this.#world;
     const pipes = this.#log.pipes();
     const version = versionIn(setup);
     this.#directories.settle(setup.config, false);
-    const plan = planAccept({ service: setup.config, version, pipes, configFile, own: environment });
+    const plan = planAccept({
+      service: setup.config,
+      version,
+      pipes,
+      configFile,
+      own: environment,
+      tell: (words) => log.info(`${setup.config.name}: ${words}`),
+    });
     const keys = setup.sockets.flatMap((socket) => sockets.keys(socket));
     const asked = keeper.accept(plan.request, plan.fds, keys, acceptorOf(policy, after));
     for (const fd of plan.opened) fd.close();

@@ -1,5 +1,6 @@
 import { type OwnedFd, pipe } from "../../../ancillary/index.js";
 import type { ServiceConfig } from "../../config/config.js";
+import type { ServiceOutput } from "../left-behind/remnant-output.js";
 import { settleDrained, takeDrained } from "../logs/drained-logs.js";
 import { LogRing } from "../logs/log-ring.js";
 import type { LogSink } from "../logs/log-sink.js";
@@ -58,6 +59,10 @@ export class AcceptLog {
       .hold(acceptLogKey(this.#service.name), nothing, [outRead, outWrite, errRead, errWrite], true)
       .catch((error: Error) => this.#complain("hold its log", error));
     return this.#read({ stdout: { read: outRead, write: outWrite }, stderr: { read: errRead, write: errWrite } });
+  }
+
+  get output(): ServiceOutput {
+    return { ring: this.ring, sink: this.#sink };
   }
 
   /** Goes on with the pipes that the keeper holds, and with what it has read from them. @param arm the key of the arm, if there is one */

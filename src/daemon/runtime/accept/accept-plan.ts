@@ -30,10 +30,11 @@ export function planAccept(o: {
   readonly pipes: LogPipes;
   readonly configFile: string;
   readonly own: NodeJS.ProcessEnv;
+  readonly tell: (words: string) => void;
 }): AcceptPlan {
   const { service, version } = o;
   const identity = resolveIdentity(service);
-  makeDirectories(service, identity);
+  makeDirectories(service, identity, o.tell);
   const tag: AcceptTag = {
     v: 1,
     service: service.name,

@@ -15,6 +15,7 @@ import { DeadlineTimer } from "../deadline-timer.js";
 import { RuntimeDirectories } from "../directories/runtime-directories.js";
 import type { AcceptorRecord } from "../keeper/acceptor-record.js";
 import type { ChildRecord } from "../keeper/records.js";
+import type { ServiceOutput } from "../left-behind/remnant-output.js";
 import type { LogRing } from "../logs/log-ring.js";
 import { Mailbox } from "../mailbox.js";
 import type { Service } from "../service.js";
@@ -51,6 +52,7 @@ const FAILURE_LINES = 5;
  */
 export class AcceptService implements Service {
   readonly isNew: boolean;
+  readonly byConnection = true;
   readonly #world: ServiceWorld;
   readonly #askers = new Map<number, (answered: Answered) => void>();
   readonly #watchers = new Set<() => void>();
@@ -81,6 +83,10 @@ export class AcceptService implements Service {
     this.#log = new AcceptLog(setup.config, world, complain);
     this.#arm = new AcceptArm(world, this.#log, this.#directories);
     this.#processes = new AcceptProcesses(world, complain);
+  }
+
+  get output(): ServiceOutput {
+    return this.#log.output;
   }
 
   get ring(): LogRing {

@@ -1,8 +1,22 @@
-import { constants, fchmodSync, fchownSync, fstatSync, mkdirSync, openSync, renameSync, type Stats } from "node:fs";
+import {
+  chownSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  type Stats,
+} from "node:fs";
 import { readdir, rmdir, unlink } from "node:fs/promises";
 import { OwnedFd } from "../../../ancillary/index.js";
 
 const FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** open(2); Node has no name for it, and it is the same on x64 and arm64. */
+const O_PATH = 0o10000000;
 /** Each level of a tree that is removed has a descriptor open. */
 const DEEPEST = 64;
 
@@ -13,7 +27,8 @@ const DEEPEST = 64;
 export class Folder implements Disposable {
   readonly #fd: OwnedFd;
 
-  private constructor(fd: OwnedFd) {
+  /** Owns it from here on. */
+  constructor(fd: OwnedFd) {
     this.#fd = fd;
   }
 
@@ -51,6 +66,25 @@ export class Folder implements Disposable {
     return readdir(this.#at("."));
   }
 
+  namesNow(): string[] {
+    return readdirSync(this.#at("."));
+  }
+
+  /** What has that name, whatever it is, without following or opening it; undefined if it is not there any more. */
+  look(name: string): Entry | undefined {
+    try {
+      return new Entry(OwnedFd.adopt(openSync(this.#at(name), O_PATH | constants.O_NOFOLLOW)));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  /** Two with the same one lie on the same mount. */
+  get mount(): string {
+    return mountOf(this.#fd);
+  }
+
   get stats(): Stats {
     return fstatSync(this.#fd.borrow().number);
   }
@@ -86,4 +120,43 @@ export class Folder implements Disposable {
   #at(name: string): string {
     return `/proc/self/fd/${this.#fd.borrow().number}/${name}`;
   }
+}
+
+/** Something in a folder: a handle to it and to nothing else, whatever has its name by now. */
+export class Entry implements Disposable {
+  readonly #fd: OwnedFd;
+  readonly stats: Stats;
+
+  constructor(fd: OwnedFd) {
+    this.#fd = fd;
+    this.stats = fstatSync(fd.borrow().number);
+  }
+
+  get mount(): string {
+    return mountOf(this.#fd);
+  }
+
+  /** Of a folder. */
+  enter(): Folder {
+    return new Folder(OwnedFd.adopt(openSync(`${this.#path}/.`, FLAGS)));
+  }
+
+  /** fchownat(2) with AT_EMPTY_PATH: the link below /proc leads to this very inode, also if that is a symbolic link. */
+  setOwner(uid: number, gid: number): void {
+    chownSync(this.#path, uid, gid);
+  }
+
+  [Symbol.dispose](): void {
+    this.#fd.close();
+  }
+
+  get #path(): string {
+    return `/proc/self/fd/${this.#fd.borrow().number}`;
+  }
+}
+
+/** proc_pid_fdinfo(5). A device number does not tell a bind mount from what it lies in. */
+function mountOf(fd: OwnedFd): string {
+  const text = readFileSync(`/proc/self/fdinfo/${fd.borrow().number}`, "latin1");
+  return /^mnt_id:\s*(\d+)$/m.exec(text)?.[1] ?? "";
 }

@@ -82,7 +82,7 @@ export class WorkerHooks {
   async #firstProblem(worker: number, hook: HookName, signal: AbortSignal): Promise<string | undefined> {
     const service = this.#o.setup().config;
     // What prepares a start finds the folders that the worker will have.
-    const lacks = hook === "before_start" ? directoriesProblem(service) : undefined;
+    const lacks = hook === "before_start" ? directoriesProblem(service, this.#o.log) : undefined;
     if (lacks !== undefined) return lacks;
     for (const one of service.hooks?.[hook] ?? []) {
       if (signal.aborted) return `${hook}: ${one.command[0]} was not needed any more`;
@@ -125,9 +125,9 @@ export class WorkerHooks {
   }
 }
 
-function directoriesProblem(service: ServiceConfig): string | undefined {
+function directoriesProblem(service: ServiceConfig, log: Logger): string | undefined {
   try {
-    makeDirectories(service, resolveIdentity(service));
+    makeDirectories(service, resolveIdentity(service), (words) => log.info(`${service.name}: ${words}`));
     return undefined;
   } catch (error) {
     return (error as Error).message;

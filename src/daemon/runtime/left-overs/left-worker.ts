@@ -48,17 +48,27 @@ export function leftWorkers(members: readonly TreeMember[]): readonly LeftProces
 
 function workerOf(process: TreeMember, reaper: number): LeftProcess | undefined {
   const environment = environmentOf(process.pid);
-  const [, service, slot] = WORKER.exec(environment.get("HOLDFAST_WORKER") ?? "") ?? [];
-  const id = Number(environment.get("HOLDFAST_GENERATION"));
+  const place = slotOf(environment);
   const invocation = environment.get("INVOCATION_ID");
-  // Commands that are about a worker have no notify socket.
   const notify = environment.get("NOTIFY_SOCKET");
-  if (service === undefined || invocation === undefined || notify === undefined) return undefined;
-  if (!Number.isSafeInteger(id) || id < 1) return undefined;
-  return { service, slot: Number(slot), id, invocation, notify, process, reaper };
+  if (place === undefined || invocation === undefined || notify === undefined) return undefined;
+  const { service, slot, worker: id } = place;
+  return { service, slot, id, invocation, notify, process, reaper };
 }
 
-function environmentOf(pid: number): ReadonlyMap<string, string> {
+/** Whose process it is, as its environment says. */
+export function slotOf(
+  environment: ReadonlyMap<string, string>,
+): { readonly service: string; readonly slot: number; readonly worker: number } | undefined {
+  const [, service, slot] = WORKER.exec(environment.get("HOLDFAST_WORKER") ?? "") ?? [];
+  const worker = Number(environment.get("HOLDFAST_GENERATION"));
+  // Commands that are about a worker have no notify socket.
+  if (service === undefined || !environment.has("NOTIFY_SOCKET")) return undefined;
+  if (!Number.isSafeInteger(worker) || worker < 1) return undefined;
+  return { service, slot: Number(slot), worker };
+}
+
+export function environmentOf(pid: number): ReadonlyMap<string, string> {
   try {
     const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
     return new Map(entries.map((entry) => [entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1)]));

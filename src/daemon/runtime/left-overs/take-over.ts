@@ -3,6 +3,7 @@ import { type LeftWorker, stateOfLeft } from "../../lifecycle/left.js";
 import { systemClock } from "../clock.js";
 import type { Keeper } from "../keeper/keeper-client.js";
 import type { KeptDescriptor, ListedChild } from "../keeper/records.js";
+import { encodeRemnant, type RemnantNote, remnantKey } from "../left-behind/remnant-note.js";
 import { waitsForSocket } from "../listening.js";
 import { isDrained } from "../logs/drained-logs.js";
 import { closeMembers, type TreeMember } from "../process-tree.js";
@@ -17,6 +18,7 @@ import {
 } from "../service-store.js";
 import { socketKeys } from "../socket-key.js";
 import { recordOf } from "../succession/process-record.js";
+import { leftBehindAmong, withoutLeftBehind } from "./left-behind-before.js";
 import type { LeftOvers } from "./left-overs.js";
 import { belongsToOne, type LeftProcess, leftWorkers } from "./left-worker.js";
 import { needsDescriptor, type RegainedSocket, regainNotify, regainPipe, regainSockets } from "./regain.js";
@@ -40,16 +42,20 @@ export async function takeOver(keeper: Keeper, config: Config, left: LeftOvers):
   const members = left.members();
   const sockets = regainSockets(members, Object.values(config.sockets));
   try {
-    const all = leftWorkers(members);
+    const leaves = (service: string): boolean => config.services[service]?.stop.kill === "process";
+    const all = withoutLeftBehind(leftWorkers(members), leaves);
+    const behind = leftBehindAmong(members, all, leaves);
+    const goesOn = (pid: number): boolean => behind.some(({ note }) => note.own.some((one) => one.pid === pid));
     const judged = all.map((worker) => ({ worker, problem: whyNot(worker, config, sockets) }));
     const taken = judged.flatMap(({ worker, problem }) => (problem === undefined ? [worker] : []));
     const lost = judged.flatMap(({ worker, problem }) =>
       problem === undefined ? [] : [`${inWords(worker)} was ended: ${problem}`],
     );
-    const others = members.filter(({ pid }) => !belongsToOne(pid, all)).length;
+    const others = members.filter(({ pid }) => !belongsToOne(pid, all) && !goesOn(pid)).length;
     // Of commands, and of services with a process for each connection.
     if (others > 0) lost.push(`${others} ${others === 1 ? "process" : "processes"} of no worker ended`);
-    await left.end((pid) => belongsToOne(pid, taken));
+    await left.end((pid) => belongsToOne(pid, taken) || goesOn(pid));
+    for (const { note, members: own } of behind) await holdLeftBehind(keeper, note, own, members);
     for (const [key, { fd, address }] of sockets)
       await keeper.hold(key, Buffer.from(JSON.stringify({ v: 1, address })), [fd], true);
     const adopted = new Map((await keeper.listChildren()).map((child) => [child.key, child]));
@@ -128,6 +134,22 @@ async function takeService(
   await keeper.hold(serviceKey(service.name), encodeState(state), [], true);
   await Promise.all(adoptions.map((adopt) => adopt()));
   return lost;
+}
+
+/** So that it is known again, and what it writes is read where its pipes can be had. */
+async function holdLeftBehind(
+  keeper: Keeper,
+  note: RemnantNote,
+  own: readonly TreeMember[],
+  members: readonly TreeMember[],
+): Promise<void> {
+  const [first] = own;
+  const pipes = first === undefined ? [] : ([1, 2] as const).flatMap((n) => regainPipe(first, n, members) ?? []);
+  try {
+    await keeper.hold(remnantKey(note), encodeRemnant(note), pipes.length === 2 ? pipes : [], true);
+  } finally {
+    for (const fd of pipes) fd.close();
+  }
 }
 
 /** Our ends of what a worker writes to. */

@@ -34,6 +34,10 @@ export class PipeReader {
     return this.#ended;
   }
 
+  duplicate(): OwnedFd {
+    return this.#fd.duplicate();
+  }
+
   pause(): void {
     if (this.#ended || this.#paused) return;
     this.#paused = true;

@@ -11,11 +11,13 @@ export interface WorkerOutputOptions {
   /** Read ends; owned from here on. */
   readonly stdout: OwnedFd;
   readonly stderr: OwnedFd;
-  readonly ring: LogRing;
+  readonly ring: Pick<LogRing, "appendBlock">;
   readonly sink: LogSink;
   readonly now: () => Date;
   /** What the keeper read from the pipes before. */
   readonly drained?: DrainedLogs;
+  /** Nobody has a write end of either any more. Not after `close`. */
+  readonly onEnd?: () => void;
 }
 
 /** The largest capacity of a pipe that a process without privilege can ask for (/proc/sys/fs/pipe-max-size by default). */
@@ -46,6 +48,13 @@ export class WorkerOutput {
   /** Both pipes reached their end: no process has a write end any more. */
   get ended(): boolean {
     return this.#streams.every((stream) => stream.ended);
+  }
+
+  /** Of both read ends, for somebody who goes on reading; none if a pipe has reached its end. The caller's. */
+  duplicate(): OwnedFd[] {
+    this.readNow();
+    if (this.#streams.some((stream) => stream.ended)) return [];
+    return this.#streams.map(({ reader }) => reader.duplicate());
   }
 
   /** Takes what is in the pipes now; the lines that it completes are among `lastLines` then. */
@@ -83,6 +92,7 @@ export class WorkerOutput {
               stream.origin,
               Buffer.from(`holdfast: ${name} of this worker can't be read any more: ${error.message}\n`),
             );
+          if (this.ended) this.#o.onEnd?.();
         },
       ),
     };

@@ -1,10 +1,28 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chownSync,
+  existsSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ServiceConfig, ServiceDirectories } from "../../../../src/daemon/config/config.js";
-import { directoryEnvironment, makeDirectories } from "../../../../src/daemon/runtime/directories/make-directories.js";
+import {
+  directoryEnvironment,
+  makeDirectories as make,
+} from "../../../../src/daemon/runtime/directories/make-directories.js";
 import { RuntimeDirectories } from "../../../../src/daemon/runtime/directories/runtime-directories.js";
+import type { Identity } from "../../../../src/daemon/runtime/identity.js";
 import { createLogger } from "../../../../src/daemon/runtime/logger.js";
 
 let base: string;
@@ -16,6 +34,13 @@ afterEach(() => rmSync(base, { recursive: true }));
 function serviceWith(...directories: Partial<ServiceDirectories>[]): ServiceConfig {
   const filled = directories.map((some) => ({ kind: "runtime", base, names: [], mode: 0o755, ...some }));
   return { name: "s", directories: filled } as unknown as ServiceConfig;
+}
+
+/** Returns what it tells. */
+function makeDirectories(service: ServiceConfig, identity: Identity): string[] {
+  const told: string[] = [];
+  make(service, identity, (words) => told.push(words));
+  return told;
 }
 
 const modeOf = (path: string) => statSync(path).mode & 0o7777;
@@ -58,12 +83,83 @@ describe("folders that are made", () => {
   ])("are refused where there is %s, at the end and on the way", (_, put) => {
     put(join(base, "x"));
     for (const name of ["x", "x/y"]) {
-      const make = () => makeDirectories(serviceWith({ names: [name], mode: 0o700 }), {});
-      expect(make).toThrow(
+      const again = () => makeDirectories(serviceWith({ names: [name], mode: 0o700 }), {});
+      expect(again).toThrow(
         `runtime_directory: ${base}/${name} cannot be used: something that is no folder is in its place`,
       );
     }
     expect(existsSync(join(tmpdir(), "y"))).toBe(false);
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)("what lies in a folder that has had another owner", () => {
+  const [former, other] = [64_001, 64_002];
+  const identity = { uid: 64_003, gid: 64_003 };
+  const ownerOf = (path: string) => {
+    const { uid, gid } = lstatSync(join(base, path));
+    return [uid, gid];
+  };
+
+  /** A folder of the former owner with files of theirs, in it and below. */
+  function fill(): ServiceConfig {
+    mkdirSync(join(base, "web/deep"), { recursive: true });
+    for (const file of ["file", "deep/file", "shared", "foreign", "linked"]) writeFileSync(join(base, "web", file), "");
+    writeFileSync(join(base, "outside"), "");
+    symlinkSync(join(base, "outside"), join(base, "web/link"));
+    for (const path of ["web", "web/deep", "web/file", "web/deep/file", "web/linked", "web/link", "outside"])
+      lchownSync(join(base, path), former, former);
+    chownSync(join(base, "web/shared"), former, other);
+    chownSync(join(base, "web/foreign"), other, other);
+    linkSync(join(base, "web/linked"), join(base, "elsewhere"));
+    return serviceWith({ kind: "state", names: ["web"] });
+  }
+
+  test("goes to the new one with it, but for what was somebody else's, has several names, or is where a link leads to", () => {
+    const service = fill();
+    expect(makeDirectories(service, identity)).toEqual([
+      `state_directory: ${base}/web had another owner: 5 things in it have changed it`,
+    ]);
+    for (const path of ["web", "web/file", "web/deep", "web/deep/file", "web/link"])
+      expect(ownerOf(path)).toEqual([64_003, 64_003]);
+    expect(ownerOf("web/shared")).toEqual([64_003, other]);
+    expect(ownerOf("web/foreign")).toEqual([other, other]);
+    for (const path of ["web/linked", "outside"]) expect(ownerOf(path)).toEqual([former, former]);
+  });
+
+  test("is not looked at where the folder has its owner already", () => {
+    const service = fill();
+    chownSync(join(base, "web"), identity.uid, identity.gid);
+    expect(makeDirectories(service, identity)).toEqual([]);
+    expect(ownerOf("web/file")).toEqual([former, former]);
+  });
+
+  test("keeps a start from happening where it is too much, and nothing is taken for done then", () => {
+    const service = fill();
+    mkdirSync(join(base, "web", ...Array<string>(64).fill("x")), { recursive: true });
+    const sentence = `state_directory: ${base}/web cannot be used: it has more than 64 folders in one another; it has had another owner: \`chown -R 64003:64003\` it yourself`;
+    expect(() => makeDirectories(service, identity)).toThrow(sentence);
+    expect(ownerOf("web")).toEqual([former, former]);
+    rmSync(join(base, "web/x"), { recursive: true });
+    makeDirectories(service, identity);
+    expect(ownerOf("web/file")).toEqual([64_003, 64_003]);
+  });
+
+  test("stays where it lies on another mount", (context) => {
+    const service = fill();
+    mkdirSync(join(base, "other"));
+    writeFileSync(join(base, "other/file"), "");
+    chownSync(join(base, "other/file"), former, former);
+    try {
+      execFileSync("mount", ["--bind", join(base, "other"), join(base, "web/deep")], { stdio: "ignore" });
+    } catch {
+      return context.skip("no mount is permitted here");
+    }
+    try {
+      makeDirectories(service, identity);
+      expect(ownerOf("other/file")).toEqual([former, former]);
+    } finally {
+      execFileSync("umount", [join(base, "web/deep")]);
+    }
   });
 });
 
