@@ -115,11 +115,10 @@ export function failedInWords(failed: NonNullable<Awaited["failed"]>): string {
   switch (failed) {
     case "blocked":
       return "cannot be started because of a socket";
-    case "awaits":
-      return "waits itself for something that has failed";
     case "stopped":
       return "does not run";
     default:
+      if (failed.kind === "awaits") return `waits itself for ${failed.service}`;
       return failed.kind === "exited" ? `failed with status ${failed.code}` : describeEnd(failed);
   }
 }

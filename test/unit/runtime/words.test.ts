@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { End } from "../../../src/daemon/lifecycle/end.js";
 import type { Failure } from "../../../src/daemon/lifecycle/service-state.js";
 import type { Clock } from "../../../src/daemon/runtime/clock.js";
-import { factSentence, failureView } from "../../../src/daemon/runtime/words.js";
+import { awaitsSentence, factSentence, failureView } from "../../../src/daemon/runtime/words.js";
 import { plainService } from "../lifecycle/service-config.js";
 
 const clock: Clock = { monotonic: () => 0, wall: () => new Date(0), wallAt: (at) => new Date(at) };
@@ -42,4 +42,11 @@ test("the end of a task that completes is no bad news, and any other one that no
   const more = { now: 0, lines: [] };
   expect(factSentence("web", ended, { ...more, completes: true }).level).toBe("info");
   expect(factSentence("web", ended, more).level).toBe("warn");
+});
+
+test("what waits for one that waits itself is told for whom", () => {
+  const failed = { kind: "awaits", service: "db" } as const;
+  expect(awaitsSentence("web", [{ service: "api", until: "ready", failed }])).toBe(
+    "web waits for api, which waits itself for db and has to be ready first",
+  );
 });
