@@ -135,6 +135,8 @@ export interface Failure {
   readonly end: End;
   /** What it wrote last; bounded by the runtime. */
   readonly lines: readonly string[];
+  /** It ended with 0 before it was ready. */
+  readonly unready?: true;
 }
 
 export type ServiceEvent =

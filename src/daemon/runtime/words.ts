@@ -160,7 +160,10 @@ function failureSentence(service: ServiceConfig, failure: Failure): string {
     return `${who} could not be started: it cannot enter its working_directory ${folder}: ${meaning} (${name})`;
   }
   // Of a good status alone nobody knows what was wrong.
-  if (end.kind === "exited" && end.code === 0) return `${who} ${describeEnd(end)}${remarkOf(failure.lines)}`;
+  if (end.kind === "exited" && end.code === 0) {
+    const early = failure.unready === true && service.type !== "task" ? " before it was ready" : "";
+    return `${who} ${describeEnd(end)}${early}${remarkOf(failure.lines)}`;
+  }
   const limits = Object.entries(service.limits).map(([name, { soft, hard }]) => `${name} = "${soft}:${hard}"`);
   if (end.kind === "not-started" && stageName(end.stage) === "limits" && limits.length > 0)
     return `${who} ${describeEnd(end)}; the limits are ${limits.join(", ")}`;

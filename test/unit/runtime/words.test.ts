@@ -26,6 +26,7 @@ describe("a start that failed", () => {
     const failed: Failure = { at: 0, slot: 1, worker: 3, code: "exited", end: { kind: "exited", code: 0 }, lines: [] };
     const message = "web/1 (worker 3) exited with code 0";
     expect(failureView(web, failed, clock).message).toBe(message);
+    expect(failureView(web, { ...failed, unready: true }, clock).message).toBe(`${message} before it was ready`);
     const seen = { ...failed, lines: ["holdfast: pid_file x was not written"] };
     expect(failureView(web, seen, clock).message).toBe(`${message}: pid_file x was not written`);
   });
