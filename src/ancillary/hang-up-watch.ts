@@ -1,7 +1,10 @@
+import { readlinkSync } from "node:fs";
 import { FdWatcher } from "./fd-watcher.js";
 import { native } from "./native.js";
 import { type Fd, numberOf, OwnedFd } from "./owned-fd.js";
 
+/** That the number is open is known: an OwnedFd has it. */
+const NEVER_WATCHED: ReadonlySet<string | undefined> = new Set(["EPERM", "EBADF"]);
 /** So many are told at once; the rest in the next turn of the event loop. */
 const toldAtOnce = 64;
 
@@ -24,13 +27,18 @@ export class HangUpWatch {
     this.#watcher.unref();
   }
 
-  /** Calls back once, and has forgotten the descriptor by then. False: it is of a kind that never hangs up, a regular file. */
+  /**
+   * Calls back once, and has forgotten the descriptor by then. False: it is of a kind that never hangs up: a regular file or folder (EPERM of epoll_ctl(2)), one that
+   * was opened with O_PATH (EBADF), an epoll set. @throws ENOSPC, ENOMEM
+   */
   add(fd: Fd, onHangUp: () => void): boolean {
     const number = numberOf(fd);
+    // Sets nest five deep at most, ours is in that of libuv, and libuv ends the process if the kernel refuses it.
+    if (isEpollSet(number)) return false;
     try {
       native.watchHangUp(numberOf(this.#set), number);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EPERM") return false;
+      if (NEVER_WATCHED.has((error as NodeJS.ErrnoException).code)) return false;
       throw error;
     }
     this.#callbacks.set(number, onHangUp);
@@ -60,6 +68,14 @@ export class HangUpWatch {
     this.#callbacks.delete(number);
     native.forgetHangUp(numberOf(this.#set), number);
     return callback;
+  }
+}
+
+function isEpollSet(number: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${number}`) === "anon_inode:[eventpoll]";
+  } catch {
+    return false; // Without /proc nobody can tell.
   }
 }
 

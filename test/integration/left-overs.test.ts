@@ -61,7 +61,8 @@ async function runAgain(scene: Scene, before: number, killAfter?: number): Promi
   await holdfast.succeeded(before).catch((error: Error) => {
     throw new Error(`${error.message}:\n${output}`);
   });
-  const line = await until("its words", () => output.split("\n").find((one) => one.includes("left-overs-adopted")));
+  const words = () => output.split("\n").find((one) => one.includes("left-overs-adopted"));
+  const line = await until("its words", words, { timeoutMs: 20_000 });
   return { said: JSON.parse(line).msg };
 }
 

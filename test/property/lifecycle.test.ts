@@ -79,7 +79,16 @@ const aPolicy: fc.Arbitrary<ServiceConfig> = fc
       settleMs: fc.constantFrom(0, 50, 1_000),
     }),
     restart: fc.record({
-      when: fc.constantFrom("always", "always", "on-failure", "on-abnormal", "on-success", "never"),
+      when: fc.constantFrom(
+        "always",
+        "always",
+        "on-failure",
+        "on-abnormal",
+        "on-abort",
+        "on-watchdog",
+        "on-success",
+        "never",
+      ),
       backoff: fc.record({
         initialMs: fc.constantFrom(0, 100),
         factor: fc.constantFrom(1, 2, 10),

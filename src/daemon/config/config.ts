@@ -298,7 +298,7 @@ export interface ReloadPolicy {
 }
 
 export interface RestartPolicy {
-  readonly when: "always" | "on-failure" | "on-abnormal" | "on-success" | "never";
+  readonly when: "always" | "on-failure" | "on-abnormal" | "on-abort" | "on-watchdog" | "on-success" | "never";
   readonly backoff: {
     readonly initialMs: number;
     readonly factor: number;

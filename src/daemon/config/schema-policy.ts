@@ -72,10 +72,14 @@ const startLimit = z.strictObject({
 
 export const restartSchema = annotate(
   z.strictObject({
-    when: withDefault(choice(["always", "on-failure", "on-abnormal", "on-success", "never"]), "always", {
-      is: "After which ends a worker is started again. `on-failure`: an exit code other than 0, a signal, a timeout. `on-abnormal`: a signal or a timeout. `on-success`: exit code 0.",
-      example: '"on-failure"',
-    }),
+    when: withDefault(
+      choice(["always", "on-failure", "on-abnormal", "on-abort", "on-watchdog", "on-success", "never"]),
+      "always",
+      {
+        is: "After which ends a worker is started again. `on-failure`: an exit code other than 0, a signal, a timeout. `on-abnormal`: a signal or a timeout. `on-abort`: a signal. `on-watchdog`: the watchdog was not fed. `on-success`: exit code 0.",
+        example: '"on-failure"',
+      },
+    ),
     backoff: withDefault(
       backoff,
       {},

@@ -222,7 +222,7 @@ export const serviceSchema = z.strictObject({
     example: '"main"',
   }),
   fd_store: optional(integer(1, 240), {
-    is: "So many descriptors may each instance leave with Holdfast (FDSTORE=1) for its next worker, which gets them after the sockets in LISTEN_FDS. They survive crashes and restarts, and are closed by `holdfast stop`.",
+    is: "So many descriptors may each instance leave with Holdfast (FDSTORE=1) for its next worker, which gets them after the sockets in LISTEN_FDS. They survive crashes and restarts, and are closed by `holdfast stop`, or when the service has ended and is not started again.",
     otherwise: "what is left is closed",
     example: "16",
   }),
@@ -235,7 +235,7 @@ export const serviceSchema = z.strictObject({
     example: "false",
   }),
   stdio: optional(choice(["log", "socket"]), {
-    is: "`socket` makes the one socket of the service stdin and stdout, or with `accept` the connection, as inetd does (`wait` and `nowait`); stderr goes to the log. `log`: stdin is `/dev/null`, both outputs are logged, and sockets are passed in LISTEN_FDS alone, a connection with the name `connection`.",
+    is: "`socket` makes the one socket of the service stdin and stdout, or with `accept` the connection, as inetd does (`wait` and `nowait`), and names it in no LISTEN_FDS; stderr goes to the log. `log`: stdin is `/dev/null`, both outputs are logged, and sockets are passed in LISTEN_FDS alone, a connection with the name `connection`.",
     otherwise: "log",
     example: '"socket"',
   }),

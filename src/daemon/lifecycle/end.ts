@@ -17,7 +17,7 @@ export type End =
 /** Why we ended it; undefined when it ended by itself. */
 export type StopReason = "asked" | "idle" | "ready-timeout" | "watchdog" | "run-limit" | "hook";
 
-export type EndClass = "clean" | "failure" | "abnormal";
+export type EndClass = "clean" | "failure" | "aborted" | "abnormal" | "watchdog";
 
 const SIGHUP = 1;
 const SIGINT = 2;
@@ -28,21 +28,22 @@ const CLEAN_SIGNALS: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGTERM, SIG
 /**
  * The row of the restart table (systemd.service(5), `Restart=`) that an end belongs to.
  *
- * `abnormal` is a signal that is not a polite one, or a timeout; `failure` an exit code, or a start that failed.
+ * `aborted` is a signal that is not a polite one, `abnormal` a timeout, `failure` an exit code, or a start that failed.
  */
 export function classify(
   end: End,
   reason: StopReason | undefined,
   { success = [] }: Pick<RestartPolicy, "success"> = {},
 ): EndClass {
-  if (reason === "ready-timeout" || reason === "watchdog" || reason === "run-limit") return "abnormal";
+  if (reason === "watchdog") return "watchdog";
+  if (reason === "ready-timeout" || reason === "run-limit") return "abnormal";
   if (reason === "hook") return "failure"; // Its after_start.
   if (isOneOf(success, end)) return "clean";
   switch (end.kind) {
     case "exited":
       return end.code === 0 ? "clean" : "failure";
     case "signalled":
-      return CLEAN_SIGNALS.has(end.signal) ? "clean" : "abnormal";
+      return CLEAN_SIGNALS.has(end.signal) ? "clean" : "aborted";
     case "not-started":
     case "unknown":
       return "failure";
@@ -86,6 +87,10 @@ export function wantsAfter(policy: RestartPolicy, row: EndClass): boolean {
     case "on-failure":
       return row !== "clean";
     case "on-abnormal":
-      return row === "abnormal";
+      return row !== "clean" && row !== "failure";
+    case "on-abort":
+      return row === "aborted";
+    case "on-watchdog":
+      return row === "watchdog";
   }
 }

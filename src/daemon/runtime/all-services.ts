@@ -261,6 +261,8 @@ export class AllServices {
       commands: this.commands,
       leftBehind: this.leftBehind,
       order: this.order,
+      isInUse: (socket) =>
+        [...this.services.values()].some(({ config, isStarted }) => isStarted && config.sockets.includes(socket)),
       isPaused: (socket) => this.pauses.until(socket) !== undefined,
       configFile: this.#mainFile,
       environment: this.#environment,

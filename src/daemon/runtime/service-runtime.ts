@@ -171,6 +171,11 @@ export class ServiceRuntime {
       .flatMap(({ worker }) => this.#workers.pids(worker.id));
   }
 
+  /** Something of it may be there, or come at any time. */
+  get isStarted(): boolean {
+    return this.#workers.count > 0;
+  }
+
   /** Pids of workers that may still be there. */
   pids(): number[] {
     return workersOf(this.#state).flatMap(({ worker }) => (worker.pid === undefined ? [] : [worker.pid]));
@@ -400,11 +405,14 @@ export class ServiceRuntime {
     this.#workers.followHealth(ready.map(({ worker }) => worker));
   }
 
-  /** What workers have stored stays while the service is wanted, and is closed with the last worker of an instance after that. */
+  /** What workers have stored stays while another one of their instance comes by itself, and is closed with the last one after that. */
   #settleStore(): void {
-    const { desired, size } = this.#state;
+    const { desired, size, instances } = this.#state;
     const slots = new Set(workersOf(this.#state).map(({ worker }) => worker.slot));
-    this.#workers.store.settle((slot) => slots.has(slot) || (desired === "started" && slot <= size));
+    const halted = new Set(instances.filter(({ halted }) => halted).map(({ slot }) => slot));
+    this.#workers.store.settle(
+      (slot) => slots.has(slot) || (desired === "started" && slot <= size && !halted.has(slot)),
+    );
   }
 
   #closeOldSinks(): void {

@@ -6,7 +6,7 @@
  */
 import type { Instance, ServiceState } from "../lifecycle/service-state.js";
 import { MAX_TAG_BYTES } from "./keeper/frame.js";
-import type { Said } from "./notify/worker-notices.js";
+import type { Said } from "./notify/said.js";
 
 const VERSION = 1;
 const PREFIX = "service/";

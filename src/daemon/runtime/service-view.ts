@@ -6,7 +6,7 @@ import { type Awaited, nextDeadline, type ServiceState, triggersFree, workersOf 
 import type { Worker } from "../lifecycle/worker.js";
 import type { Clock } from "./clock.js";
 import { wordsOf } from "./drain/valve-finder.js";
-import { errnoInWords, type Said } from "./notify/worker-notices.js";
+import { errnoInWords, type Said } from "./notify/said.js";
 import { awaitsSentence, failedInWords, failureView, seconds } from "./words.js";
 
 export interface ViewInput {

@@ -21,7 +21,8 @@ import type { LogSink } from "./logs/log-sink.js";
 import { FdStore } from "./notify/fd-store.js";
 import { MainMoves } from "./notify/main-moves.js";
 import { PidFiles } from "./notify/pid-files.js";
-import { type Said, WorkerNotices } from "./notify/worker-notices.js";
+import type { Said } from "./notify/said.js";
+import { WorkerNotices } from "./notify/worker-notices.js";
 import { type Reloaded, WorkerReloads } from "./notify/worker-reloads.js";
 import { WorkerHealth } from "./probe/worker-health.js";
 import { WorkerProbes } from "./probe/worker-probes.js";
@@ -272,11 +273,14 @@ export class ServiceWorkers {
     if (tag === undefined) return;
     const fds = await this.#fetchKept(record);
     // In front of what is kept a child that runs has its pidfd (signals go through the keeper). It may have ended since it was listed.
-    if (fds.length > tag.keep.length) fds.shift()?.close();
+    const pidfd = fds.length > tag.keep.length ? fds.shift() : undefined;
+    const process = pidfd?.identity().ino;
+    pidfd?.close();
     const { notify, pipes } = sortKept(tag, fds);
     const drained = await this.#takeLogs(record.key, tag);
     const adopted = "state" in record && record.adopted;
     this.#open(worker, record.key, tag, { notify, pipes, drained, adopted });
+    if (process !== undefined && "state" in record) this.#notices.identify(worker, record.pid, process);
   }
 
   /** Of a worker whose lines go nowhere we know of, the keeper goes on to read what it writes. */
@@ -310,6 +314,7 @@ export class ServiceWorkers {
 
   /** The keeper's news of a worker. What the worker itself said before is heard first. */
   hear(worker: number, record: ChildRecord): void {
+    if (record.process !== undefined) this.#notices.identify(worker, record.pid, record.process);
     this.#resources.get(worker)?.drainNotify();
     if (!this.#moves.isPast(worker, record)) this.#tell(worker, record);
   }
@@ -350,6 +355,11 @@ export class ServiceWorkers {
   /** Why a worker counts as unhealthy; undefined: it does not. */
   unhealthy(worker: number): string | undefined {
     return this.#health.reason(worker);
+  }
+
+  /** So many have resources here: from their start, or the wait for it, to the end of their tree. */
+  get count(): number {
+    return this.#resources.size;
   }
 
   /** Those that the machine has forgotten, or an earlier one had. */
@@ -432,6 +442,10 @@ export class ServiceWorkers {
       notify.close();
       if (!(error instanceof StartPlanError)) throw error;
       return this.#neverAsked(worker, error.errno, error.message);
+    }
+    for (const socket of sockets) {
+      // A program that has ended may have set O_NONBLOCK, and the next one may count on accept(2) to wait. One that runs may count on it not to.
+      if (!world.isInUse(socket.name)) world.sockets.makeBlocking(socket);
     }
     const asked = ask(plan); // Before `#open`, which takes the pipes over: the frame carries duplicates of them.
     this.#open(worker, plan.request.key, plan.tag, { notify, pipes: plan.pipes });
@@ -594,6 +608,7 @@ export class ServiceWorkers {
       this.#probes.end(worker),
       this.#remarks.get(worker),
       this.#notices.lastWords(worker),
+      this.#o.find(worker)?.reason === "ready-timeout" ? this.#notices.unheard(worker) : undefined,
     ];
     this.#remarks.delete(worker);
     return seen.filter((words) => words !== undefined).join("; ") || undefined;
@@ -621,7 +636,7 @@ export class ServiceWorkers {
       readonly adopted?: boolean;
     },
   ): void {
-    const { ring, world } = this.#o;
+    const { ring } = this.#o;
     const { notify, pipes, drained, adopted = false } = o;
     const sink = this.#o.sink();
     const resources = new WorkerResources({
@@ -636,7 +651,7 @@ export class ServiceWorkers {
       listener: {
         notified: (message) => this.#notices.hear(worker, message),
         announced: () => this.#emit(worker, { type: "announced", by: "newline" }),
-        dropped: (reason) => world.count(`notify-${reason}`),
+        dropped: (reason) => this.#notices.dropped(worker, reason),
       },
     });
     this.#resources.set(worker, resources);

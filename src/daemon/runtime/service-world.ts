@@ -20,6 +20,8 @@ export interface ServiceWorld {
   readonly commands: CommandRuns;
   readonly leftBehind: LeftBehind;
   readonly order: Pick<Ordering, "changed" | "isFollowed">;
+  /** Some worker of some service has this socket, or a start that waits in the keeper is to have it. */
+  isInUse(socket: string): boolean;
   /** Nobody may accept from this socket now. */
   isPaused(socket: string): boolean;
   readonly configFile: string;

@@ -1,4 +1,4 @@
-import { localAddress, type OwnedFd, pollReadable, type SocketAddress } from "../../ancillary/index.js";
+import { localAddress, type OwnedFd, pollReadable, type SocketAddress, setNonblocking } from "../../ancillary/index.js";
 import type { SocketConfig } from "../config/config.js";
 import type { SocketView } from "../control/api.js";
 import type { Share } from "../lifecycle/steering.js";
@@ -112,6 +112,11 @@ export class SocketTable {
       const count = flushSocket(fd, config.listen[index]!.kind);
       if (count > 0) this.#log.info(`${count} that waited at ${address} were thrown away (flush_pending)`);
     }
+  }
+
+  /** All of it: O_NONBLOCK belongs to what all duplicates share. */
+  makeBlocking(socket: SocketConfig): void {
+    for (const entry of this.#of(socket)) for (const fd of entry.fds()) setNonblocking(fd, false);
   }
 
   /** What the socket's descriptors are, for those who look for them in other processes; of a steered one those of a lane. */

@@ -122,7 +122,8 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   output(2, "stderr");
   let target = FIRST_LISTEN_FD;
   const names: string[] = [];
-  for (const { name, key } of [...bound, ...input.stored]) {
+  // On stdin and stdout it is not named a second time, as with systemd.
+  for (const { name, key } of [...(standardSocket ? [] : bound), ...input.stored]) {
     map.push({ target, from: { key, index: 0 } });
     names.push(name);
     target += 1;

@@ -66,8 +66,10 @@ export class Supervisor {
     });
     const events: KeeperEvents = {
       child: (record, tag, pidfd) => {
-        pidfd?.close(); // Signals go through the keeper, which is the parent and cannot hit a stranger.
-        this.#whenAdopted(() => this.#all.child(record, tag));
+        // Signals go through the keeper, which is the parent and cannot hit a stranger: of the pidfd we need only what it is.
+        const news = pidfd === undefined ? record : { ...record, process: pidfd.identity().ino };
+        pidfd?.close();
+        this.#whenAdopted(() => this.#all.child(news, tag));
       },
       acceptor: (record) => this.#whenAdopted(() => this.#all.accepts(record)),
       signalled: (signals) => this.#whenAdopted(() => this.#end.signalled(signals)),

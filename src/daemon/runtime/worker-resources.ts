@@ -1,5 +1,5 @@
 import { Socket } from "node:net";
-import { type NotifyMessage, NotifySocket, type OwnedFd } from "../../ancillary/index.js";
+import { type NotifyDropReason, type NotifyMessage, NotifySocket, type OwnedFd } from "../../ancillary/index.js";
 import type { DrainedLogs } from "./logs/drained-logs.js";
 import type { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
@@ -13,7 +13,7 @@ export interface WorkerListener {
   /** A line on READY_FD. */
   announced(): void;
   /** A datagram on the notify socket that could not be used. */
-  dropped(reason: string): void;
+  dropped(reason: NotifyDropReason): void;
 }
 
 /**

@@ -16,11 +16,11 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     const scene = await start({ config: storing() });
     expect(await shown(scene)).toMatchObject({ fds: ["x socket"], env: { FDSTORE: "4" } });
     await scene.ready("s");
-    await hear(scene, "store FDNAME=first one", "store FDPOLL=0 two");
-    expect((await scene.service("s")).workers[0]).toMatchObject({ stored: 2 });
+    await hear(scene, "store FDNAME=first one", "store FDPOLL=0 two", "store-path FDNAME=path /dev/null");
+    expect((await scene.service("s")).workers[0]).toMatchObject({ stored: 3 });
     expect((await scene.holdfast.cli("status", "s")).stdout).toContain("STORED");
     const pid = await scene.pid("s");
-    const kept = ["x socket", "first one", "stored two"];
+    const kept = ["x socket", "first one", "stored two", "path /dev/null"];
     expect((await next(scene, () => process.kill(pid, "SIGKILL"))).fds).toEqual(kept);
 
     await replaceSupervisor(scene);
@@ -30,8 +30,8 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     expect((await next(scene, () => scene.restart("s", true))).fds).toEqual([...kept, "third three"]);
   });
 
-  test("go when they are removed, hang up, or the service is stopped", async () => {
-    const scene = await start({ config: storing() });
+  test("go when they are removed, hang up, or the service is stopped, or has ended and does not go on", async () => {
+    const scene = await start({ config: storing('restart = "on-failure"') });
     await scene.ready("s");
     const keeper = scene.holdfast.keeperPid!;
     const supervisor = await scene.supervisorPid();
@@ -43,6 +43,11 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     await scene.act("s", "stop");
     const again = await next(scene, () => scene.act("s", "start"));
     expect(again.fds).toEqual(["x socket"]);
+    await hear(scene, "store FDNAME=left 1");
+    await say(scene, "exit 0");
+    await scene.event("halted", "s");
+    const last = await next(scene, () => scene.act("s", "start"));
+    expect(last.fds).toEqual(["x socket"]);
     // The hang-up watch stays.
     await expect
       .poll(() =>
@@ -64,15 +69,6 @@ describe.skipIf(!hasLibsystemd)("descriptors that a worker stores", () => {
     const pid = await scene.pid("s");
     const { fds } = await next(scene, () => process.kill(pid, "SIGKILL"));
     expect(fds).toEqual(["x socket", "same twice", "a a", "b b", "c c"]);
-  });
-
-  test("are not kept where nobody said that they are", async () => {
-    const scene = await start({ config: saying() });
-    await scene.ready("s");
-    await hear(scene, "store FDNAME=a a");
-    expect(await counters(scene)).toMatchObject({ "fdstore-full": 1 });
-    const pid = await scene.pid("s");
-    expect((await next(scene, () => process.kill(pid, "SIGKILL"))).fds).toEqual([]);
   });
 
   test.runIf(process.getuid?.() === 0)("are kept by an unprivileged Holdfast as well, once each", async () => {

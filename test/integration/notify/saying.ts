@@ -20,6 +20,10 @@ export const hasLibsystemd = ["/usr/lib", "/lib"].some((root) =>
   readdirSync(root).some((name) => existsSync(join(root, name, "libsystemd.so.0"))),
 );
 
+/** As it is (Debian package systemd; nothing of it needs to run). */
+export const hasSystemdNotify = hasLibsystemd && existsSync("/usr/bin/systemd-notify");
+if (!hasSystemdNotify) console.warn("SKIPPED: clients of systemd need the Debian packages libsystemd0 and systemd");
+
 /** A service `s` of the fixture `says`; `first` is what it says at once. */
 export function saying(first = "READY=1", more = "", timeout = "20s"): string {
   return `

@@ -2,10 +2,21 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { notify } from "../../../src/ancillary/index.js";
-import { descriptorCount } from "../census.js";
+import { descriptorCount, isRunning } from "../census.js";
 import { command } from "../fixture.js";
 import { scenes } from "../scene.js";
-import { counters, hasLibsystemd, hear, logged, next, replaceSupervisor, say, saying, shown } from "./saying.js";
+import {
+  counters,
+  hasLibsystemd,
+  hasSystemdNotify,
+  hear,
+  logged,
+  next,
+  replaceSupervisor,
+  say,
+  saying,
+  shown,
+} from "./saying.js";
 
 const { start } = scenes();
 
@@ -84,36 +95,55 @@ describe.skipIf(!hasLibsystemd)("what a worker has said", () => {
     expect((await scene.service("s")).statusText).toBe("me");
   });
 
-  test("by a process that has ended since counts, as what the real systemd-notify says in passing", async () => {
-    const scene = await start({ config: saying() });
-    await scene.ready("s");
-    const supervisor = await scene.supervisorPid();
-    process.kill(supervisor, "SIGSTOP"); // It hears of it only when nothing is left of the sender.
-    await say(scene, "run systemd-notify --no-block --status=in-passing");
-    await expect.poll(() => existsSync(join(scene.directory, "ran")), { timeout: 20_000 }).toBe(true);
-    process.kill(supervisor, "SIGCONT");
-    await hear(scene, "X_BARRIER=1");
-    expect((await scene.service("s")).statusText).toBe("in-passing");
-  });
+  test.skipIf(!hasSystemdNotify)(
+    "by a process that has ended since counts, as what the real systemd-notify says in passing",
+    async () => {
+      const scene = await start({ config: saying() });
+      await scene.ready("s");
+      const supervisor = await scene.supervisorPid();
+      process.kill(supervisor, "SIGSTOP"); // It hears of it only when nothing is left of the sender.
+      await say(scene, "run systemd-notify --no-block --status=in-passing");
+      await expect.poll(() => existsSync(join(scene.directory, "ran")), { timeout: 20_000 }).toBe(true);
+      process.kill(supervisor, "SIGCONT");
+      await hear(scene, "X_BARRIER=1");
+      expect((await scene.service("s")).statusText).toBe("in-passing");
+    },
+  );
 
   test("by strangers, with garbage, or too long is dropped and counted", async () => {
     const scene = await start({ config: saying() });
     const { env } = await shown(scene);
     await scene.ready("s");
     notify("STATUS=foreign", { socket: env.NOTIFY_SOCKET! });
-    notify(`STATUS=${"x".repeat(5_000)}`, { socket: env.NOTIFY_SOCKET! });
+    notify(`READY=1\nSTATUS=${"x".repeat(5_000)}`, { socket: env.NOTIFY_SOCKET! });
     notify("no assignment", { socket: env.NOTIFY_SOCKET! });
-    await hear(scene, "EXTEND_TIMEOUT_USEC=soon;ERRNO=-3;STATUS=mine");
+    await hear(scene, "EXTEND_TIMEOUT_USEC=soon;ERRNO=-3;STATUS=mine", "store FDNAME=nobody-said-that-it-may x");
     expect((await scene.service("s")).statusText).toBe("mine");
     expect(await counters(scene)).toMatchObject({
       "notify-foreign": 1,
       "notify-too-large": 1,
       "notify-malformed": 1,
       "notify-malformed-values": 1,
+      "fdstore-full": 1,
     });
   });
 
-  test("with systemd-notify is heard before that returns", async () => {
+  test.runIf(process.getuid?.() === 0)(
+    "with its last breath counts, also when it has dropped root and nothing is left of it",
+    async () => {
+      const scene = await start({ config: saying("READY=1", "fd_store = 1") });
+      await scene.ready("s");
+      const [pid, supervisor] = [await scene.pid("s"), await scene.supervisorPid()];
+      process.kill(supervisor, "SIGSTOP");
+      await say(scene, "drop 64123\nSTATUS=no space;ERRNO=28\nstore FDNAME=left behind\nexit 3");
+      await expect.poll(() => isRunning(pid), { timeout: 20_000 }).toBe(false);
+      process.kill(supervisor, "SIGCONT");
+      expect((await shown(scene, 1)).fds).toEqual(["left behind"]);
+      expect((await scene.service("s")).lastFailure?.lastLines.at(-1)).toMatch(/ENOSPC: .*, no space$/);
+    },
+  );
+
+  test.skipIf(!hasSystemdNotify)("with systemd-notify is heard before that returns", async () => {
     const scene = await start({ config: `[service.s]\n${command("uses-systemd-notify")}\nready = "notify"` });
     await scene.ready("s");
     expect((await scene.service("s")).statusText).toBe("said by systemd-notify");

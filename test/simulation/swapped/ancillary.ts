@@ -84,6 +84,8 @@ export function pollReadable({ file }: Fd): boolean {
   return (file.listener?.queued ?? 0) > 0;
 }
 
+export function setNonblocking(): void {}
+
 export function attachReuseportFilter({ file }: Fd, program: Buffer): void {
   const { kernel, muted } = world();
   const group = kernel.groups.get(file.listener?.address ?? "");

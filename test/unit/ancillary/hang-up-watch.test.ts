@@ -1,6 +1,10 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { HangUpWatch, OwnedFd, pipe, sameFile, send, socketPair } from "../../../src/ancillary/index.js";
+import { native } from "../../../src/ancillary/native.js";
+
+/** The same number on x64 and arm64; Node does not have it. */
+const O_PATH = 0o10000000;
 
 describe("a hang-up watch", () => {
   test("tells each that hangs up once, and none that has data", async () => {
@@ -50,10 +54,29 @@ describe("a hang-up watch", () => {
     watch.close();
   });
 
-  test("has no use for a regular file", () => {
+  test("has no use for an epoll set, however deep those nest, and goes on", async () => {
+    const sets = Array.from({ length: 5 }, () => OwnedFd.adopt(native.makeHangUpSet()));
+    for (const [index, set] of sets.slice(1).entries())
+      native.watchHangUp(set.borrow().number, sets[index]!.borrow().number);
     const watch = new HangUpWatch();
-    const file = OwnedFd.adopt(openSync(import.meta.filename, "r"));
+    for (const set of sets) expect(watch.add(set, () => undefined)).toBe(false);
+    const [reads, writes] = pipe();
+    let told = 0;
+    watch.add(reads, () => (told += 1));
+    writes.close();
+    await expect.poll(() => told).toBe(1); // The event loop has taken the watch in by now.
+    for (const fd of [...sets, reads]) fd.close();
+    watch.close();
+  });
+
+  test.each([
+    ["a regular file", import.meta.filename, constants.O_RDONLY],
+    ["a file that was opened with O_PATH", "/dev/null", O_PATH],
+  ])("has no use for %s", (_, path, flags) => {
+    const watch = new HangUpWatch();
+    const file = OwnedFd.adopt(openSync(path, flags));
     expect(watch.add(file, () => undefined)).toBe(false);
+    watch.delete(file);
     file.close();
     watch.close();
   });

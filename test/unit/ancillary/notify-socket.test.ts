@@ -21,6 +21,7 @@ import {
 import { parseNotifyFields } from "../../../src/ancillary/notify-message.js";
 import { python } from "../../fixtures/python.js";
 import { newDescriptors, openDescriptors } from "./census.js";
+import { FilledTable } from "./filled-table.js";
 
 const run = promisify(execFile);
 let before: Map<number, string>;
@@ -170,15 +171,36 @@ describe("a notify socket", () => {
     using from = socket("unix-dgram", "unix");
     const to = { kind: "unix", path: receiver.address } as const;
     start();
-    for (const data of ["", "no field", "=1", "A=1\0B=2"]) {
+    for (const data of ["", "no field", "=1\n\n", "A=1\0B=2"]) {
       send(from, { data: Buffer.from(data), to });
       receiver.drain();
     }
     send(from, { data: Buffer.alloc(4097, "A=1\n"), to });
     receiver.drain();
-    notify("OK=1", { socket: receiver.address });
+    const longest = "x".repeat(4096 - "OK=".length);
+    notify(`OK=${longest}`, { socket: receiver.address });
     receiver.drain();
     expect(dropped).toEqual(["malformed", "malformed", "malformed", "malformed", "too-large"]);
+    expect(messages.map(fieldsOf)).toEqual([{ OK: longest }]);
+  });
+
+  test("drops what has lost descriptors on its way, closes the others, and goes on", () => {
+    start();
+    const [read, write] = pipe();
+    const table = new FilledTable();
+    notify("FDSTORE=1", { socket: receiver.address, fds: [write, write, write] });
+    try {
+      table.leaveFree(2);
+      receiver.drain();
+    } finally {
+      table.restore();
+    }
+    expect([dropped, messages]).toEqual([["truncated"], []]);
+    write.close();
+    expect(readAll(read)).toHaveLength(0); // The end: nobody has the other one.
+    read.close();
+    notify("OK=1", { socket: receiver.address });
+    receiver.drain();
     expect(messages.map(fieldsOf)).toEqual([{ OK: "1" }]);
   });
 
@@ -216,6 +238,13 @@ describe("a worker that notifies", () => {
       expect.objectContaining({ code: "ENOENT", syscall: "sendmsg" }),
     );
   });
+});
+
+test("fields are read as systemd reads them", () => {
+  const read = (text: string) => Object.fromEntries(parseNotifyFields(Buffer.from(text)) ?? []);
+  expect(read("\nwords\nREADY=1\n=x\nSTATUS=first\nSTATUS=second\n")).toEqual({ READY: "1", STATUS: "first" });
+  expect(read("READY=1\0")).toEqual({ READY: "1" });
+  expect(read("\ufeffREADY=1\nA=")).toEqual({ "\ufeffREADY": "1", A: "" });
 });
 
 test("fields are read whatever the bytes are", () => {

@@ -129,7 +129,9 @@ describe("the JSON Schema", () => {
       "anyOf",
       "enum",
     ]);
-    expect(service).toContain('"anyOf":[{"enum":["always","on-failure","on-abnormal","on-success","never"]}');
+    expect(service).toContain(
+      '"anyOf":[{"enum":["always","on-failure","on-abnormal","on-abort","on-watchdog","on-success","never"]}',
+    );
   });
 });
 

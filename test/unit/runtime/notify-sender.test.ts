@@ -33,10 +33,52 @@ describe("a sender that has ended", () => {
   });
 });
 
+describe("the main process itself", () => {
+  test("is believed after its end, whoever it ran as: it may have dropped root before", () => {
+    const own = { ...worker, pid: 4_711, process: ended.identity().ino };
+    expect(speaksFor({ pid: 4_711, uid: 64_124, pidfd: ended.borrow() }, own)).toBe(true);
+    // As kernels before 6.16 say it of one that was reaped.
+    expect(speaksFor({ pid: 4_711, uid: 64_124 }, own)).toBe(true);
+  });
+
+  test.runIf(namesOneProcess())("is not whoever has its number now", () => {
+    using stranger = openPidfd(process.pid);
+    const own = { ...worker, pid: process.pid, process: ended.identity().ino };
+    expect(speaksFor({ pid: own.pid, uid: 0, pidfd: stranger.borrow() }, own)).toBe(false);
+  });
+});
+
+/** Each process has a pidfd inode of its own since Linux 6.9. */
+function namesOneProcess(): boolean {
+  using own = openPidfd(process.pid);
+  using parent = openPidfd(process.ppid);
+  return own.identity().ino !== parent.identity().ino;
+}
+
 describe("a sender that lives", () => {
   test("is judged by what it is", () => {
     using own = openPidfd(process.pid);
     expect(speaksFor({ pid: process.pid, uid: 0, pidfd: own.borrow() }, worker)).toBe(false);
     expect(speaksFor({ pid: process.pid, uid: 5, pidfd: own.borrow() }, { ...worker, pid: process.ppid })).toBe(true);
+  });
+
+  // As the keeper's child that shows no mark, and one that shows another's.
+  test.each([
+    [64_123, "none", true],
+    [0, "none", true],
+    [64_124, "none", false],
+    [64_123, "another", false],
+  ])("and is an orphan of uid %d that shows %s is believed: %s", async (uid, shows, believed) => {
+    const env = shows === "none" ? {} : { INVOCATION_ID: shows };
+    const orphan = spawn("/bin/sleep", ["1000"], { env });
+    await once(orphan, "spawn");
+    const exit = once(orphan, "exit");
+    try {
+      expect(speaksFor({ pid: orphan.pid!, uid }, { ...worker, keeper: process.pid })).toBe(believed);
+      expect(speaksFor({ pid: orphan.pid!, uid }, worker)).toBe(false);
+    } finally {
+      orphan.kill("SIGKILL");
+      await exit;
+    }
   });
 });

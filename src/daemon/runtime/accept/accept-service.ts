@@ -121,6 +121,11 @@ export class AcceptService implements Service {
     return [];
   }
 
+  /** Nobody else has its sockets. */
+  get isStarted(): boolean {
+    return true;
+  }
+
   pids(): number[] {
     return [...this.#state.connections.values()].map(({ pid }) => pid);
   }

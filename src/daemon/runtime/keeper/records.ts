@@ -23,6 +23,8 @@ export interface ChildRecord {
   readonly userMicros: number;
   readonly systemMicros: number;
   readonly maxRssKib: number;
+  /** The inode of the pidfd that came with this news: one process for as long as the machine runs (Linux 6.9; before, all pidfds have the same). */
+  readonly process?: bigint;
 }
 
 export interface HeldRecord {

@@ -2,6 +2,7 @@ import { fstatSync } from "node:fs";
 import { HangUpWatch, type OwnedFd, sameFile } from "../../../ancillary/index.js";
 import type { HeldRecord } from "../keeper/records.js";
 import type { ServiceWorld } from "../service-world.js";
+import { Complaints } from "./complaints.js";
 
 /**
  * Descriptors that workers leave with us for the next worker of their instance: FDSTORE=1 of sd_pid_notify_with_fds(3).
@@ -14,9 +15,11 @@ export class FdStore {
   #stored: readonly Stored[] = [];
   #last = 0;
   #watch: HangUpWatch | undefined;
+  readonly #complaints: Complaints;
 
   constructor(input: StoreInput) {
     this.#o = input;
+    this.#complaints = new Complaints(input.world, () => input.service);
   }
 
   /** Takes over what the keeper holds for this service since an earlier supervisor. */
@@ -51,7 +54,10 @@ export class FdStore {
       }
       if (!this.#hasRoom(slot, name)) {
         fd.close();
-        world.count("fdstore-full");
+        this.#complaints.add(
+          "fdstore-full",
+          `a descriptor that ${service}/${slot} wanted to store as ${name} was closed: ${this.#fullness()}`,
+        );
         continue;
       }
       this.#last += 1;
@@ -101,8 +107,14 @@ export class FdStore {
   #keep(entry: Stored): void {
     this.#stored = [...this.#stored, entry];
     if (!entry.watched) return;
-    this.#watch ??= new HangUpWatch();
-    this.#watch.add(entry.fd, () => this.#remove(entry));
+    try {
+      this.#watch ??= new HangUpWatch();
+      this.#watch.add(entry.fd, () => this.#remove(entry));
+    } catch (error) {
+      // Whatever a worker has stored, nobody else goes down with it, and the next supervisor neither.
+      const words = `a descriptor that it has stored stays even if it hangs up: ${(error as Error).message}`;
+      this.#complaints.add("fdstore-unwatched", words);
+    }
   }
 
   /** A start that waits in the keeper would fail without what it names: then it goes later. */
@@ -130,6 +142,12 @@ export class FdStore {
 
   #has(slot: number, fd: OwnedFd): boolean {
     return this.#of(slot).some((entry) => isSame(entry.fd, fd));
+  }
+
+  #fullness(): string {
+    const limit = this.#o.limit();
+    if (limit === 0) return "fd_store is not set";
+    return `fd_store = ${limit}, and its names may have ${MOST_NAME_BYTES} bytes together`;
   }
 
   #hasRoom(slot: number, name: string): boolean {

@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { NotifyAccess } from "../../config/config.js";
 import type { Monotonic } from "../../lifecycle/end.js";
 import type { MainClaim } from "./claimed-main.js";
@@ -24,7 +25,6 @@ export interface Notice {
   readonly store?: { readonly name: string; readonly watched: boolean };
   /** What was kept under this name is not needed any more. */
   readonly remove?: string;
-  readonly barrier: boolean;
   /** Earlier failures are to be forgotten. */
   readonly restartReset: boolean;
   /** Names of fields with a value that means nothing; they are left out. */
@@ -56,7 +56,7 @@ export function readNotice(fields: ReadonlyMap<string, string>): Notice {
   const at = read("MONOTONIC_USEC", microseconds);
   const optional = {
     status: fields.get("STATUS"),
-    errno: read("ERRNO", (text) => natural(text, MOST_ERRNO)),
+    errno: read("ERRNO", (text) => errnoOf(text) ?? natural(text, MOST_ERRNO)),
     exitStatus: read("EXIT_STATUS", (text) => natural(text, 255)),
     access: read("NOTIFYACCESS", accessOf),
     extendMs: read("EXTEND_TIMEOUT_USEC", length),
@@ -66,17 +66,18 @@ export function readNotice(fields: ReadonlyMap<string, string>): Notice {
   const inode = read("MAINPIDFDID", digits);
   const named = pid === undefined ? undefined : { pid, ...(inode === undefined ? {} : { inode }) };
   const main: MainClaim | undefined = says("MAINPIDFD") ? "descriptor" : named;
+  // Of contradictions in one message the same counts as for systemd.
+  const [stopping, removes] = [says("STOPPING"), says("FDSTOREREMOVE")];
   const name = read("FDNAME", (text) => (FD_NAME.test(text) ? text : undefined));
   return {
-    ready: says("READY"),
-    ...(says("RELOADING") ? { reloading: at === undefined ? {} : { at } } : {}),
-    stopping: says("STOPPING"),
+    ready: says("READY") && !stopping,
+    ...(says("RELOADING") && !stopping ? { reloading: at === undefined ? {} : { at } } : {}),
+    stopping,
     ...present({ ...optional, main }),
     alive: says("WATCHDOG"),
     unwell: says("WATCHDOG", "trigger"),
-    ...(says("FDSTORE") ? { store: { name: name ?? NO_NAME, watched: fields.get("FDPOLL") !== "0" } } : {}),
-    ...(says("FDSTOREREMOVE") && name !== undefined ? { remove: name } : {}),
-    barrier: says("BARRIER"),
+    ...(says("FDSTORE") && !removes ? { store: { name: name ?? NO_NAME, watched: fields.get("FDPOLL") !== "0" } } : {}),
+    ...(removes && name !== undefined ? { remove: name } : {}),
     restartReset: says("RESTART_RESET"),
     malformed,
   };
@@ -98,6 +99,11 @@ function length(text: string): number | undefined {
 
 function natural(text: string, most: number): number | undefined {
   return /^\d{1,9}$/.test(text) && Number(text) <= most ? Number(text) : undefined;
+}
+
+/** systemd takes names as well. */
+function errnoOf(text: string): number | undefined {
+  return Object.hasOwn(constants.errno, text) ? constants.errno[text as keyof typeof constants.errno] : undefined;
 }
 
 function accessOf(text: string): NotifyAccess | undefined {

@@ -1,33 +1,18 @@
-import type { NotifyMessage } from "../../../ancillary/index.js";
-import type { NotifyAccess } from "../../config/config.js";
+import type { NotifyDropReason, NotifyMessage } from "../../../ancillary/index.js";
 import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
 import { resolveIdentity } from "../identity.js";
-import { LINE_EACH, type NotifyReceiver, speaksFor } from "../notify-sender.js";
+import { type NotifyReceiver, speaksFor } from "../notify-sender.js";
 import { readStat } from "../process-stat.js";
 import type { ServiceSetup } from "../service-setup.js";
 import { encodeWorkerTag, type MovedMain, type WorkerTag } from "../service-store.js";
 import type { ServiceWorld } from "../service-world.js";
-import { errnoWords } from "../words.js";
 import { type ClaimedMain, claimMain, type MainClaim } from "./claimed-main.js";
+import { Complaints } from "./complaints.js";
 import type { FdStore } from "./fd-store.js";
 import type { MainMoves } from "./main-moves.js";
 import { type Notice, readNotice } from "./notice.js";
+import { cutStatus, errnoInWords, lastWords, malformedIn, type Said } from "./said.js";
 import type { WorkerReloads } from "./worker-reloads.js";
-
-/** What a worker has said of itself and what has no part in its life's machine. Plain data: it is part of the worker's tag. */
-export interface Said {
-  readonly status?: string;
-  readonly errno?: number;
-  readonly exitStatus?: number;
-  /** RELOADING=1, and no READY=1 since. */
-  readonly reloading?: true;
-  /** It has said READY=1. */
-  readonly ready?: true;
-  /** STOPPING=1. */
-  readonly stopping?: true;
-  /** Missing: as the configuration says. */
-  readonly access?: NotifyAccess;
-}
 
 export interface NoticesInput {
   readonly setup: () => ServiceSetup;
@@ -39,24 +24,32 @@ export interface NoticesInput {
   readonly moves: Pick<MainMoves, "ask">;
 }
 
-/** STATUS= is cut to this. */
-const STATUS_CHARACTERS = 400;
-
 interface Known {
   readonly key: string;
   tag: WorkerTag;
   pid?: number;
+  /** Which process that is, as the keeper's pidfd of it says. */
+  identity?: { readonly pid: number; readonly process: bigint };
+  unheard?: string;
 }
+
+const DROPPED: Readonly<Record<NotifyDropReason, string>> = {
+  "no-credentials": "came without the credentials of its sender",
+  truncated: "lost descriptors on its way",
+  "too-large": "has more than 4096 bytes",
+  malformed: "has no line NAME=value, or a NUL",
+};
 
 /** What the workers of one service say on their notify sockets: who may speak, what it means, and what is kept of it. */
 export class WorkerNotices {
   readonly #o: NoticesInput;
   readonly #workers = new Map<number, Known>();
   readonly #unwritten = new Set<number>();
-  #foreign = 0;
+  readonly #complaints: Complaints;
 
   constructor(input: NoticesInput) {
     this.#o = input;
+    this.#complaints = new Complaints(input.world, () => input.setup().config.name);
   }
 
   /** `tag` has what an earlier supervisor has heard. */
@@ -68,6 +61,12 @@ export class WorkerNotices {
   started(worker: number, pid: number): void {
     const known = this.#workers.get(worker);
     if (known !== undefined) known.pid = pid;
+  }
+
+  /** `process`: the inode of a pidfd of its main process, of whoever is its parent. */
+  identify(worker: number, pid: number, process: bigint): void {
+    const known = this.#workers.get(worker);
+    if (known !== undefined) known.identity = { pid, process };
   }
 
   forget(worker: number): void {
@@ -86,34 +85,39 @@ export class WorkerNotices {
 
   /** For STATUS= by another way than its notify socket. */
   setStatus(worker: number, text: string): void {
-    this.#note(worker, { status: text.slice(0, STATUS_CHARACTERS) });
+    this.#note(worker, { status: cutStatus(text) });
   }
 
   /** Its last words on how it ended, as far as they are not in its exit status. */
   lastWords(worker: number): string | undefined {
-    const { status, errno, exitStatus } = this.of(worker);
-    const words = [
-      ...(errno === undefined || errno === 0 ? [] : [errnoInWords(errno)]),
-      ...(exitStatus === undefined || exitStatus === 0 ? [] : [`exit status ${exitStatus}`]),
-    ];
-    if (words.length === 0) return undefined;
-    return `it said of itself: ${[...words, ...(status === undefined ? [] : [status])].join(", ")}`;
+    return lastWords(this.of(worker));
   }
 
   /** `later`: only once its pid is told it is clear who is its. A program may have written over the mark in its environment. */
   hear(worker: number, message: NotifyMessage): "later" | undefined {
-    const { world } = this.#o;
     const known = this.#workers.get(worker);
     if (known === undefined) return undefined;
     const pid = known.pid ?? this.#o.find(worker)?.pid;
     if (pid === undefined) return "later";
+    if (message.fields.get("BARRIER") === "1") {
+      // Whoever waits for that: its one descriptor is closed when we return, and so is whatever else nobody takes.
+      const { length } = message.fds;
+      if (length !== 1) {
+        this.#complaints.add(
+          "notify-barriers-refused",
+          `a barrier of pid ${message.pid} had ${length} descriptors, not one`,
+        );
+      }
+      return undefined;
+    }
     if (!this.#maySpeak(known, pid, message)) return undefined;
     const notice = readNotice(message.fields);
-    if (notice.malformed.length > 0) world.count("notify-malformed-values");
-    if (notice.barrier) {
-      // Its one descriptor is closed when we return, and so is whatever else nobody takes.
-      if (message.fds.length !== 1) world.count("notify-barriers-refused");
-      return undefined;
+    if (notice.malformed.length > 0) {
+      const what = malformedIn(message, notice);
+      this.#complaints.add(
+        "notify-malformed-values",
+        `pid ${message.pid} said ${what}, which means nothing and was left out`,
+      );
     }
     if (notice.main !== undefined) this.#move(worker, { known, pid, message, claim: notice.main });
     this.#remember(worker, notice);
@@ -123,23 +127,39 @@ export class WorkerNotices {
   }
 
   #maySpeak(known: Known, pid: number, message: NotifyMessage): boolean {
-    const { world, setup } = this.#o;
-    const { config } = setup();
+    const { config } = this.#o.setup();
     if (!speaksFor(message, this.#receiverOf(known, pid))) {
-      world.count("notify-foreign");
-      this.#foreign += 1;
-      if (this.#foreign % LINE_EACH === 1) {
-        world.log.warn(
-          `${config.name}: a notify message of pid ${message.pid}, which is not of this worker, was dropped (${this.#foreign} so far)`,
-        );
-      }
+      this.#drop(
+        known,
+        "foreign",
+        `a message of pid ${message.pid} on its notify socket was dropped, since that is not of this worker`,
+      );
       return false;
     }
     const access = known.tag.said?.access ?? config.notifyAccess ?? "all";
     // For "exec" as well: no process of control beside it is told where to speak.
     if (access === "all" || (access !== "none" && message.pid === pid)) return true;
-    world.count("notify-refused");
+    const why =
+      access === "none" ? "notify_access is none" : `notify_access is ${access} and its main process is pid ${pid}`;
+    this.#drop(known, "refused", `a message of pid ${message.pid} on its notify socket was dropped, since ${why}`);
     return false;
+  }
+
+  /** A message that is none. */
+  dropped(worker: number, reason: NotifyDropReason): void {
+    const known = this.#workers.get(worker);
+    if (known !== undefined)
+      this.#drop(known, reason, `a message on its notify socket was dropped, since it ${DROPPED[reason]}`);
+  }
+
+  #drop(known: Known, kind: string, words: string): void {
+    this.#complaints.add(`notify-${kind}`, words);
+    known.unheard = words;
+  }
+
+  /** Of one that did not become ready in time: the last message of which nothing was heard. */
+  unheard(worker: number): string | undefined {
+    return this.#workers.get(worker)?.unheard;
   }
 
   /** Who is its own; undefined: its pid is not told yet. */
@@ -149,9 +169,11 @@ export class WorkerNotices {
     return known === undefined || pid === undefined ? undefined : this.#receiverOf(known, pid);
   }
 
-  #receiverOf({ tag }: Known, pid: number): NotifyReceiver {
+  #receiverOf({ tag, identity }: Known, pid: number): NotifyReceiver {
     const uid = resolveIdentity(this.#o.setup().config).uid ?? process.getuid?.() ?? 0;
-    return { pid, session: tag.moved?.leader ?? pid, uid, mark: `INVOCATION_ID=${tag.invocation}` };
+    const own = identity?.pid === pid ? { process: identity.process } : {};
+    const { keeperPid: keeper } = this.#o.world;
+    return { pid, ...own, session: tag.moved?.leader ?? pid, uid, keeper, mark: `INVOCATION_ID=${tag.invocation}` };
   }
 
   /** The tag goes first: whoever finds the keeper with the other process finds in it which was the first one. */
@@ -210,6 +232,7 @@ export class WorkerNotices {
     const before = { pid: known.pid, moved: known.tag.moved };
     const moved = { leader, leaderTicks, main: claimed.pid, mainTicks: String(claimed.startTicks) };
     known.pid = claimed.pid;
+    known.identity = { pid: claimed.pid, process: claimed.pidfd.identity().ino };
     known.tag = { ...known.tag, moved };
     this.#unwritten.add(worker);
     this.#write();
@@ -226,15 +249,14 @@ export class WorkerNotices {
   }
 
   #refuseMain({ pid }: NotifyMessage, why: string): void {
-    const { world, setup } = this.#o;
-    world.count("notify-mainpid-refused");
-    world.log.warn(`${setup().config.name}: the main process that pid ${pid} has named ${why}; the one so far stays`);
+    const words = `the main process that pid ${pid} has named ${why}; the one so far stays`;
+    this.#complaints.add("notify-mainpid-refused", words);
   }
 
   #remember(worker: number, notice: Notice): void {
     const { status, errno, exitStatus, access, reloading, ready, stopping } = notice;
     this.#note(worker, {
-      ...(status === undefined ? {} : { status: status.slice(0, STATUS_CHARACTERS) }),
+      ...(status === undefined ? {} : { status: cutStatus(status) }),
       ...(errno === undefined ? {} : { errno }),
       ...(exitStatus === undefined ? {} : { exitStatus }),
       ...(access === undefined ? {} : { access }),
@@ -301,9 +323,4 @@ export class WorkerNotices {
     }
     this.#unwritten.clear();
   }
-}
-
-export function errnoInWords(errno: number): string {
-  const { name, meaning } = errnoWords(errno);
-  return `${name}: ${meaning}`;
 }

@@ -6,7 +6,6 @@ const nothing = {
   stopping: false,
   alive: false,
   unwell: false,
-  barrier: false,
   restartReset: false,
   malformed: [],
 };
@@ -25,6 +24,9 @@ describe("a notice", () => {
     ["RELOADING=1\nMONOTONIC_USEC=2500", { reloading: { at: 2.5 } }],
     ["RELOADING=1", { reloading: {} }],
     ["STOPPING=1\nERRNO=2\nEXIT_STATUS=255", { stopping: true, errno: 2, exitStatus: 255 }],
+    ["ERRNO=ENOSPC", { errno: 28 }],
+    ["READY=1\nRELOADING=1\nSTOPPING=1", { stopping: true }],
+    ["READY=1\nRELOADING=1", { ready: true, reloading: {} }],
     ["WATCHDOG=1", { alive: true }],
     ["WATCHDOG=trigger", { unwell: true }],
     ["WATCHDOG_USEC=1500", { watchdogMs: 2 }],
@@ -34,8 +36,8 @@ describe("a notice", () => {
     ["FDSTORE=1", { store: { name: "stored", watched: true } }],
     ["FDSTORE=1\nFDNAME=a b\nFDPOLL=0", { store: { name: "a b", watched: false } }],
     ["FDSTOREREMOVE=1\nFDNAME=a", { remove: "a" }],
+    ["FDSTOREREMOVE=1\nFDSTORE=1\nFDNAME=a", { remove: "a" }],
     ["FDSTOREREMOVE=1", {}],
-    ["BARRIER=1", { barrier: true }],
     ["RESTART_RESET=1", { restartReset: true }],
     ["NOTIFYACCESS=all", { access: "all" }],
     ["NOTIFYACCESS=exec", { access: "exec" }],
@@ -55,7 +57,7 @@ describe("a notice", () => {
   });
 
   test.each([
-    ["ERRNO", ["-1", "", "4096", "1e3", "9999999999"]],
+    ["ERRNO", ["-1", "", "4096", "1e3", "9999999999", "EUNHEARDOF", "toString"]],
     ["EXIT_STATUS", ["256", "SUCCESS", "-1"]],
     ["WATCHDOG_USEC", ["soon", "-5", "1.5", "184467440737095516150"]],
     ["EXTEND_TIMEOUT_USEC", ["", "5s"]],
