@@ -21,19 +21,35 @@ const phases: Readonly<Record<ServicePhase, string>> = {
   failed: "has failed and is not started again by itself",
 };
 
+/** Of a service with a process for each connection. */
+const phasesOfAccept: Partial<typeof phases> = {
+  waiting: "waits for connections; each starts a process",
+  ready: "serves connections; each has a process",
+  limited: "lets connections wait",
+  failed: "cannot start processes for connections, which wait",
+};
+
 /** The state of a service and its last failure as sentences, one a line: what it is, what failed, what comes next. */
 export function explain(service: ServiceView, now: number): readonly string[] {
   const { name, phase, ready, instances, lastFailure, statusText } = service;
   const endedWell = lastFailure === undefined && (phase === "backoff" || phase === "limited");
   const nothing = endedWell
     ? ["Its last worker ended without a failure, and restart.when says that it is started again."]
-    : phase === "blocked"
+    : phase === "blocked" || (phase === "failed" && service.accepts !== undefined)
       ? []
       : ["Nothing has failed that the supervisor remembers."];
+  const { accepts } = service;
+  if (accepts !== undefined) {
+    return [
+      `${name} ${{ ...phases, ...phasesOfAccept }[phase]} (${accepts.open} of ${counted(accepts.most, "connection")} open).`,
+      ...(lastFailure === undefined ? nothing : explainFailure(lastFailure, now, true)),
+      ...explainNext(service, now),
+    ];
+  }
   return [
     `${name} ${endedWell && phase === "backoff" ? "ended and waits before it is started again" : phases[phase]} (${ready} of ${counted(instances, "worker")} ready${service.restarts > 0 ? `, ${counted(service.restarts, "restart")} so far` : ""}).`,
     ...(statusText === undefined ? [] : [`It says of itself: ${printable(statusText)}`]),
-    ...(lastFailure === undefined ? nothing : explainFailure(lastFailure, now, service.accepts !== undefined)),
+    ...(lastFailure === undefined ? nothing : explainFailure(lastFailure, now, false)),
     ...explainNext(service, now),
   ];
 }
@@ -65,6 +81,8 @@ const rules: Readonly<Record<string, string>> = {
   listening: "wait for a connection on a socket that it was given",
   newline: "write a line to the descriptor that READY_FD names",
   spawned: "live for ready.settle",
+  probe: "answer ready.probe",
+  "pid-file": "end its first process, with a pid_file that names another one,",
 };
 
 /** Whom a start or a restart waits for: without this an unready successor looks as if nothing happened. */

@@ -237,6 +237,22 @@ print("this is logged")
     expect(scene.events.map(({ type }) => type)).toContain("stop-timeout");
   });
 
+  test("ends what a process leaves behind that was asked to stop", async () => {
+    const port = await freePort();
+    const leaves = `#!/bin/sh\nsleep 1000 &\necho $$ $!\nread -r line\n`;
+    const scene = await start({
+      prepare: (directory) => writeFileSync(join(directory, "echo.sh"), leaves),
+      config: echoing(port, { service: 'stop = { timeout = "60s" }\ndrain = "signal"' }),
+    });
+    const client = new Client({ host, port });
+    const pids = (await client.line()).split(" ").map(Number);
+    await until(scene, open(1));
+    expect(await scene.act("echo", "stop")).toMatchObject({ result: "done" });
+    expect(pids.filter(isRunning)).toEqual([]);
+    await client.closed();
+    expect(scene.events.map(({ type }) => type)).not.toContain("stop-timeout");
+  });
+
   test("gives new connections what a restart or an apply has changed, and leaves those alone that are open", async () => {
     const port = await freePort();
     const config = echoing(port, { service: 'env = { GREETING = "old" }' });

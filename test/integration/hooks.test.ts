@@ -170,6 +170,63 @@ describe("the check of a service", () => {
     expect(await scene.pid("web")).not.toBe(pid);
   });
 
+  test("is asked of what goes along too, and a command that comes meanwhile counts more than the restart", async () => {
+    const gate = shell("touch asked; while test -e held; do sleep 0.05; done; echo asked; test ! -e bad");
+    const scene = await start({
+      config: `
+        [service.base]
+        ${command("never-ready")}
+        ready = "spawned"
+        [service.web]
+        ${command("never-ready")}
+        ready = "spawned"
+        part_of = ["base"]
+        check = ${gate}`,
+    });
+    const [bad, held, asked] = ["bad", "held", "asked"].map((name) => join(scene.directory, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const restartHeld = async (): Promise<{ readonly answer: ReturnType<Scene["restart"]> }> => {
+      rmSync(asked, { force: true });
+      writeFileSync(held, "");
+      const answer = scene.restart("web");
+      await expect.poll(() => existsSync(asked), { timeout: 20_000 }).toBe(true);
+      return { answer };
+    };
+    await scene.ready("base");
+    await scene.ready("web");
+    const pid = await scene.pid("base");
+    writeFileSync(bad, "");
+    const message = "base was not restarted: of web, which goes with it, its check /bin/sh exited with code 1: asked";
+    for (const hard of [false, true]) {
+      const outcome = await scene.restart("base", hard);
+      expect(outcome).toMatchObject({ result: "failed", message: expect.stringContaining(message) });
+    }
+    expect(await scene.pid("base")).toBe(pid);
+    await scene.line("web", /^asked$/);
+    rmSync(bad);
+
+    const stopped = await restartHeld();
+    expect(await scene.act("web", "stop")).toMatchObject({ result: "done" });
+    rmSync(held);
+    expect(await stopped.answer).toMatchObject({
+      result: "superseded",
+      message: "web was stopped while its check ran",
+    });
+    expect(await scene.service("web")).toMatchObject({ phase: "stopped", workers: [] });
+
+    const removed = await restartHeld();
+    edit(scene, /\[service\.web\][\s\S]*/, "");
+    expect((await scene.holdfast.cli("apply")).code).toBe(0);
+    rmSync(held);
+    expect(await removed.answer).toMatchObject({
+      result: "superseded",
+      message: "web was removed while its check ran",
+    });
+  });
+
   test("refuses an apply with what the files say, and asks nothing for what is live", async () => {
     const scene = await start({ config });
     await scene.ready("web");

@@ -224,9 +224,32 @@ conflicts = "day"
   });
   expect(life(scene)).toEqual(lines);
 
+  // What it has stopped, or started, for others goes back as well.
+  const evening = `[service.evening]\n${command("exits-with", "3")}\nready = "notify"\nconflicts = "day"\nwants = "spare"\n`;
+  const spare = `[service.spare]\n${daemon}\nstart = "manual"\n`;
+  const alone = before + more.slice(0, more.indexOf("[service.night]")) + spare;
+  await writeFile(holdfast.file, alone);
+  expect(await holdfast.cli("apply")).toMatchObject({ code: 0 });
+  expect(await holdfast.cli("start", "day")).toMatchObject({ code: 0 });
+  const free = life(scene).length;
+  await writeFile(holdfast.file, alone + evening);
+  const tried = await holdfast.cli("apply");
+  expect(tried).toMatchObject({ code: 152 });
+  expect(tried.stdout).toMatch(/evening .* is started, and stops day first/);
+  expect(life(scene).slice(free).toSorted()).toEqual(["day down", "day up", "spare down", "spare up"]);
+  expect(await holdfast.cli("is-ready", "day")).toMatchObject({ code: 0 });
+
+  // What it needs from now on is started first, instead of ending what is bound to it.
+  const pid = await scene.pid("top");
+  await writeFile(holdfast.file, alone.replace('requires = "middle"', 'requires = "middle"\nbinds_to = "spare"'));
+  expect((await holdfast.cli("apply")).stdout).toContain("its workers stay, and what it needs is started first");
+  expect(await scene.service("spare")).toMatchObject({ phase: "ready" });
+  expect(await scene.pid("top")).toBe(pid);
+
+  lines.splice(0, lines.length, ...life(scene));
   await writeFile(holdfast.file, before);
   expect(await holdfast.cli("apply")).toMatchObject({ code: 0 });
   const removed = life(scene).slice(lines.length);
   expect(removed.indexOf("top down")).toBeLessThan(removed.indexOf("middle down"));
-  expect(removed.toSorted()).toEqual(["middle down", "night down", "top down"]);
+  expect(removed.toSorted()).toEqual(["middle down", "spare down", "top down"]);
 });

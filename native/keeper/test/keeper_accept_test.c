@@ -7,6 +7,7 @@
 
 #include "../acceptor.h"
 #include "../child.h"
+#include "../peer.h"
 #include "reexec_request.h"
 
 struct said {
@@ -111,6 +112,10 @@ static socklen_t listen_held(struct client *c, int family, struct sockaddr_stora
 	if (family == AF_INET) {
 		((struct sockaddr_in *)address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		bound = sizeof(struct sockaddr_in);
+	} else if (family == AF_INET6) {
+		int off = 0;
+		CHECK(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0);
+		bound = sizeof(struct sockaddr_in6);
 	}
 	CHECK(bind(fd, (struct sockaddr *)address, bound) == 0 && listen(fd, 64) == 0);
 	CHECK(getsockname(fd, (struct sockaddr *)address, &length) == 0);
@@ -308,6 +313,40 @@ static void sources_are_counted(struct client *c)
 	finish(c);
 }
 
+static bool are_one_source(const char *one, const char *other, uint8_t prefix6)
+{
+	return source_is(source_of_peer(text(one), 32, prefix6), source_of_peer(text(other), 32, prefix6));
+}
+
+static void a_network_of_ipv6_is_one_source(struct client *c)
+{
+	attach(c);
+	CHECK(are_one_source("[2001:db8:1:2::7]:80", "[2001:db8:1:2:ffff::8]:81", 64));
+	CHECK(!are_one_source("[2001:db8:1:2::7]:80", "[2001:db8:1:3::7]:80", 64));
+	CHECK(are_one_source("[2001:db8:1:2::7]:80", "[2001:db8:1:3::7]:80", 56));
+	CHECK(are_one_source("[2001:db8::7]:80", "[2001:db8::7]:81", 128));
+	CHECK(!are_one_source("[2001:db8::7]:80", "[2001:db8::6]:80", 128));
+	CHECK(!are_one_source("[::]:80", "0.0.0.0:80", 1));
+	end_scenario(c);
+}
+
+static void an_ipv4_client_of_a_socket_for_both_is_shown_as_what_it_is(struct client *c)
+{
+	struct sockaddr_storage address;
+	attach(c);
+	listen_held(c, AF_INET6, &address);
+	CHECK_EQUAL(accept_order(c, "a", "echo $REMOTE_ADDR", "listener", plenty), 0);
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = ((struct sockaddr_in6 *)&address)->sin6_port,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+	CHECK(strcmp(read_some(fd), "127.0.0.1\n") == 0);
+	end_of(c, "a/1/127.0.0.1:");
+	close(fd);
+	finish(c);
+}
+
 static void too_many_in_an_interval_wait_for_its_end(struct client *c)
 {
 	struct sockaddr_storage address;
@@ -440,6 +479,9 @@ static const struct scenario scenarios[] = {
 	{.name = "at its limit connections wait", .run = at_its_limit_connections_wait},
 	{.name = "or are refused", .run = or_are_refused},
 	{.name = "sources are counted", .run = sources_are_counted},
+	{.name = "a network of IPv6 is one source", .run = a_network_of_ipv6_is_one_source},
+	{.name = "an IPv4 client of a socket for both is shown as what it is",
+	 .run = an_ipv4_client_of_a_socket_for_both_is_shown_as_what_it_is},
 	{.name = "too many in an interval wait for its end", .run = too_many_in_an_interval_wait_for_its_end},
 	{.name = "a replacement keeps what runs and what was counted", .run = a_replacement_keeps_what_runs_and_what_was_counted},
 	{.name = "a re-exec forgets nothing", .run = a_re_exec_forgets_nothing},

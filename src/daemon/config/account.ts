@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { OwnRights } from "./own-rights.js";
 
 /**
  * Who the supervisor is, and what the account files say. The files are read when first asked for. Accounts that live
@@ -11,16 +12,28 @@ export class Accounts {
   readonly groups: readonly number[];
   /** What is permitted to the supervisor: bit N is capability N of capabilities(7). */
   readonly capabilities: bigint;
+  /** What nobody but root can raise: see `OwnRights`. */
+  readonly hardLimits: ReadonlyMap<string, number>;
+  readonly mostFiles: number;
   readonly #folder: string;
   #users: Map<string, number> | undefined;
   #groupIds: Map<string, number> | undefined;
 
   /** `folder` holds `passwd` and `group`. */
-  constructor(o: { uid: number; gid: number; groups: readonly number[]; capabilities: bigint; folder: string }) {
+  constructor(
+    o: Required<OwnRights> & {
+      readonly uid: number;
+      readonly gid: number;
+      readonly groups: readonly number[];
+      readonly folder: string;
+    },
+  ) {
     this.uid = o.uid;
     this.gid = o.gid;
     this.groups = o.groups;
     this.capabilities = o.capabilities;
+    this.hardLimits = o.hardLimits;
+    this.mostFiles = o.mostFiles;
     this.#folder = o.folder;
   }
 
@@ -29,6 +42,12 @@ export class Accounts {
     if (/^\d+$/.test(user)) return Number(user);
     this.#users ??= this.#read("passwd");
     return this.#users.get(user);
+  }
+
+  /** Whether a user who is given as a number has an entry, and with it a group. */
+  hasEntry(uid: number): boolean {
+    this.#users ??= this.#read("passwd");
+    return [...this.#users.values()].includes(uid);
   }
 
   groupId(group: string): number | undefined {

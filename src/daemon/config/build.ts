@@ -2,7 +2,7 @@ import type { Accounts } from "./account.js";
 import { acceptingService, checkAcceptService, checkAcceptSocket } from "./check-accept.js";
 import { DirectoryClaims } from "./check-directories.js";
 import { type Ordered, resolveOrder } from "./check-order.js";
-import { checkPrivilegeRights, checkPrivileges } from "./check-privileges.js";
+import { checkLimitRights, checkPrivilegeRights, checkPrivileges } from "./check-privileges.js";
 import { checkOwnGroup, checkServiceRights, checkSocketRights } from "./check-rights.js";
 import {
   checkDescriptors,
@@ -76,6 +76,7 @@ export function buildConfig(sections: Sections, o: Building): Built {
     warnOfUnusedKeys(config, site);
     checkPrivileges(config, site);
     checkPrivilegeRights(config, { site, accounts: o.accounts });
+    checkLimitRights(config, { site, accounts: o.accounts });
     folders.claim(config, site);
     checkServiceRights(config, { site, accounts: o.accounts });
     checkDescriptors(config, { site, sockets: known });

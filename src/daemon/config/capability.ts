@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { didYouMean } from "./nearest.js";
 import { type Parsed, quote, right, wrong } from "./problem.js";
 
@@ -61,12 +60,6 @@ export function parseCapability(value: unknown): Parsed<Capability> {
 /** Whether it is in the set, in which bit N is capability N. */
 export function hasCapability(set: bigint, name: Capability): boolean {
   return (set & (1n << BigInt(CAPABILITY_NAMES.indexOf(name)))) !== 0n;
-}
-
-/** What is permitted to this process, for `loadConfig`; nothing where /proc does not tell. */
-export function ownRights(): { readonly capabilities?: bigint } {
-  const capabilities = permittedCapabilities(readFileSync("/proc/self/status", "utf8"));
-  return capabilities === undefined ? {} : { capabilities };
 }
 
 /** CapPrm in the text of /proc/PID/status. */

@@ -49,6 +49,23 @@ export function checkPrivilegeRights(service: ServiceConfig, o: { site: Site; ac
     need("scheduling", "sys_nice", "let a worker go before all others at a processor");
 }
 
+/** A hard limit is raised by nobody but root, and workers begin with the supervisor's. */
+export function checkLimitRights({ limits }: ServiceConfig, o: { site: Site; accounts: Accounts }): void {
+  const { accounts, site } = o;
+  const raises = has(accounts, "sys_resource");
+  for (const [name, { hard }] of Object.entries(limits)) {
+    if (name === "nofile" && hard === "unlimited") continue; // Nobody can: check-services.ts.
+    const most = raises ? Number.POSITIVE_INFINITY : (accounts.hardLimits.get(name) ?? Number.POSITIVE_INFINITY);
+    if (hard === "unlimited" ? most !== Number.POSITIVE_INFINITY : hard > most) {
+      const { message, ...rest } = notPermitted(accounts, `raise the hard limit of ${name}`, "sys_resource").wrong;
+      site.refuse(["limits", name], wrong(`${message}; it has ${most} itself`, rest));
+    } else if (name === "nofile" && hard !== "unlimited" && hard > accounts.mostFiles) {
+      const message = `the kernel lets no process have more than ${accounts.mostFiles} open files`;
+      site.refuse(["limits", name], wrong(message, { hint: "raise fs.nr_open with sysctl(8)" }));
+    }
+  }
+}
+
 function has(accounts: Accounts, name: Capability): boolean {
   return hasCapability(accounts.capabilities, name);
 }

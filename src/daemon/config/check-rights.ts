@@ -8,6 +8,7 @@ export function checkServiceRights(service: ServiceConfig, o: { site: Site; acco
   const { site, accounts } = o;
   if (accounts.uid === 0) {
     warnOfUnknown(service, o);
+    warnOfNoGroup(service, o);
     for (const [index, group] of (service.groups ?? []).entries()) {
       if (accounts.groupId(group) === undefined) site.warn(["groups", index], unknown("group", group));
     }
@@ -66,6 +67,12 @@ function warnOfUnknown(
     site.warn(["user"], unknown("user", owner.user));
   if (owner.group !== undefined && accounts.groupId(owner.group) === undefined)
     site.warn(["group"], unknown("group", owner.group));
+}
+
+function warnOfNoGroup({ user = "", group }: ServiceConfig, o: { site: Site; accounts: Accounts }): void {
+  if (group !== undefined || !/^\d+$/.test(user) || o.accounts.hasEntry(Number(user))) return;
+  const message = `user ${user} is not in /etc/passwd, so its group is not known`;
+  o.site.warn(["user"], wrong(message, { code: "unknown-account", hint: "set group as well" }));
 }
 
 function unknown(what: "user" | "group", name: string): ReturnType<typeof wrong> {

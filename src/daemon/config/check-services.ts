@@ -93,7 +93,7 @@ export function checkService(service: ServiceConfig, site: Site): void {
 }
 
 /** Keys of its own that nothing reads beside what else it says. */
-export function warnOfUnusedKeys({ ready, drain }: ServiceConfig, site: Site): void {
+export function warnOfUnusedKeys({ ready, drain, reload }: ServiceConfig, site: Site): void {
   const unused = (table: string, keys: readonly string[], beside: string, hint?: string): void => {
     for (const key of keys) {
       if (!site.has(table, key) || site.inherits(table, key)) continue;
@@ -107,7 +107,8 @@ export function warnOfUnusedKeys({ ready, drain }: ServiceConfig, site: Site): v
   else if (drain.timeoutMs === 0) unused("drain", ["idle", "wait_for"], 'timeout = "0s"');
   if (ready.when !== "notify" && ready.when !== "auto") {
     const hint = 'write ready = "notify", if it says RELOADING=1 and then READY=1';
-    unused("reload", ["timeout", "wait"], `ready.when = "${ready.when}": no answer is waited for`, hint);
+    const keys = reload?.command === undefined ? ["timeout", "wait"] : ["wait"]; // A command has its own time.
+    unused("reload", keys, `ready.when = "${ready.when}": no answer is waited for`, hint);
   }
 }
 

@@ -4,7 +4,6 @@
  *     file ── source ── read-toml │ read-yaml ──> tree ── sections ──> build ──> Config
  *                                                 (values with places)   schema, defaults, checks
  */
-export { ownRights } from "./capability.js";
 export type {
   Address,
   Config,
@@ -25,6 +24,7 @@ export {
   parseConfigText,
   type Sources,
 } from "./load.js";
+export { ownRights } from "./own-rights.js";
 export type { ConfigProblem, ProblemCode } from "./problem.js";
 export { schemaText, updateReference } from "./reference.js";
 export { renderProblem } from "./render-problem.js";

@@ -140,15 +140,19 @@ export function path(what = "a path"): z.ZodType<string> {
   );
 }
 
-/** One of a few words. `later` are words of the language that this version does not know yet, with their sentence. */
-export function choice<const T extends string>(words: readonly T[]): z.ZodType<T> {
+/** One of a few words; `elsewhere` are words of other languages for what is written in another way here, with the hint that says how. */
+export function choice<const T extends string>(
+  words: readonly T[],
+  elsewhere: Readonly<Record<string, string>> = {},
+): z.ZodType<T> {
   const all = `${words.length > 1 ? "one of " : ""}${words.map((word) => `"${word}"`).join(", ")}`;
   return leaf(
     (value) => {
       const known = words.find((word) => word === value);
       if (known !== undefined) return right(known);
       if (typeof value !== "string") return wrongType(all, value);
-      return wrong(`expected ${all}, found ${quote(value)}`, { hint: didYouMean(value, words) });
+      const hint = Object.hasOwn(elsewhere, value) ? elsewhere[value] : didYouMean(value, words);
+      return wrong(`expected ${all}, found ${quote(value)}`, { hint });
     },
     { enum: words },
     words.map((word) => `\`"${word}"\``).join(", "),

@@ -3,12 +3,13 @@ import { dirname, join, resolve } from "node:path";
 import { Accounts } from "./account.js";
 import { buildConfig } from "./build.js";
 import type { Config } from "./config.js";
+import type { OwnRights } from "./own-rights.js";
 import { type ConfigProblem, Findings } from "./problem.js";
 import { gatherSections, substitute } from "./sections.js";
 import { listConfD, parseSource, readSource, type Source } from "./source.js";
 import type { TableNode } from "./tree.js";
 
-export interface LoadOptions {
+export interface LoadOptions extends OwnRights {
   /** For `${NAME}` and the default control socket. Nothing else is taken from it. */
   readonly env: NodeJS.ProcessEnv;
   /** Of the supervisor that will run this. Not 0: what only root can do is refused. */
@@ -16,8 +17,6 @@ export interface LoadOptions {
   /** Its group and supplementary groups; by default those of this process. */
   readonly gid?: number;
   readonly groups?: readonly number[];
-  /** What is permitted to it (bit N is capability N); by default all to root, and nothing to others. */
-  readonly capabilities?: bigint;
   /** Where `passwd` and `group` are; by default /etc. */
   readonly accountFolder?: string;
 }
@@ -86,6 +85,8 @@ function parseSources(
       gid: o.gid ?? process.getgid?.() ?? o.uid,
       groups: o.groups ?? process.getgroups?.() ?? [],
       capabilities: o.capabilities ?? (o.uid === 0 ? ~0n : 0n),
+      hardLimits: o.hardLimits ?? new Map(),
+      mostFiles: o.mostFiles ?? Number.POSITIVE_INFINITY,
       folder: o.accountFolder ?? "/etc",
     }),
     base: dirname(resolve(files[0] ?? ".")),

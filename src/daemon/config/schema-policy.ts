@@ -70,16 +70,14 @@ const startLimit = z.strictObject({
   }),
 });
 
+const RESTART_WHEN = ["always", "on-failure", "on-abnormal", "on-abort", "on-watchdog", "on-success", "never"] as const;
+
 export const restartSchema = annotate(
   z.strictObject({
-    when: withDefault(
-      choice(["always", "on-failure", "on-abnormal", "on-abort", "on-watchdog", "on-success", "never"]),
-      "always",
-      {
-        is: "After which ends a worker is started again. `on-failure`: an exit code other than 0, a signal, a timeout. `on-abnormal`: a signal or a timeout. `on-abort`: a signal. `on-watchdog`: the watchdog was not fed. `on-success`: exit code 0.",
-        example: '"on-failure"',
-      },
-    ),
+    when: withDefault(choice(RESTART_WHEN, { no: 'write "never"' }), "always", {
+      is: "After which ends a worker is started again. `on-failure`: an exit code other than 0, a signal, a timeout. `on-abnormal`: a signal or a timeout. `on-abort`: a signal that Holdfast did not send. `on-watchdog`: the watchdog. `on-success`: exit code 0. Polite signals (see `success`) count as exit code 0.",
+      example: '"on-failure"',
+    }),
     backoff: withDefault(
       backoff,
       {},

@@ -63,6 +63,16 @@ const envFile = leaf<EnvFile>(
 const limitName = leaf(parseLimitName, { enum: LIMIT_NAMES }, "name");
 const limit = leaf(parseLimit, { anyOf: [{ type: "integer", minimum: 0 }, { type: "string" }] }, "limit");
 
+/** `Type=` of unit files. */
+const UNIT_TYPES = {
+  oneshot: 'write "task"',
+  forking: "leave type out, and write pid_file, or better run it in the foreground",
+  notify: 'leave type out, and write ready = "notify"',
+  "notify-reload": 'leave type out, and write ready = "notify" and reload = "SIGHUP"',
+  simple: 'leave type out; ready = "spawned" means the same',
+  exec: 'leave type out; ready = "spawned" means the same',
+};
+
 /** `[service.NAME]`, and with every key optional `[defaults]`. */
 export const serviceSchema = z.strictObject({
   command: required(command, {
@@ -74,7 +84,7 @@ export const serviceSchema = z.strictObject({
     is: "Sockets that each worker gets, in this order; LISTEN_FDNAMES carries their names.",
     example: '["web"]',
   }),
-  type: withDefault(choice(["daemon", "task"]), "daemon", {
+  type: withDefault(choice(["daemon", "task"], UNIT_TYPES), "daemon", {
     is: "A `daemon` is kept running. A `task` runs to completion: exit code 0 is success, everything else a failure. Its `ready.timeout`, where it says one itself, is the longest time that it may run; `restart.when` counts for failures only and is `never` unless somebody says otherwise.",
     example: '"task"',
   }),

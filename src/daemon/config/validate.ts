@@ -2,43 +2,10 @@ import type { z } from "zod";
 import { laterKey } from "./later.js";
 import { describeValue, noteOf, wrongOf } from "./leaf.js";
 import { didYouMean } from "./nearest.js";
+import { OTHER_NAMES } from "./other-names.js";
 import { type Findings, formatPath, type KeyPath, type Wrong } from "./problem.js";
 import { type AnySchema, keyPaths, keysOf, shapeOf } from "./shape.js";
 import { entriesOf, placeOf, type Tree, toPlain } from "./tree.js";
-
-/** What people call our keys elsewhere: systemd, supervisord, pm2, compose files. */
-const OTHER_NAMES = new Map([
-  ["cmd", "command"],
-  ["exec", "command"],
-  ["execstart", "command"],
-  ["exec_start", "command"],
-  ["program", "command"],
-  ["script", "command"],
-  ["args", "command"],
-  ["environment", "env"],
-  ["environment_file", "env_files"],
-  ["env_file", "env_files"],
-  ["cwd", "working_directory"],
-  ["dir", "working_directory"],
-  ["directory", "working_directory"],
-  ["workdir", "working_directory"],
-  ["replicas", "workers"],
-  ["instances", "workers"],
-  ["numprocs", "workers"],
-  ["processes", "workers"],
-  ["autostart", "start"],
-  ["autorestart", "restart"],
-  ["stdout", "log"],
-  ["stderr", "log"],
-  ["rlimits", "limits"],
-  ["ulimits", "limits"],
-  ["stop_signal", "stop.signal"],
-  ["stopsignal", "stop.signal"],
-  ["stop_timeout", "stop.timeout"],
-  ["address", "listen"],
-  ["bind", "listen"],
-  ["port", "listen"],
-]);
 
 /** Nothing to suggest is looked for beyond this many keys of one table. */
 const MOST_LISTED = 10;

@@ -1,6 +1,6 @@
 /** A service that runs to completion: what makes it complete, and what commands mean for it. */
 import type { RestartPolicy, ServiceConfig } from "../config/config.js";
-import { classify, type End, isOneOf, isWanted, type StopReason, wantsRestart } from "./end.js";
+import { classify, type End, isOneOf, type StopReason, wantsRestart } from "./end.js";
 import { freshHistory } from "./restart-policy.js";
 import { type Instance, unhindered } from "./service-state.js";
 import type { Turn } from "./turn.js";
@@ -18,7 +18,10 @@ export function hasCompleted(end: End, reason: StopReason | undefined, policy: R
 
 export function wantsTaskAgain(policy: RestartPolicy, end: End, reason: StopReason | undefined): boolean {
   if (wantsRestart(policy, end, reason)) return true;
-  return policy.when === "on-failure" && end.kind === "signalled" && !isWanted(reason) && !isOneOf(policy.prevent, end);
+  if (end.kind !== "signalled" || reason !== undefined || isOneOf([...policy.prevent, ...(policy.success ?? [])], end))
+    return false;
+  // A polite signal is a failure of a task, and one of the kind that other signals are.
+  return policy.when === "on-failure" || policy.when === "on-abnormal" || policy.when === "on-abort";
 }
 
 export function complete(turn: Turn, instance: Instance, { slot, id }: Worker): void {

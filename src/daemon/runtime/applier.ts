@@ -1,4 +1,4 @@
-import type { Config } from "../config/config.js";
+import type { Config, ServiceConfig } from "../config/config.js";
 import type { ApplyView, FailureView, PlanView, ReceiptView } from "../control/api.js";
 import { ControlError } from "../control/control-error.js";
 import { inStartOrder } from "../lifecycle/order-commands.js";
@@ -7,10 +7,10 @@ import { type Leaving, nothingLeaves, writeAppliedConfig } from "./applied-confi
 import type { Clock } from "./clock.js";
 import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
-import { checkProblem } from "./hooks/service-check.js";
+import { firstProblem } from "./hooks/service-check.js";
 import type { Keeper } from "./keeper/keeper-client.js";
 import type { Logger } from "./logger.js";
-import type { Ordering } from "./ordering.js";
+import type { Ordering, Reached } from "./ordering.js";
 import { plannedChange, planView, refusal } from "./plan-view.js";
 import type { Service } from "./service.js";
 import type { Answered } from "./service-runtime.js";
@@ -173,13 +173,9 @@ export class Applier {
         ? [change.service]
         : [],
     );
-    const problems = await Promise.all(
-      asked.map(async (service) => {
-        const problem = await checkProblem(service, this.#o.commands);
-        return problem && `of ${service.name}, ${problem}`;
-      }),
-    );
-    return problems.find((problem) => problem !== undefined);
+    const checked = asked.map((config) => ({ config, ring: this.#o.services.get(config.name)?.ring }));
+    const found = await firstProblem(checked, this.#o.commands);
+    return found && `of ${found.service}, ${found.problem}`;
   }
 
   #failed(
@@ -239,12 +235,43 @@ export class Applier {
     // A successor cannot start, and the workers go on: nothing would be heard of this until that is over.
     const problem = how !== "live" && service.pids().length > 0 ? service.socketProblem(wanted) : undefined;
     if (problem !== undefined) throw new StepFailed(config.name, `its workers cannot be replaced: ${problem}`);
+    await this.#begin(service, config, undo);
     const { size } = service.state;
     undo.push(() => this.#goBack(service, setup));
     this.#mustBe("done", config.name, await service.configure(wanted, this.#o.nextAsker()));
     if (config.workers === setup.config.workers) return;
     undo.push(() => this.#scale(service, size, setup.config.workers));
     this.#mustBe("done", config.name, await this.#scale(service, config.workers, config.workers));
+  }
+
+  /** What a service that is wanted cannot do without from now on, and what does not run: its workers would end for it, or not start the next time. */
+  async #begin(service: Service, wanted: ServiceConfig, undo: (() => unknown)[]): Promise<void> {
+    const { order, services } = this.#o;
+    if (service.state.desired === "stopped") return;
+    const { requires = [], bindsTo = [] } = service.config;
+    for (const name of [...(wanted.requires ?? []), ...(wanted.bindsTo ?? [])]) {
+      const other = services.get(name);
+      if (other?.state.desired !== "stopped" || requires.includes(name) || bindsTo.includes(name)) continue;
+      const { reached, answered } = order.start(name, () => this.#ask(other, "start"));
+      undo.push(() => this.#takeBack([...reached, { service: name, action: "started" }]));
+      this.#mustBe("done", name, await answered);
+    }
+  }
+
+  /** What a step has done to others. What was added by the same apply is gone by then. */
+  async #takeBack(reached: readonly Reached[]): Promise<void> {
+    const { isEnding, order, services } = this.#o;
+    for (const { service: name, action } of reached.toReversed()) {
+      const service = services.get(name);
+      if (service === undefined || isEnding()) continue;
+      if (action === "stopped") await order.start(name, () => this.#ask(service, "start")).answered;
+      if (action === "started") await order.stop(name, [], () => this.#ask(service, "stop")).answered;
+    }
+  }
+
+  #ask(service: Service, type: "start" | "stop"): Promise<Answered> {
+    const asker = this.#o.nextAsker();
+    return service.ask(asker, { type, asker });
   }
 
   /** What is in force is in force, also if its worker fails now, or an operator's command comes first. */
@@ -262,16 +289,17 @@ export class Applier {
   }
 
   async #add(setup: ServiceSetup, undo: (() => unknown)[]): Promise<void> {
-    const { services, makeService, nextAsker } = this.#o;
+    const { services, makeService } = this.#o;
     const { name, start } = setup.config;
     this.#mayGoOn(name);
     const service = makeService(setup);
     services.set(name, service);
+    let reached: readonly Reached[] = [];
+    undo.push(() => this.#takeBack(reached));
     undo.push(() => this.#remove(service));
-    this.#o.order.boot([name]);
+    reached = this.#o.order.boot([name]);
     if (start !== "boot" || service.state.blocked) return;
-    const asker = nextAsker();
-    this.#mustBe("done", name, await service.ask(asker, { type: "start", asker }));
+    this.#mustBe("done", name, await this.#ask(service, "start"));
   }
 
   /** What is not in force ends; nothing of it can fail but by time. */

@@ -15,7 +15,7 @@ import type { Applier } from "./applier.js";
 import type { Clock } from "./clock.js";
 import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
-import { checkProblem } from "./hooks/service-check.js";
+import { firstProblem } from "./hooks/service-check.js";
 import type { LeftBehind } from "./left-behind/left-behind.js";
 import { type Ordering, type Reached, reachedInWords } from "./ordering.js";
 import type { Service } from "./service.js";
@@ -24,6 +24,8 @@ import { isSteered } from "./service-setup.js";
 import type { SocketPauses } from "./socket-pauses.js";
 import type { SocketTable } from "./socket-table.js";
 import { seconds, signalNumber } from "./words.js";
+
+const ENDING = "holdfast is stopping everything and takes no commands any more";
 
 export interface OperationsInput {
   readonly services: ReadonlyMap<string, Service>;
@@ -48,6 +50,21 @@ export interface OperationsInput {
 
 /** What the control interface may ask for, done on the services that run. */
 export function operationsOn(o: OperationsInput): Operations {
+  /** Asks its check, and those of what is restarted with it. Meanwhile others may have come with what counts more. */
+  const whyNotRestarted = async (service: Service, hard: boolean): Promise<[Outcome["result"], string] | undefined> => {
+    const { name } = service.config;
+    const { desired } = service.state;
+    const along = runs(service) ? o.order.restartedAlong(name, hard).map((one) => o.services.get(one)!) : [];
+    const found = await firstProblem([service, ...along], o.commands);
+    if (found !== undefined) {
+      const whose = found.service === name ? "" : `of ${found.service}, which goes with it, `;
+      return ["failed", `${name} was not restarted: ${whose}${found.problem}; --no-check restarts it all the same`];
+    }
+    if (o.services.get(name) !== service) return ["superseded", `${name} was removed while its check ran`];
+    if (desired === "started" && service.state.desired === "stopped")
+      return ["superseded", `${name} was stopped while its check ran`];
+    return o.isEnding() ? ["failed", ENDING] : undefined;
+  };
   const act = async (service: Service, action: Action): Promise<Outcome> => {
     const startedAt = o.clock.monotonic();
     const outcome = (
@@ -71,27 +88,23 @@ export function operationsOn(o: OperationsInput): Operations {
     };
     const ask = async (event: Parameters<Service["ask"]>[1]): Promise<Outcome> =>
       answer(await service.ask(event.asker, event));
-    if (o.isEnding()) return outcome("failed", "holdfast is stopping everything and takes no commands any more");
+    if (o.isEnding()) return outcome("failed", ENDING);
     const asker = o.nextAsker();
     switch (action.action) {
       case "start":
       case "restart": {
-        const refused =
-          "hard" in action && action.check !== false ? await checkProblem(service.config, o.commands) : undefined;
-        if (refused !== undefined)
-          return outcome(
-            "failed",
-            `${service.config.name} was not restarted: ${refused}; --no-check restarts it all the same`,
-          );
+        if ("hard" in action && action.check !== false) {
+          const refused = await whyNotRestarted(service, action.hard);
+          if (refused !== undefined) return outcome(...refused);
+        }
         for (const socket of service.setup.sockets) {
           o.sockets.openMissing(socket);
           if (service.state.desired === "stopped" && service.pids().length === 0) o.sockets.flush(socket);
         }
         const problem = service.socketProblem();
         const { name } = service.config;
-        const runs = service.state.desired === "started" && service.state.awaits === undefined;
         const { reached, answered } =
-          "hard" in action && runs
+          "hard" in action && runs(service)
             ? o.order.restart(name, action.hard, () =>
                 service.ask(asker, { type: "restart", asker, hard: action.hard }),
               )
@@ -209,6 +222,11 @@ async function actOnSocket({ pauses }: OperationsInput, socket: string, action: 
 
 function notSteered(name: string): string {
   return `only a steered socket can give one worker a share of its connections: none of ${name}'s sockets has distribution = "steered"`;
+}
+
+/** Otherwise a restart of it is a start. */
+function runs({ state }: Service): boolean {
+  return state.desired === "started" && state.awaits === undefined;
 }
 
 function usersOf(services: ReadonlyMap<string, Service>, socket: string): string[] {

@@ -88,18 +88,21 @@ export class Ordering {
   }
 
   /** New services begin, and with them what they pull in. What is pulled in comes first, so that a supervisor that dies in between leaves nobody who waits for nothing. */
-  boot(names: Iterable<string>): void {
-    this.together(() => {
+  boot(names: Iterable<string>): readonly Reached[] {
+    return this.together(() => {
       const starting = [...names];
       const automatic = starting.filter((name) => this.#services.get(name)?.config.start !== "manual");
       const pulled = new Set(automatic.flatMap((name) => [...needs(name, this.#services)]));
-      for (const one of stoppedFor([...pulled], this.#services)) this.#stop(one);
+      const away = stoppedFor([...pulled], this.#services);
+      for (const one of away) this.#stop(one);
       for (const name of automatic) pulled.delete(name);
+      const more = [...pulled].filter((one) => this.#services.has(one) && !this.#isWanted(one));
       for (const name of inStartOrder([...pulled, ...starting], this.#services)) {
         const service = this.#services.get(name)!;
         if (starting.includes(name)) service.boot();
         if (pulled.has(name)) this.#start(service);
       }
+      return [...away.map((one) => reach(one, "stopped")), ...more.map((one) => reach(one, "started"))];
     });
   }
 
@@ -135,18 +138,20 @@ export class Ordering {
     });
   }
 
+  /** What a restart of the service reaches as well. */
+  restartedAlong(name: string, hard: boolean): readonly string[] {
+    const along = hard ? stoppedWith(name, this.#services) : restartedWith(name, this.#services);
+    return along.filter((one) => this.#runs(one));
+  }
+
   restart(
     name: string,
     hard: boolean,
     ask: () => Promise<Answered>,
   ): { readonly reached: Reached[]; readonly answered: Promise<Answered> } {
     return this.together(() => {
-      if (hard) {
-        const along = stoppedWith(name, this.#services).filter((one) => this.#runs(one));
-        return { reached: along.map((one) => reach(one, "restarted")), answered: ask() };
-      }
-      const along = restartedWith(name, this.#services).filter((one) => this.#runs(one));
-      for (const one of along) {
+      const along = this.restartedAlong(name, hard);
+      for (const one of hard ? [] : along) {
         const asker = this.#nextAsker();
         void this.#services.get(one)!.ask(asker, { type: "restart", asker, hard: false });
       }

@@ -25,9 +25,10 @@ export function plannedChange(change: Change, current: Config): PlannedChange {
       return changed("socket", change.socket.name, change, socketWords(change, before));
     }
     case "add-service": {
-      const { name, start } = change.service;
+      const { name, start, conflicts = [] } = change.service;
       const how = { boot: "is started", connection: "waits for its first connection", manual: "waits for a start" };
-      return added("service", name, how[start]);
+      const away = start === "manual" || conflicts.length === 0 ? "" : `, and stops ${conflicts.join(", ")} first`;
+      return added("service", name, `${how[start]}${away}`);
     }
     case "remove-service":
       return removed("service", change.name, "is stopped");
@@ -67,7 +68,9 @@ function serviceWords({ how, keys, service }: Extract<Change, { kind: "change-se
     return "would begin or cease to have a process for each connection, which cannot be applied; give it another name";
   if (how === "restart") return "uses a socket that would have to be bound anew";
   if (how === "rolling") return "its workers are replaced, the successor ready first";
-  return keys.includes("workers") ? "workers are added or stopped, the others stay" : "its workers stay";
+  if (keys.includes("workers")) return "workers are added or stopped, the others stay";
+  const needs = keys.includes("requires") || keys.includes("bindsTo");
+  return needs ? "its workers stay, and what it needs is started first" : "its workers stay";
 }
 
 function socketWords(

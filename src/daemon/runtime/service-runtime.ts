@@ -14,6 +14,7 @@ import {
   workersOf,
 } from "../lifecycle/service-state.js";
 import { isAbandoned, type Share } from "../lifecycle/steering.js";
+import { hasCompleted, isTask } from "../lifecycle/task.js";
 import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js";
 import { RuntimeDirectories } from "./directories/runtime-directories.js";
 import { IdleWatch } from "./idle-watch.js";
@@ -524,7 +525,9 @@ export class ServiceRuntime {
   }
 
   #report(fact: ServiceFact, more: Parameters<typeof factSentence>[2] & { readonly counted: Counted }): void {
-    const { message, level } = factSentence(this.config.name, fact, more);
+    const completes =
+      fact.type === "worker-ended" && isTask(this.config) && hasCompleted(fact.end, fact.reason, this.config.restart);
+    const { message, level } = factSentence(this.config.name, fact, { ...more, completes });
     const { pid } = more;
     const { type, ...rest } =
       fact.type === "restarted" ? { ...fact, receipt: this.#receiptView(fact.receipt, more.counted) } : fact;

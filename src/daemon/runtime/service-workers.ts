@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { NotifySocket, type OwnedFd } from "../../ancillary/index.js";
 import type { ReloadPolicy, ServiceConfig, SocketConfig } from "../config/config.js";
+import { isWanted } from "../lifecycle/end.js";
 import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
 import { eventsOf } from "./child-events.js";
+import { keepWords } from "./commands/keep-words.js";
 import { socketUseOf } from "./connections/socket-use.js";
 import { socketUseInWords } from "./connections/socket-use-words.js";
 import { kernelTellsConnections } from "./connections/sockets-look.js";
@@ -130,6 +132,10 @@ export class ServiceWorkers {
       phase: (worker) => input.find(worker)?.state.phase,
       treeIsEmpty: (worker) => this.#tree(worker, false)?.isEmpty() ?? true,
       follow: (worker, pid) => this.#notices.follow(worker, pid),
+      remark: (worker, words) => {
+        if (words === undefined) this.#remarks.delete(worker);
+        else this.#remarks.set(worker, words);
+      },
       ended: (worker, record) => this.#emitEnd(worker, record),
     });
     const asking = {
@@ -394,16 +400,24 @@ export class ServiceWorkers {
       return undefined;
     } catch (error) {
       if (!(error instanceof KeeperError)) throw error;
-      this.#reloads.ended(worker);
-      return "ended";
+      const how = this.#howEnded(worker);
+      this.#reloads.ended(worker, how);
+      return how;
     }
+  }
+
+  /** Of one whose end the machine may not have heard of yet. */
+  #howEnded(worker: number): "ended" | "retired" {
+    return isWanted(this.#o.find(worker)?.reason) ? "retired" : "ended";
   }
 
   async #commandReload(worker: Worker, argv: readonly string[], timeoutMs: number): Promise<Reloaded | undefined> {
     const { commands } = this.#o.world;
     const { signal } = new AbortController(); // Nobody takes a reload back.
     const command = { service: this.#config, purpose: "reload", argv, timeoutMs, signal };
-    const { problem } = await commands.about(worker, command);
+    const { problem, said } = await commands.about(worker, command);
+    const service = this.#config.name;
+    keepWords(this.#o.ring, { service, instance: `${service}/${worker.slot}`, worker: worker.id }, said);
     return problem === undefined ? undefined : { problem };
   }
 
@@ -569,7 +583,7 @@ export class ServiceWorkers {
     const ends = event.type === "gone" || event.type === "start-failed";
     if (ends) resources?.close();
     if (ends) this.#handoffs.leave(worker);
-    if (event.type === "exited") this.#reloads.ended(worker);
+    if (event.type === "exited") this.#reloads.ended(worker, this.#howEnded(worker));
     const remark = ends ? this.#remark(worker) : undefined;
     const said = ends ? (resources?.lastLines(FAILURE_LINES) ?? []) : [];
     const words = remark === undefined ? said : [...said.slice(1 - FAILURE_LINES), `holdfast: ${remark}`];

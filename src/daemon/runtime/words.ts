@@ -64,6 +64,14 @@ export function errnoWords(errno: number): { readonly name: string; readonly mea
   return { name, meaning };
 }
 
+/** A program that is not there was told of before; execve(2) says the same of its interpreter. */
+function startErrno({ stage, errno }: Extract<End, { kind: "not-started" }>): string {
+  const { name, meaning } = errnoWords(errno);
+  if (stageName(stage) === "exec" && name === "ENOENT")
+    return `it, or the interpreter that it names, is missing (${name})`;
+  return `${meaning} (${name})`;
+}
+
 export function describeEnd(end: End): string {
   switch (end.kind) {
     case "exited":
@@ -73,8 +81,7 @@ export function describeEnd(end: End): string {
     case "not-started": {
       const failed = `could not be started: step ${stageName(end.stage)} failed`;
       if (end.errno === 0) return failed;
-      const { name, meaning } = errnoWords(end.errno);
-      return `${failed}: ${meaning} (${name})`;
+      return `${failed}: ${startErrno(end)}`;
     }
     case "unknown":
       return "is gone, and nobody saw how it ended";
@@ -123,35 +130,41 @@ function prepareReason(end: End, lines: readonly string[]): string | undefined {
   return lines.at(-1)?.replace(/^holdfast: /, "");
 }
 
+/** What the supervisor has seen of it, which stands behind its own last words. */
+function remarkOf(lines: readonly string[]): string {
+  const remark = /^holdfast: (.*)$/s.exec(lines.at(-1) ?? "")?.[1];
+  return remark === undefined ? "" : `: ${remark}`;
+}
+
 /** One sentence for a failure; the names of program and folder help where these were the trouble. */
 function failureSentence(service: ServiceConfig, failure: Failure): string {
   const { command, workingDirectory: folder } = service;
   const who = `${instanceName(service.name, failure.slot)} (worker ${failure.worker})`;
   if (failure.code === "ready-timeout" && service.type === "task")
     return `${who} did not complete within ready.timeout and was killed`;
-  if (failure.code === "ready-timeout") {
-    const remark = /^holdfast: (.*)$/s.exec(failure.lines.at(-1) ?? "")?.[1];
-    return `${who} did not become ready in time and was killed${remark === undefined ? "" : `: ${remark}`}`;
-  }
+  if (failure.code === "ready-timeout")
+    return `${who} did not become ready in time and was killed${remarkOf(failure.lines)}`;
   if (failure.code === "run-limit")
     return `${who} had run for as long as run_limit allows and was ended: it ${describeEnd(failure.end)}`;
   if (failure.code === "watchdog")
     return `${who} did not say WATCHDOG=1 in time, or asked for the same treatment, and was ended with SIGABRT: it ${describeEnd(failure.end)}`;
   const { end } = failure;
-  if (failure.code === "start-failed" && end.kind !== "not-started") {
-    const remark = /^holdfast: (.*)$/s.exec(failure.lines.at(-1) ?? "")?.[1];
-    return `${who} was ended again because it could not be started${remark === undefined ? "" : `: ${remark}`}`;
-  }
+  if (failure.code === "start-failed" && end.kind !== "not-started")
+    return `${who} was ended again because it could not be started${remarkOf(failure.lines)}`;
   const reason = prepareReason(end, failure.lines);
   if (reason !== undefined) return `${who} could not be started: ${reason}`;
   if (end.kind === "not-started" && stageName(end.stage) === "exec") {
-    const { name, meaning } = errnoWords(end.errno);
-    return `${who} could not be started: executing ${command[0]} failed: ${meaning} (${name})`;
+    return `${who} could not be started: executing ${command[0]} failed: ${startErrno(end)}`;
   }
   if (end.kind === "not-started" && stageName(end.stage) === "working_directory" && folder !== undefined) {
     const { name, meaning } = errnoWords(end.errno);
     return `${who} could not be started: it cannot enter its working_directory ${folder}: ${meaning} (${name})`;
   }
+  // Of a good status alone nobody knows what was wrong.
+  if (end.kind === "exited" && end.code === 0) return `${who} ${describeEnd(end)}${remarkOf(failure.lines)}`;
+  const limits = Object.entries(service.limits).map(([name, { soft, hard }]) => `${name} = "${soft}:${hard}"`);
+  if (end.kind === "not-started" && stageName(end.stage) === "limits" && limits.length > 0)
+    return `${who} ${describeEnd(end)}; the limits are ${limits.join(", ")}`;
   return `${who} ${describeEnd(end)}`;
 }
 
@@ -188,7 +201,13 @@ export function seconds(milliseconds: number): string {
 export function factSentence(
   service: string,
   fact: ServiceFact,
-  more: { readonly pid?: number | undefined; readonly now: number; readonly lines: readonly string[] },
+  more: {
+    readonly pid?: number | undefined;
+    readonly now: number;
+    readonly lines: readonly string[];
+    /** With the end that the fact tells of, it has done what it is there for. */
+    readonly completes?: boolean;
+  },
 ): { readonly message: string; readonly level: "debug" | "info" | "warn" } {
   const who = "slot" in fact ? instanceName(service, fact.slot) : service;
   const pid = more.pid === undefined ? "" : ` (pid ${more.pid})`;
@@ -248,9 +267,10 @@ export function factSentence(
       const reason = prepareReason(fact.end, more.lines);
       if (reason !== undefined) return { message: `${who} could not be started: ${reason}`, level: "warn" };
       const expected = isWanted(fact.reason) || fact.end.kind === "disarmed";
+      const remark = !expected && fact.end.kind === "exited" && fact.end.code === 0 ? remarkOf(more.lines) : "";
       return {
-        message: `${who}${pid} ${describeEnd(fact.end)}${expected && fact.end.kind !== "disarmed" ? ", as asked" : ""}`,
-        level: expected ? (fact.end.kind === "disarmed" ? "debug" : "info") : "warn",
+        message: `${who}${pid} ${describeEnd(fact.end)}${expected && fact.end.kind !== "disarmed" ? ", as asked" : ""}${remark}`,
+        level: expected ? (fact.end.kind === "disarmed" ? "debug" : "info") : more.completes ? "info" : "warn",
       };
     }
     case "start-delayed": {

@@ -67,6 +67,7 @@ describe("a program that goes into the background and names itself in a file", (
     });
     const ended = await scene.event("worker-ended", "s");
     expect(ended.data).toMatchObject({ end: { kind: "exited", code: 0 } });
+    expect(ended.message).toMatch(/ exited with code 0: pid_file .*the\.pid was not written$/);
     expect(existsSync(join(scene.directory, "the.pid"))).toBe(false);
   });
 });

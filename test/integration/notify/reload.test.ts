@@ -59,6 +59,7 @@ describe("a worker that reloads", () => {
       result: "failed",
       message: "s/1: /bin/sh exited with code 4: broken",
     });
+    await scene.line("s", /^broken$/);
     expect(await scene.service("s")).toMatchObject({ phase: "ready", restarts: 0 });
   });
 
@@ -98,6 +99,18 @@ describe("a worker that reloads", () => {
     expect(await reload).toMatchObject({
       result: "failed",
       message: "s/1 ended instead of reloading; `holdfast why s` tells how",
+    });
+  });
+
+  test("and is replaced meanwhile has not failed: there was another command", async () => {
+    const scene = await start({ config: config("slow") });
+    await scene.ready("s");
+    const reload = scene.act("s", "reload");
+    await scene.line("s", /^reloads$/);
+    expect(await scene.restart("s")).toMatchObject({ result: "done" });
+    expect(await reload).toMatchObject({
+      result: "superseded",
+      message: "s/1 was asked to end, and did so before it had reloaded",
     });
   });
 });

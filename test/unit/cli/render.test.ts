@@ -133,9 +133,23 @@ describe("an explanation", () => {
     expect(explain(service, now).at(-1)).toBe(
       "Next: web/1 (pid 77) has to send READY=1 to NOTIFY_SOCKET within ready.timeout.",
     );
+    for (const readiness of ["auto", "notify", "listening", "newline", "spawned", "probe", "pid-file"])
+      expect(explain({ ...service, readiness }, now).at(-1)).toMatch(/^Next: .* within ready\.timeout\.$/);
   });
 
   test("of a healthy service says that nothing failed", () => {
+    const accepts = { open: 2, most: 64, atLimit: "queue", phase: "accepting", accepted: 5, refused: 0 } as const;
+    const ofConnections = aService("web", {
+      phase: "waiting",
+      accepts: { ...accepts, refusedPerSource: 0, vanished: 0 },
+    });
+    expect(explain(ofConnections, now)[0]).toBe(
+      "web waits for connections; each starts a process (2 of 64 connections open).",
+    );
+    expect(explain({ ...ofConnections, phase: "failed", next: "x is missing; it is tried again" }, now)).toEqual([
+      "web cannot start processes for connections, which wait (2 of 64 connections open).",
+      "Next: x is missing; it is tried again.",
+    ]);
     expect(explain(aService("web"), now)).toEqual([
       "web is ready (1 of 1 worker ready).",
       "Nothing has failed that the supervisor remembers.",

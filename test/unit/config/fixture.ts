@@ -12,7 +12,9 @@ export const ACCOUNTS = fileURLToPath(new URL("accounts", import.meta.url));
 
 export const ENV: NodeJS.ProcessEnv = { HOME: "/home/ann", XDG_RUNTIME_DIR: "/run/user/1000", EMPTY: "" };
 
-export const ANN = { env: ENV, uid: 1000, gid: 1000, groups: [200, 1000], accountFolder: ACCOUNTS };
+const RIGHTS = { hardLimits: new Map([["nofile", 524_288]]), mostFiles: 1_048_576 };
+
+export const ANN = { ...RIGHTS, env: ENV, uid: 1000, gid: 1000, groups: [200, 1000], accountFolder: ACCOUNTS };
 
 /**
  * Read a file of this folder as if it were `/etc/holdfast/NAME`, by ann, who is not root. Two comments in the file

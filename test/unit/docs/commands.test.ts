@@ -35,7 +35,7 @@ describe("the documents", () => {
   test("show only command lines that this version takes", async () => {
     expect(inBlocks.length).toBeGreaterThan(40);
     expect(await problemsOf(inBlocks)).toEqual([]);
-  });
+  }, 120_000); // The first to load all commands.
 
   test("name only commands and options that there are, or that a later version brings", async () => {
     expect(inProse.length).toBeGreaterThan(30);

@@ -27,6 +27,7 @@ const TABLE: readonly (readonly [string, End, StopReason | undefined, string])[]
   ["the watchdog, SIGABRT", signal(6, true), "watchdog", "x.xx.x."],
   ["the watchdog, which it answered with exit code 0", code(0), "watchdog", "x.xx.x."],
   ["SIGABRT that it sent itself", signal(6, true), undefined, "x.xxx.."],
+  ["an after_start that failed, SIGTERM", signal(15), "hook", "x.x...."],
   ["a start that failed", { kind: "not-started", stage: 17, errno: 2 }, undefined, "x.x...."],
   ["a status that nobody saw", { kind: "unknown" }, undefined, "x.x...."],
   ["a stop that was asked for, exit code 0", code(0), "asked", "......."],
@@ -83,7 +84,10 @@ describe("what a service says of single ends", () => {
     expect(hasCompleted(signal(15), undefined, says({}))).toBe(false);
     expect(hasCompleted(signal(15), undefined, says({ success: [{ signal: 15 }] }))).toBe(true);
     expect(wantsTaskAgain(says({ when: "on-failure", prevent: [{ signal: 15 }] }), signal(15), undefined)).toBe(false);
-    expect(wantsTaskAgain(says({ when: "on-failure" }), signal(15), undefined)).toBe(true);
+    for (const when of ["on-failure", "on-abnormal", "on-abort"] as const)
+      expect(wantsTaskAgain(says({ when }), signal(15), undefined)).toBe(true);
+    expect(wantsTaskAgain(says({ when: "on-watchdog" }), signal(15), undefined)).toBe(false);
+    expect(wantsTaskAgain(says({ when: "on-failure" }), signal(15), "asked")).toBe(false);
   });
 });
 

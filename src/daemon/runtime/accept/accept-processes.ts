@@ -1,6 +1,7 @@
 import { KeeperError } from "../keeper/keeper-error.js";
 import type { ChildRecord } from "../keeper/records.js";
 import type { ServiceWorld } from "../service-world.js";
+import { signalNumber } from "../words.js";
 import { WorkerTree } from "../worker-tree.js";
 
 const ENOENT = 2;
@@ -22,6 +23,8 @@ export class AcceptProcesses {
   readonly #world: Pick<ServiceWorld, "keeper" | "keeperPid" | "knownPids">;
   readonly #complain: (what: string, error: Error) => void;
   readonly #running = new Map<number, Running>();
+  /** Whose own process has ended, and something of its tree has not. */
+  readonly #sweeping = new Set<number>();
   /** Keys that the keeper is to be told to forget. */
   readonly #forgotten: string[] = [];
   #forgetting: NodeJS.Timeout | undefined;
@@ -56,16 +59,27 @@ export class AcceptProcesses {
   }
 
   kill(numbers: readonly number[]): void {
-    const { keeperPid, knownPids } = this.#world;
     this.signal(numbers, SIGKILL);
-    for (const { pid, mark, adopted } of numbers.flatMap((number) => this.#running.get(number) ?? [])) {
-      const tree = new WorkerTree(() => {
-        const except = knownPids();
-        except.delete(pid);
-        return { session: pid, mark, keeperPid, adopted, except };
+    for (const running of numbers.flatMap((number) => this.#running.get(number) ?? []))
+      this.#treeOf(running)
+        .kill()
+        .catch((error: Error) => this.#complain("kill", error));
+  }
+
+  /** Of one whose own process was reaped: the rest of its tree gets the signal. `over` is called once, when nothing of that is left. */
+  sweep(number: number, signal: string, over: () => void): void {
+    if (this.#sweeping.has(number)) return; // Told again.
+    const running = this.#running.get(number);
+    const tree = running && this.#treeOf(running);
+    if (tree === undefined || tree.isEmpty()) return over();
+    this.#sweeping.add(number);
+    const swept = signal === "SIGKILL" ? tree.kill() : tree.tell(signalNumber(signal) ?? 0);
+    swept
+      .catch((error: Error) => this.#complain("end what is left of a process", error))
+      .finally(() => {
+        this.#sweeping.delete(number);
+        over();
       });
-      tree.kill().catch((error: Error) => this.#complain("kill", error));
-    }
   }
 
   killAll(): void {
@@ -84,6 +98,15 @@ export class AcceptProcesses {
     clearTimeout(this.#forgetting);
     this.#forgetting = undefined;
     for (const key of this.#forgotten.splice(0)) this.#send("acknowledge", this.#world.keeper.acknowledge(key));
+  }
+
+  #treeOf({ pid, mark, adopted }: Running): WorkerTree {
+    const { keeperPid, knownPids } = this.#world;
+    return new WorkerTree(() => {
+      const except = knownPids();
+      except.delete(pid);
+      return { session: pid, mark, keeperPid, adopted, except };
+    });
   }
 
   #send(what: string, asked: Promise<void>): void {

@@ -5,6 +5,7 @@ import {
   type AcceptEvent,
   type AcceptState,
   acceptDeadline,
+  isEnding,
   newAccept,
   stepAccept,
 } from "../../lifecycle/accept.js";
@@ -46,7 +47,8 @@ const FAILURE_LINES = 5;
  * A service with a process for each connection, in the world: its events go through the pure machine (lifecycle/accept.ts), its effects to the
  * keeper, which accepts and starts by itself.
  *
- * What a process leaves behind when it ends by itself is not looked for: that would cost each connection more than its start.
+ * What a process leaves behind when it was asked to end ends with it. When it ends by itself that is not looked for: it would cost each
+ * connection more than its start.
  */
 export class AcceptService implements Service {
   readonly isNew: boolean;
@@ -220,11 +222,12 @@ export class AcceptService implements Service {
           type: "started",
           connection: { number, peer, pid: event.pid, startedAt: event.at },
         });
-      } else if (event.type === "exited") this.#ended(number, peer, event.end);
-      else if (event.type === "start-failed")
-        this.#ended(number, peer, { kind: "not-started", stage: event.stage, errno: event.errno });
+      } else if (event.type === "exited") this.#exited(record, { number, peer, end: event.end });
+      else if (event.type === "start-failed") {
+        this.#ended({ number, peer, end: { kind: "not-started", stage: event.stage, errno: event.errno } });
+        this.#processes.forget(record);
+      }
     }
-    if (record.state !== "running") this.#processes.forget(record);
   }
 
   /** The keeper's news of its arm. */
@@ -331,7 +334,24 @@ export class AcceptService implements Service {
     this.#dispatch({ type: "disarmed" });
   }
 
-  #ended(number: number, peer: string, end: Extract<AcceptEvent, { type: "ended" }>["end"]): void {
+  /**
+   * Its own process was reaped. Where it was asked to end it has ended once nothing of its tree is left; that gets the same signal, until the stop
+   * timeout. The keeper tells of it until then, so that another supervisor goes on with that.
+   */
+  #exited(record: ChildRecord, ended: EndOfOne): void {
+    this.#arm.ended(ended.number);
+    const over = (): void => {
+      this.#ended(ended);
+      this.#processes.forget(record);
+    };
+    const { ending } = this.#state;
+    if (!isEnding(this.#state, ended) || ending?.phase === "draining") return over();
+    const { kill, signal } = this.config.stop;
+    const atOnce = ending?.phase === "killing" || kill !== undefined;
+    this.#processes.sweep(ended.number, atOnce ? "SIGKILL" : signal, over);
+  }
+
+  #ended({ number, peer, end }: EndOfOne): void {
     this.#processes.ended(number);
     this.#arm.ended(number);
     const failed = end.kind !== "exited" || end.code !== 0;
@@ -367,3 +387,5 @@ export class AcceptService implements Service {
     this.#world.log.error(`${this.config.name}: could not ${what}: ${error.message}`, { error });
   }
 }
+
+type EndOfOne = Pick<Extract<AcceptEvent, { type: "ended" }>, "number" | "peer" | "end">;

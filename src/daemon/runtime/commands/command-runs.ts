@@ -12,7 +12,7 @@ import { launchSettings } from "../launch-settings.js";
 import type { Logger } from "../logger.js";
 import { PipeReader } from "../logs/pipe-reader.js";
 import { devNull } from "../start-plan.js";
-import { describeEnd } from "../words.js";
+import { describeEnd, seconds } from "../words.js";
 import { WorkerTree } from "../worker-tree.js";
 
 /** No service has a colon in its name, so no worker's key begins like this. */
@@ -166,7 +166,7 @@ export class CommandRuns {
           resolve({ problem, ran: how === "ran" });
         },
       };
-      const timer = setTimeout(() => this.#kill(run, `was not done within ${timeoutMs} ms`), timeoutMs);
+      const timer = setTimeout(() => this.#kill(run, `was not done within ${seconds(timeoutMs)}`), timeoutMs);
       const abort = (): void => this.#kill(run, "was not needed any more");
       signal.addEventListener("abort", abort);
       this.#runs.set(key, run);

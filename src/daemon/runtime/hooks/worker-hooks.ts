@@ -1,6 +1,7 @@
 import type { Hook, HookName, ServiceConfig } from "../../config/config.js";
 import type { Worker } from "../../lifecycle/worker.js";
 import type { CommandRuns } from "../commands/command-runs.js";
+import { keepWords } from "../commands/keep-words.js";
 import { makeDirectories } from "../directories/make-directories.js";
 import { resolveIdentity } from "../identity.js";
 import type { Logger } from "../logger.js";
@@ -110,12 +111,11 @@ export class WorkerHooks {
       timeoutMs: one.timeoutMs,
       signal,
     });
-    const at = new Date().toISOString();
-    for (const text of said === "" ? [] : said.split("\n"))
-      ring.append({ at, service: service.name, instance, worker: id, stream: "stdout", text });
+    keepWords(ring, { service: service.name, instance, worker: id }, said);
     if (problem !== undefined && !signal.aborted) {
       const effect = one.mayFail ? ", as it may" : "";
-      log.warn(`${hook} of ${instance}${effect}: ${problem}`, { event: "hook-failed" });
+      const where = { service: service.name, instance, worker: id };
+      log.warn(`${hook} of ${instance}${effect}: ${problem}`, { event: "hook-failed", ...where });
     }
     return problem;
   }

@@ -10,6 +10,8 @@ export interface PidFilesInput {
   readonly treeIsEmpty: (worker: number) => boolean;
   /** Lets the worker go on with the process of that number. Resolves with why not, in words; undefined: it does. */
   readonly follow: (worker: number, pid: number) => Promise<string | undefined>;
+  /** Why the file names no process that it could go on as, in words; undefined: it does. What was said before is forgotten. */
+  readonly remark: (worker: number, words: string | undefined) => void;
   /** It ended after all. */
   readonly ended: (worker: number, record: ChildRecord) => void;
 }
@@ -58,9 +60,10 @@ export class PidFiles {
     for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_LOOK_MS)) {
       // In this order: one that is not to be seen any more has written its file before.
       const isLast = !waits || this.#o.treeIsEmpty(worker);
-      const pid = readPidFile(path);
-      const refused = pid === undefined || pid === record.pid ? "" : await this.#o.follow(worker, pid);
+      const named = readPidFile(path);
+      const refused = await this.#refused(worker, named, record);
       if (this.#closed) return;
+      if (waits) this.#o.remark(worker, refused && `pid_file ${path} ${refused}`);
       if (refused === undefined) break;
       if (isLast || this.#o.phase(worker) !== "warming") {
         this.#looking.delete(worker);
@@ -71,21 +74,30 @@ export class PidFiles {
     }
     this.#looking.delete(worker);
   }
+
+  /** To be put after the name of the file. */
+  async #refused(worker: number, named: number | string, { pid }: ChildRecord): Promise<string | undefined> {
+    if (typeof named === "string") return named;
+    if (named === pid) return `names the process that was started (pid ${pid}), which has ended`;
+    const why = await this.#o.follow(worker, named);
+    return why && `names the process ${named}, which ${why}`;
+  }
 }
 
-/** undefined: it is not there, or there is no number in it yet. Does not wait, whatever the file is. */
-function readPidFile(path: string): number | undefined {
+/** Or why not, to be put after the name of the file. Does not wait, whatever the file is. */
+function readPidFile(path: string): number | string {
   const bytes = Buffer.alloc(MOST_BYTES);
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const text = bytes.toString("latin1", 0, readSync(fd, bytes));
       const found = /^\s*(\d{1,9})\s*$/.exec(text)?.[1];
-      return found === undefined || Number(found) < 1 ? undefined : Number(found);
+      return found === undefined || Number(found) < 1 ? "holds no number of a process" : Number(found);
     } finally {
       closeSync(fd);
     }
-  } catch {
-    return undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? "was not written" : `cannot be read (${code})`;
   }
 }

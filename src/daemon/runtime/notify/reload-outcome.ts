@@ -37,6 +37,8 @@ function badOutcome(o: {
         result: "failed",
         message: `${instance} ended instead of reloading; \`holdfast why ${o.service}\` tells how`,
       };
+    case "retired":
+      return { result: "superseded", message: `${instance} was asked to end, and did so before it had reloaded` };
     case "silent":
     case "unfinished": {
       const missing = how === "silent" ? "RELOADING=1" : "READY=1 after RELOADING=1";

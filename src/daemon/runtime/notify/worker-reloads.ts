@@ -9,9 +9,17 @@ import type { Clock } from "../clock.js";
  *   silent      it did not say RELOADING=1 in time
  *   unfinished  it said RELOADING=1, and not READY=1 in time
  *   ended       it ended meanwhile, or had ended before
+ *   retired     the same, and that had been asked of it: by a stop, or a restart
  *   problem     the command that tells it failed, in words
  */
-export type Reloaded = "sent" | "reloaded" | "silent" | "unfinished" | "ended" | { readonly problem: string };
+export type Reloaded =
+  | "sent"
+  | "reloaded"
+  | "silent"
+  | "unfinished"
+  | "ended"
+  | "retired"
+  | { readonly problem: string };
 
 interface Waiting {
   readonly since: Monotonic;
@@ -81,8 +89,8 @@ export class WorkerReloads {
     }
   }
 
-  ended(worker: number): void {
-    for (const waiting of this.#of(worker)) waiting.end("ended");
+  ended(worker: number, how: "ended" | "retired" = "ended"): void {
+    for (const waiting of this.#of(worker)) waiting.end(how);
   }
 
   closeAll(): void {

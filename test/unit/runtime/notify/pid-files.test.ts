@@ -13,6 +13,7 @@ let treeIsEmpty: boolean;
 let refusal: string | undefined;
 let followed: number[];
 let ended: number[];
+let remark: string | undefined;
 let files: PidFiles;
 
 beforeEach(() => {
@@ -22,6 +23,7 @@ beforeEach(() => {
   refusal = undefined;
   followed = [];
   ended = [];
+  remark = undefined;
   files = new PidFiles({
     path: () => join(folder, "pid"),
     phase: () => phase,
@@ -29,6 +31,9 @@ beforeEach(() => {
     follow: async (_, pid) => {
       followed.push(pid);
       return refusal;
+    },
+    remark: (_, words) => {
+      remark = words?.replace(folder, "");
     },
     ended: (_, { pid }) => ended.push(pid),
   });
@@ -44,8 +49,10 @@ const exited = (status = 0, pid = 10) => ({ pid, state: "exited", status }) as C
 describe("the end of a process of a service with a pid file", () => {
   test("waits, while its worker starts, until the file names another one", async () => {
     expect(files.holds(WORKER, exited())).toBe(true);
+    await expect.poll(() => remark).toBe("pid_file /pid was not written");
     write("10\n");
     expect(files.holds(WORKER, exited())).toBe(true);
+    await expect.poll(() => remark).toBe("pid_file /pid names the process that was started (pid 10), which has ended");
     write(" 20 \n");
     await expect.poll(() => followed).toEqual([20]);
     await expect.poll(() => files.holds(WORKER, exited(1))).toBe(false);
@@ -70,6 +77,7 @@ describe("the end of a process of a service with a pid file", () => {
     expect(files.holds(WORKER, exited())).toBe(true);
     happens();
     await expect.poll(() => ended).toEqual([10]);
+    expect(remark).toBe("pid_file /pid holds no number of a process");
     expect(followed).toEqual([]);
   });
 
@@ -78,6 +86,7 @@ describe("the end of a process of a service with a pid file", () => {
     refusal = "is not of its tree";
     expect(files.holds(WORKER, exited())).toBe(true);
     await expect.poll(() => followed.length).toBeGreaterThan(1);
+    expect(remark).toBe("pid_file /pid names the process 20, which is not of its tree");
     treeIsEmpty = true;
     await expect.poll(() => ended).toEqual([10]);
   });
