@@ -1,4 +1,4 @@
-# Holdfast as a container: the keeper is PID 1, no compiler and no npm in the image, no file written outside /run and /tmp.
+# Holdfast as a container: the keeper is PID 1, no compiler and no packages in the image, no file written outside /run and /tmp.
 # docs/container.md tells how to use it. NODE_IMAGE may be any image with Node.js at /usr/local, e.g. from a mirror.
 ARG NODE_IMAGE=node:24-bookworm
 ARG NODE_RUNTIME_IMAGE=node:24-bookworm-slim
