@@ -293,8 +293,14 @@ export function factSentence(
         message: `${who} gets a successor for the connections that an earlier worker has left waiting in lane ${fact.lane}`,
         level: "warn",
       };
-    case "restarted":
-      return { message: `${service} was restarted`, level: "info" };
+    case "restarted": {
+      // So it is when an apply takes back what it has not got done, and where only a connection starts a worker.
+      const nothing = fact.receipt.started.length === 0 && fact.receipt.retired.length === 0;
+      const message = nothing
+        ? `${service} goes on as it is: no worker had to be replaced`
+        : `${service} was restarted`;
+      return { message, level: "info" };
+    }
     case "completed":
       return { message: `${who}${pid} has completed`, level: "info" };
     case "awaits": {

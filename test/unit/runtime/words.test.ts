@@ -51,3 +51,13 @@ test("what waits for one that waits itself is told for whom", () => {
     "web waits for api, which waits itself for db and has to be ready first",
   );
 });
+
+test("a restart that had nothing to replace does not claim to have been one", () => {
+  const restarted = (readyMs: number[]) => {
+    const started = readyMs.map((ms) => ({ slot: 1, worker: 2, readyMs: ms }));
+    const receipt = { started, retired: [], longestUnreadyMs: 0 };
+    return factSentence("web", { type: "restarted", receipt }, { now: 0, lines: [] }).message;
+  };
+  expect(restarted([])).toBe("web goes on as it is: no worker had to be replaced");
+  expect(restarted([5])).toBe("web was restarted");
+});
