@@ -85,11 +85,11 @@ function keeperPath(env: NodeJS.ProcessEnv): string {
     accessSync(path, constants.X_OK);
     return path;
   } catch (cause) {
-    throw new Failure(
-      exitCode.failed,
-      `the keeper ${path} is missing or may not be executed; "npm run build" makes it`,
-      { cause },
-    );
+    // In a checkout as well as where npm was told not to run what a package brings.
+    const builder = resolve(packageRoot, "scripts/build-native.mjs");
+    throw new Failure(exitCode.failed, `the keeper ${path} is missing or may not be executed; run: node "${builder}"`, {
+      cause,
+    });
   }
 }
 

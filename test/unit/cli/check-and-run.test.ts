@@ -121,6 +121,6 @@ describe("run", () => {
       env: { HOLDFAST_KEEPER_PATH: join(folder, "none") },
     });
     expect(code).toBe(1);
-    expect(err).toMatch(/the keeper .*none is missing.*npm run build/);
+    expect(err).toMatch(/the keeper .*none is missing.*; run: node ".*\/scripts\/build-native\.mjs"/);
   });
 });
