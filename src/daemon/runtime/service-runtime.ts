@@ -16,16 +16,20 @@ import {
 import { isAbandoned, type Share } from "../lifecycle/steering.js";
 import { hasCompleted, isTask } from "../lifecycle/task.js";
 import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js";
+import { DeadlineTimer } from "./deadline-timer.js";
 import { RuntimeDirectories } from "./directories/runtime-directories.js";
 import { IdleWatch } from "./idle-watch.js";
 import type { ArmRecord, ChildRecord, HeldRecord, ListedChild } from "./keeper/records.js";
 import type { ServiceOutput } from "./left-behind/remnant-output.js";
 import { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
+import { Mailbox } from "./mailbox.js";
 import { reloadOutcome } from "./notify/reload-outcome.js";
 import { type Counted, receiptView } from "./receipt-view.js";
+import { ServiceNote } from "./service-note.js";
 import { isSteered, type ServiceSetup, versionOf } from "./service-setup.js";
-import { decodeWorkerTag, encodeState, serviceKey, type WorkerTag, workerKey } from "./service-store.js";
+import { areBound, socketProblemOf } from "./service-sockets.js";
+import { decodeWorkerTag, encodeState, type WorkerTag, workerKey } from "./service-store.js";
 import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
 import type { ServiceWorld } from "./service-world.js";
@@ -81,12 +85,10 @@ export class ServiceRuntime {
   readonly #workers: ServiceWorkers;
   readonly #askers = new Map<number, (answered: Answered) => void>();
   readonly #watchers = new Set<() => void>();
-  #mailbox: ServiceEvent[] = [];
-  #stepping = false;
-  #adopting = false;
+  readonly #mailbox = new Mailbox<ServiceEvent>((event) => this.#step(event));
+  readonly #note: ServiceNote;
+  readonly #timer: DeadlineTimer;
   #state: ServiceState;
-  #written = "";
-  #timer: NodeJS.Timeout | undefined;
   #closed = false;
   readonly #idle: IdleWatch;
   /** While it is restarted: what the kernel counts at its sockets. */
@@ -105,6 +107,13 @@ export class ServiceRuntime {
     this.isNew = state === undefined;
     this.#world = world;
     this.#state = state ?? newService(config);
+    this.#note = new ServiceNote(config.name, world.keeper, (error) =>
+      world.log.error(`${config.name}: the keeper did not take its state: ${error.message}`, { error }),
+    );
+    this.#timer = new DeadlineTimer(world.clock, () => {
+      this.#workers.listen(); // READY=1, WATCHDOG=1 or EXTEND_TIMEOUT_USEC that came in time count, also where we are late.
+      this.dispatch({ type: "deadline" });
+    });
     this.#sinks = [world.sinks.open(config.name, config.log)];
     this.#directories = new RuntimeDirectories(world.log, workersOf(this.#state).length > 0);
     this.#idle = new IdleWatch({
@@ -144,16 +153,7 @@ export class ServiceRuntime {
 
   /** Why its workers, or those of another setup, cannot be started now; undefined: they can. */
   socketProblem(setup = this.#setup): string | undefined {
-    const { sockets, isPaused } = this.#world;
-    return setup.sockets
-      .map(
-        (socket) =>
-          sockets.problem(socket) ??
-          (isPaused(socket.name)
-            ? `socket ${socket.name} is paused; \`holdfast resume ${socket.name}\` ends that`
-            : undefined),
-      )
-      .find(Boolean);
+    return socketProblemOf(setup, this.#world);
   }
 
   /** Where what its workers write goes now. */
@@ -276,15 +276,7 @@ export class ServiceRuntime {
   }
 
   dispatch(event: ServiceEvent): void {
-    if (this.#closed) return;
-    this.#mailbox.push(event);
-    if (this.#stepping || this.#adopting) return;
-    this.#stepping = true;
-    try {
-      for (let next = this.#mailbox.shift(); next !== undefined; next = this.#mailbox.shift()) this.#step(next);
-    } finally {
-      this.#stepping = false;
-    }
+    if (this.#closed || !this.#mailbox.put(event)) return;
     this.#write();
     this.#settleStore();
     this.#directories.settle(this.config, this.#rests);
@@ -299,7 +291,7 @@ export class ServiceRuntime {
    * meanwhile waits, so that nothing is repeated for a state that is not the one any more.
    */
   async adopt({ children, arms, held }: KeeperTables): Promise<void> {
-    this.#adopting = true;
+    this.#mailbox.hold();
     await this.#workers.store.adopt(held);
     const childOf = new Map(children.map((child) => [child.key, child]));
     const armOf = new Map(arms.map((arm) => [arm.key, arm]));
@@ -326,7 +318,7 @@ export class ServiceRuntime {
     }
     this.#steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
-    this.#adopting = false;
+    this.#mailbox.release();
     for (const event of events) this.dispatch(event);
     for (const tell of told) tell(); // After what the worker itself has said before.
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
@@ -386,7 +378,7 @@ export class ServiceRuntime {
   /** Lets go of everything without ending a worker. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#timer.arm(undefined);
     this.#watch?.end();
     this.#idle.stop();
     this.#workers.close();
@@ -458,25 +450,11 @@ export class ServiceRuntime {
   }
 
   #write(): void {
-    const bytes = encodeState(this.#state);
-    const text = bytes.toString("latin1");
-    if (text === this.#written) return;
-    this.#written = text;
-    this.#world.keeper.hold(serviceKey(this.config.name), bytes, [], true).catch((error: Error) => {
-      this.#world.log.error(`${this.config.name}: the keeper did not take its state: ${error.message}`, { error });
-    });
+    this.#note.write(encodeState(this.#state));
   }
 
   #armTimer(): void {
-    clearTimeout(this.#timer);
-    const deadline = nextDeadline(this.#state);
-    if (deadline === undefined || this.#closed) return;
-    // setTimeout counts whole milliseconds and 2^31 of them at most; early is harmless, the machine looks at the time itself.
-    const wait = Math.min(Math.max(1, Math.ceil(deadline - this.#world.clock.monotonic())), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => {
-      this.#workers.listen(); // READY=1, WATCHDOG=1 or EXTEND_TIMEOUT_USEC that came in time count, also where we are late.
-      this.dispatch({ type: "deadline" });
-    }, wait);
+    this.#timer.arm(this.#closed ? undefined : nextDeadline(this.#state));
   }
 
   #perform(effect: ServiceEffect, counted: Counted = nothingCounted): void {
@@ -576,8 +554,7 @@ export class ServiceRuntime {
   }
 
   #isBound(): boolean {
-    const { sockets, isPaused } = this.#world;
-    return this.#setup.sockets.every((socket) => sockets.isBound(socket) && !isPaused(socket.name));
+    return areBound(this.#setup, this.#world);
   }
 
   #find(id: number): Worker | undefined {

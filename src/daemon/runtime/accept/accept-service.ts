@@ -22,6 +22,7 @@ import type { Service } from "../service.js";
 import { ServiceNote } from "../service-note.js";
 import type { Answered, KeeperTables } from "../service-runtime.js";
 import type { ServiceSetup } from "../service-setup.js";
+import { areBound, socketProblemOf } from "../service-sockets.js";
 import type { WorkerTag } from "../service-store.js";
 import type { ServiceWorld } from "../service-world.js";
 import { signalNumber } from "../words.js";
@@ -112,10 +113,7 @@ export class AcceptService implements Service {
   }
 
   socketProblem(setup = this.#setup): string | undefined {
-    const { sockets, isPaused } = this.#world;
-    const paused = setup.sockets.find(({ name }) => isPaused(name));
-    const words = paused && `socket ${paused.name} is paused; \`holdfast resume ${paused.name}\` ends that`;
-    return setup.sockets.map((socket) => sockets.problem(socket)).find(Boolean) ?? words;
+    return socketProblemOf(setup, this.#world);
   }
 
   /** None of its processes accepts. */
@@ -364,8 +362,7 @@ export class AcceptService implements Service {
   }
 
   #isBound(): boolean {
-    const { sockets, isPaused } = this.#world;
-    return this.#setup.sockets.every((socket) => sockets.isBound(socket) && !isPaused(socket.name));
+    return areBound(this.#setup, this.#world);
   }
 
   #report(
