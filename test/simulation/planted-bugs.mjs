@@ -89,7 +89,7 @@ export const PLANTED_BUGS = [
     name: "an adoption forgets where new connections go",
     law: /its connections go to/,
     file: `${runtime}service-runtime.ts`,
-    find: "this.#steer(this.#state.steering ?? []);\n    for (const effect",
+    find: "this.#lanes.steer(this.#state.steering ?? []);\n    for (const effect",
     replace: "for (const effect",
   },
   {

@@ -1,19 +1,16 @@
 import type { ReloadPolicy, ServiceConfig } from "../config/config.js";
 import type { FailureView, Outcome, ReceiptView, ServiceView } from "../control/api.js";
-import type { Receipt } from "../lifecycle/receipt.js";
 import { stepService } from "../lifecycle/service.js";
 import {
   type Answer,
   newService,
   nextDeadline,
-  range,
   type ServiceEffect,
   type ServiceEvent,
   type ServiceFact,
   type ServiceState,
   workersOf,
 } from "../lifecycle/service-state.js";
-import { isAbandoned, type Share } from "../lifecycle/steering.js";
 import { hasCompleted, isTask } from "../lifecycle/task.js";
 import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js";
 import { DeadlineTimer } from "./deadline-timer.js";
@@ -25,7 +22,7 @@ import { LogRing } from "./logs/log-ring.js";
 import type { LogSink } from "./logs/log-sink.js";
 import { Mailbox } from "./mailbox.js";
 import { reloadOutcome } from "./notify/reload-outcome.js";
-import { type Counted, receiptView } from "./receipt-view.js";
+import { RestartReceipts } from "./restart-receipts.js";
 import { ServiceNote } from "./service-note.js";
 import { isSteered, type ServiceSetup, versionOf } from "./service-setup.js";
 import { areBound, socketProblemOf } from "./service-sockets.js";
@@ -33,7 +30,7 @@ import { decodeWorkerTag, encodeState, type WorkerTag, workerKey } from "./servi
 import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
 import type { ServiceWorld } from "./service-world.js";
-import { SocketWatch } from "./socket-watch.js";
+import { ServiceLanes } from "./steering/service-lanes.js";
 import { awaitsSentence, factSentence, failureView, signalNumber } from "./words.js";
 
 /**
@@ -51,8 +48,6 @@ const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set([
 
 /** It accepts connections, or will before long. */
 const ACCEPTING: ReadonlySet<Worker["state"]["phase"]> = new Set(["starting", "warming", "confirming", "ready"]);
-
-const nothingCounted: Counted = { sockets: [], listenDrops: 0, listenOverflows: 0 };
 
 /** What an earlier supervisor has left in the keeper. */
 export interface KeeperTables {
@@ -91,8 +86,8 @@ export class ServiceRuntime {
   #state: ServiceState;
   #closed = false;
   readonly #idle: IdleWatch;
-  /** While it is restarted: what the kernel counts at its sockets. */
-  #watch: SocketWatch | undefined;
+  readonly #lanes: ServiceLanes;
+  readonly #receipts: RestartReceipts;
   readonly #directories: RuntimeDirectories;
   #setup: ServiceSetup;
   #version: string;
@@ -123,6 +118,17 @@ export class ServiceRuntime {
       idle: () => this.dispatch({ type: "idle" }),
     });
     this.#watchIdle(config);
+    this.#lanes = new ServiceLanes({
+      sockets: world.sockets,
+      setup: () => this.#setup,
+      state: () => this.#state,
+      stranded: (lane) => this.dispatch({ type: "stranded", lane }),
+    });
+    this.#receipts = new RestartReceipts({
+      service: config.name,
+      look: () => world.sockets.look(this.#setup.sockets),
+      handedOver: (worker) => this.#workers.handedOver(worker),
+    });
     this.#workers = new ServiceWorkers({
       setup: () => this.#setup,
       world,
@@ -230,7 +236,7 @@ export class ServiceRuntime {
     this.#version = versionOf(setup);
     this.#watchIdle(setup.config);
     // An address that an apply has bound knows what was asked for when it was bound.
-    this.#steer(this.#state.steering ?? []);
+    this.#lanes.steer(this.#state.steering ?? []);
     this.#workers.offerSockets();
     this.socketsChanged();
     const event = {
@@ -246,7 +252,7 @@ export class ServiceRuntime {
     }
     const asked = this.ask(asker, event);
     // Somebody may have connected to such an address before it knew that.
-    this.#lookAround();
+    this.#lanes.lookAround();
     const answered = await asked;
     if (answered.answer === "done") {
       this.#closeOldSinks();
@@ -266,7 +272,7 @@ export class ServiceRuntime {
     this.#state = { ...this.#state, blocked: !this.#isBound() };
     this.dispatch({ type: "boot" });
     // Its socket may be older than the service, and have more lanes.
-    this.#lookAround();
+    this.#lanes.lookAround();
   }
 
   /** Its sockets were bound, or could not be. */
@@ -316,7 +322,7 @@ export class ServiceRuntime {
       for (const event of resumed.events) events.push({ type: "worker", worker: worker.id, event });
       if (child !== undefined) told.push(() => this.#workers.hear(worker.id, child));
     }
-    this.#steer(this.#state.steering ?? []);
+    this.#lanes.steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
     this.#mailbox.release();
     for (const event of events) this.dispatch(event);
@@ -336,7 +342,7 @@ export class ServiceRuntime {
     // The configuration may be another one than the state was made with: an apply that was cut off had tried it.
     this.dispatch({ type: "deadline" });
     // What a lane of a worker that is forgotten has left behind is looked for once more.
-    this.#lookAround();
+    this.#lanes.lookAround();
   }
 
   /** News of a child whose key is one of ours. */
@@ -379,7 +385,7 @@ export class ServiceRuntime {
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer.arm(undefined);
-    this.#watch?.end();
+    this.#receipts.close();
     this.#idle.stop();
     this.#workers.close();
     await this.#workers.ended.told();
@@ -428,25 +434,15 @@ export class ServiceRuntime {
       random: Math.random(),
     });
     this.#state = step.state;
-    const counted = this.#countSockets();
+    this.#receipts.follow(step.state.job);
     for (const { worker } of workersOf(step.state)) pids.set(worker.id, worker.pid ?? pids.get(worker.id));
     if (step.effects.some(({ type }) => !REPEATABLE.has(type))) this.#write();
-    for (const effect of step.effects) this.#perform(effect, counted);
+    for (const effect of step.effects) this.#perform(effect);
     // Words come last: a worker that is started again does not wait for them.
     const lines = event.type === "worker" ? (event.lines ?? []) : [];
     for (const fact of step.facts) {
-      this.#report(fact, { now: at, lines, pid: "worker" in fact ? pids.get(fact.worker) : undefined, counted });
+      this.#report(fact, { now: at, lines, pid: "worker" in fact ? pids.get(fact.worker) : undefined });
     }
-  }
-
-  /** Begins to count with a restart, and ends with it: then it tells what was counted. */
-  #countSockets(): Counted {
-    const kind = this.#state.job?.kind;
-    const restarts = kind === "restart" || kind === "restart-hard";
-    if (restarts) this.#watch ??= new SocketWatch(() => this.#world.sockets.look(this.#setup.sockets));
-    const counted = restarts ? undefined : this.#watch?.end();
-    if (!restarts) this.#watch = undefined;
-    return counted ?? nothingCounted;
   }
 
   #write(): void {
@@ -457,7 +453,7 @@ export class ServiceRuntime {
     this.#timer.arm(this.#closed ? undefined : nextDeadline(this.#state));
   }
 
-  #perform(effect: ServiceEffect, counted: Counted = nothingCounted): void {
+  #perform(effect: ServiceEffect): void {
     switch (effect.type) {
       case "spawn":
       case "arm":
@@ -477,19 +473,15 @@ export class ServiceRuntime {
       case "end-hooks":
         return this.#workers.perform(effect);
       case "steer":
-        return this.#steer(effect.shares);
+        return this.#lanes.steer(effect.shares);
       case "look-into":
-        return this.#lookInto(effect.lane);
+        return this.#lanes.lookInto(effect.lane);
       case "answer":
-        for (const asker of effect.askers) this.#answer(asker, effect, counted);
+        for (const asker of effect.askers) this.#answer(asker, effect);
     }
   }
 
-  #answer(
-    asker: number,
-    { answer, failure, awaits, receipt }: Extract<ServiceEffect, { type: "answer" }>,
-    counted: Counted,
-  ): void {
+  #answer(asker: number, { answer, failure, awaits, receipt }: Extract<ServiceEffect, { type: "answer" }>): void {
     const resolve = this.#askers.get(asker);
     if (resolve === undefined) return; // It was asked of an earlier supervisor.
     this.#askers.delete(asker);
@@ -498,17 +490,17 @@ export class ServiceRuntime {
       answer,
       ...(view === undefined ? {} : { failure: view }),
       ...(awaits === undefined ? {} : { because: awaitsSentence(this.config.name, awaits) }),
-      ...(receipt === undefined ? {} : { receipt: this.#receiptView(receipt, counted) }),
+      ...(receipt === undefined ? {} : { receipt: this.#receipts.view(receipt) }),
     });
   }
 
-  #report(fact: ServiceFact, more: Parameters<typeof factSentence>[2] & { readonly counted: Counted }): void {
+  #report(fact: ServiceFact, more: Parameters<typeof factSentence>[2]): void {
     const completes =
       fact.type === "worker-ended" && isTask(this.config) && hasCompleted(fact.end, fact.reason, this.config.restart);
     const { message, level } = factSentence(this.config.name, fact, { ...more, completes });
     const { pid } = more;
     const { type, ...rest } =
-      fact.type === "restarted" ? { ...fact, receipt: this.#receiptView(fact.receipt, more.counted) } : fact;
+      fact.type === "restarted" ? { ...fact, receipt: this.#receipts.view(fact.receipt) } : fact;
     const where = {
       service: this.config.name,
       ...("slot" in fact ? { instance: `${this.config.name}/${fact.slot}` } : {}),
@@ -526,31 +518,11 @@ export class ServiceRuntime {
     return rests && job === undefined && retiring.length === 0 ? this.acceptors() : undefined;
   }
 
-  #receiptView(receipt: Receipt, counted: Counted): ReceiptView {
-    return receiptView(this.config.name, receipt, counted, (worker) => this.#workers.handedOver(worker));
-  }
-
   #watchIdle({ name, idleStopMs }: ServiceConfig): void {
     if (this.#idle.watch(idleStopMs)) return;
     this.#world.log.warn(
       `${name}: idle_stop has no effect here: the kernel tells nothing of connections (sock_diag(7))`,
     );
-  }
-
-  #steer(shares: readonly Share[]): void {
-    for (const socket of this.#setup.sockets) this.#world.sockets.steer(socket, shares);
-  }
-
-  #lookInto(lane: number): void {
-    if (this.#setup.sockets.some((socket) => this.#world.sockets.waitsIn(socket, lane))) {
-      this.dispatch({ type: "stranded", lane });
-    }
-  }
-
-  /** Looks into every lane that nobody is due to get. */
-  #lookAround(): void {
-    const most = Math.max(0, ...this.#setup.sockets.map((socket) => this.#world.sockets.lanes(socket)));
-    for (const lane of range(most)) if (isAbandoned(this.#state, lane)) this.#lookInto(lane);
   }
 
   #isBound(): boolean {
