@@ -12,6 +12,7 @@ import type {
 } from "../control/api.js";
 import { ControlError } from "../control/control-error.js";
 import type { Applier } from "./applier.js";
+import type { Answered } from "./askers.js";
 import type { Clock } from "./clock.js";
 import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
@@ -19,7 +20,6 @@ import { firstProblem } from "./hooks/service-check.js";
 import type { LeftBehind } from "./left-behind/left-behind.js";
 import { type Ordering, type Reached, reachedInWords } from "./ordering.js";
 import type { Service } from "./service.js";
-import type { Answered } from "./service-runtime.js";
 import { isSteered } from "./service-setup.js";
 import type { SocketPauses } from "./socket-pauses.js";
 import type { SocketTable } from "./socket-table.js";

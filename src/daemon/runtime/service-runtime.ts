@@ -1,25 +1,24 @@
 import type { ReloadPolicy, ServiceConfig } from "../config/config.js";
-import type { FailureView, Outcome, ReceiptView, ServiceView } from "../control/api.js";
+import type { Outcome, ServiceView } from "../control/api.js";
 import { stepService } from "../lifecycle/service.js";
 import {
-  type Answer,
   newService,
   nextDeadline,
   type ServiceEffect,
   type ServiceEvent,
-  type ServiceFact,
   type ServiceState,
   workersOf,
 } from "../lifecycle/service-state.js";
-import { hasCompleted, isTask } from "../lifecycle/task.js";
 import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js";
+import { type Answered, Askers } from "./askers.js";
 import { DeadlineTimer } from "./deadline-timer.js";
 import { RuntimeDirectories } from "./directories/runtime-directories.js";
+import { FactReport } from "./fact-report.js";
 import { IdleWatch } from "./idle-watch.js";
 import type { ArmRecord, ChildRecord, HeldRecord, ListedChild } from "./keeper/records.js";
 import type { ServiceOutput } from "./left-behind/remnant-output.js";
-import { LogRing } from "./logs/log-ring.js";
-import type { LogSink } from "./logs/log-sink.js";
+import type { LogRing } from "./logs/log-ring.js";
+import { ServiceLog } from "./logs/service-log.js";
 import { Mailbox } from "./mailbox.js";
 import { reloadOutcome } from "./notify/reload-outcome.js";
 import { RestartReceipts } from "./restart-receipts.js";
@@ -31,7 +30,7 @@ import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
 import type { ServiceWorld } from "./service-world.js";
 import { ServiceLanes } from "./steering/service-lanes.js";
-import { awaitsSentence, factSentence, failureView, signalNumber } from "./words.js";
+import { awaitsSentence, failureView, signalNumber } from "./words.js";
 
 /**
  * Effects that change nothing which a new supervisor would not see or do again by itself: a look, a sweep of what is left. They do not wait
@@ -56,16 +55,6 @@ export interface KeeperTables {
   readonly held: readonly HeldRecord[];
 }
 
-/** An answer to a command, before it is put into words. */
-export interface Answered {
-  readonly answer: Answer;
-  readonly failure?: FailureView;
-  /** Why it failed, where nothing of its own has. */
-  readonly because?: string;
-  /** Of a restart. */
-  readonly receipt?: ReceiptView;
-}
-
 /**
  * One service in the world: events go through the pure machine, its effects to keeper and kernel.
  *
@@ -75,10 +64,9 @@ export interface Answered {
 export class ServiceRuntime {
   readonly isNew: boolean;
   readonly byConnection: boolean = false;
-  readonly ring = new LogRing({ maxLines: 2_000, maxBytes: 1024 * 1024 });
   readonly #world: ServiceWorld;
   readonly #workers: ServiceWorkers;
-  readonly #askers = new Map<number, (answered: Answered) => void>();
+  readonly #askers = new Askers();
   readonly #watchers = new Set<() => void>();
   readonly #mailbox = new Mailbox<ServiceEvent>((event) => this.#step(event));
   readonly #note: ServiceNote;
@@ -88,11 +76,11 @@ export class ServiceRuntime {
   readonly #idle: IdleWatch;
   readonly #lanes: ServiceLanes;
   readonly #receipts: RestartReceipts;
+  readonly #report: FactReport;
+  readonly #log: ServiceLog;
   readonly #directories: RuntimeDirectories;
   #setup: ServiceSetup;
   #version: string;
-  /** The newest is for workers that start; those before are closed once their workers are gone. */
-  #sinks: readonly (LogSink | undefined)[];
 
   /** @param state what an earlier supervisor left; undefined: it was never started, and `boot` begins it */
   constructor(setup: ServiceSetup, world: ServiceWorld, state?: ServiceState) {
@@ -109,7 +97,7 @@ export class ServiceRuntime {
       this.#workers.listen(); // READY=1, WATCHDOG=1 or EXTEND_TIMEOUT_USEC that came in time count, also where we are late.
       this.dispatch({ type: "deadline" });
     });
-    this.#sinks = [world.sinks.open(config.name, config.log)];
+    this.#log = new ServiceLog(config, world);
     this.#directories = new RuntimeDirectories(world.log, workersOf(this.#state).length > 0);
     this.#idle = new IdleWatch({
       pids: () => this.#restingPids(),
@@ -129,11 +117,12 @@ export class ServiceRuntime {
       look: () => world.sockets.look(this.#setup.sockets),
       handedOver: (worker) => this.#workers.handedOver(worker),
     });
+    this.#report = new FactReport(world, this.#receipts);
     this.#workers = new ServiceWorkers({
       setup: () => this.#setup,
       world,
       ring: this.ring,
-      sink: () => this.#sinks.at(-1),
+      sink: () => this.#log.sink,
       find: (worker) => this.#find(worker),
       acceptors: () => this.acceptors(),
       isAwaited: (slot) => workersOf(this.#state).some(({ worker }) => worker.slot === slot && mayStart(worker)),
@@ -164,7 +153,11 @@ export class ServiceRuntime {
 
   /** Where what its workers write goes now. */
   get output(): ServiceOutput {
-    return { ring: this.ring, sink: this.#sinks.at(-1) };
+    return this.#log.output;
+  }
+
+  get ring(): LogRing {
+    return this.#log.ring;
   }
 
   get state(): ServiceState {
@@ -205,17 +198,14 @@ export class ServiceRuntime {
       unhealthy: (worker) => this.#workers.unhealthy(worker),
       startedAs: (worker) => this.#workers.startedAs(worker),
       socketProblem: this.socketProblem(),
-      logDropped: this.#sinks.reduce((sum, sink) => sum + (sink?.dropped ?? 0), 0),
+      logDropped: this.#log.dropped,
       logBytesDropped: this.#workers.logBytesDropped,
     });
   }
 
   /** Resolves with the answer of the machine to a command. */
   ask(asker: number, event: Extract<ServiceEvent, { asker: number }>): Promise<Answered> {
-    return new Promise((resolve) => {
-      this.#askers.set(asker, resolve);
-      this.dispatch(event);
-    });
+    return this.#askers.ask(asker, () => this.dispatch(event));
   }
 
   /**
@@ -225,12 +215,8 @@ export class ServiceRuntime {
    * @param undoes it goes back to what it was: no task runs again for that
    */
   async configure(setup: ServiceSetup, asker: number, undoes = false): Promise<Answered> {
-    const { config } = this;
-    const { log } = config;
-    if (JSON.stringify(log) !== JSON.stringify(setup.config.log)) {
-      this.#sinks = [...this.#sinks, this.#world.sinks.open(setup.config.name, setup.config.log)];
-    }
-    this.#directories.leave(config);
+    this.#log.configure(setup.config.log);
+    this.#directories.leave(this.config);
     const before = this.#version;
     this.#setup = setup;
     this.#version = versionOf(setup);
@@ -255,7 +241,7 @@ export class ServiceRuntime {
     this.#lanes.lookAround();
     const answered = await asked;
     if (answered.answer === "done") {
-      this.#closeOldSinks();
+      this.#log.closeFormer();
       this.#directories.removeFormer(this.config);
     }
     return answered;
@@ -390,7 +376,7 @@ export class ServiceRuntime {
     this.#workers.close();
     await this.#workers.ended.told();
     await this.#directories.close();
-    await Promise.all(this.#sinks.map((sink) => sink?.close()));
+    await this.#log.close();
   }
 
   /** It has no worker, and gets none before somebody asks for one. */
@@ -414,14 +400,6 @@ export class ServiceRuntime {
     );
   }
 
-  #closeOldSinks(): void {
-    const old = this.#sinks.slice(0, -1);
-    this.#sinks = this.#sinks.slice(-1);
-    for (const sink of old) {
-      sink?.close().catch((error: Error) => this.#world.log.error(`${this.config.name}: ${error.message}`, { error }));
-    }
-  }
-
   #step(event: ServiceEvent): void {
     const at = this.#world.clock.monotonic();
     const pids = new Map(workersOf(this.#state).map(({ worker }) => [worker.id, worker.pid]));
@@ -441,7 +419,11 @@ export class ServiceRuntime {
     // Words come last: a worker that is started again does not wait for them.
     const lines = event.type === "worker" ? (event.lines ?? []) : [];
     for (const fact of step.facts) {
-      this.#report(fact, { now: at, lines, pid: "worker" in fact ? pids.get(fact.worker) : undefined });
+      this.#report.add(this.config, fact, {
+        now: at,
+        lines,
+        pid: "worker" in fact ? pids.get(fact.worker) : undefined,
+      });
     }
   }
 
@@ -482,32 +464,13 @@ export class ServiceRuntime {
   }
 
   #answer(asker: number, { answer, failure, awaits, receipt }: Extract<ServiceEffect, { type: "answer" }>): void {
-    const resolve = this.#askers.get(asker);
-    if (resolve === undefined) return; // It was asked of an earlier supervisor.
-    this.#askers.delete(asker);
     const view = failure && failureView(this.config, failure, this.#world.clock);
-    resolve({
+    this.#askers.answer(asker, {
       answer,
       ...(view === undefined ? {} : { failure: view }),
       ...(awaits === undefined ? {} : { because: awaitsSentence(this.config.name, awaits) }),
       ...(receipt === undefined ? {} : { receipt: this.#receipts.view(receipt) }),
     });
-  }
-
-  #report(fact: ServiceFact, more: Parameters<typeof factSentence>[2]): void {
-    const completes =
-      fact.type === "worker-ended" && isTask(this.config) && hasCompleted(fact.end, fact.reason, this.config.restart);
-    const { message, level } = factSentence(this.config.name, fact, { ...more, completes });
-    const { pid } = more;
-    const { type, ...rest } =
-      fact.type === "restarted" ? { ...fact, receipt: this.#receipts.view(fact.receipt) } : fact;
-    const where = {
-      service: this.config.name,
-      ...("slot" in fact ? { instance: `${this.config.name}/${fact.slot}` } : {}),
-      ...("worker" in fact ? { worker: fact.worker } : {}),
-    };
-    this.#world.log[level](message, { event: type, ...where, ...(pid === undefined ? {} : { pid }) });
-    this.#world.events.add({ type, message, ...where, data: { ...rest, ...(pid === undefined ? {} : { pid }) } });
   }
 
   /** Of its workers, while all of them do nothing but serve. */

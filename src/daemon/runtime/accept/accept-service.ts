@@ -10,6 +10,7 @@ import {
   stepAccept,
 } from "../../lifecycle/accept.js";
 import { newService, type ServiceEvent, type ServiceState } from "../../lifecycle/service-state.js";
+import { type Answered, Askers } from "../askers.js";
 import { eventsOf } from "../child-events.js";
 import { DeadlineTimer } from "../deadline-timer.js";
 import { RuntimeDirectories } from "../directories/runtime-directories.js";
@@ -20,7 +21,7 @@ import type { LogRing } from "../logs/log-ring.js";
 import { Mailbox } from "../mailbox.js";
 import type { Service } from "../service.js";
 import { ServiceNote } from "../service-note.js";
-import type { Answered, KeeperTables } from "../service-runtime.js";
+import type { KeeperTables } from "../service-runtime.js";
 import type { ServiceSetup } from "../service-setup.js";
 import { areBound, socketProblemOf } from "../service-sockets.js";
 import type { WorkerTag } from "../service-store.js";
@@ -55,7 +56,7 @@ export class AcceptService implements Service {
   readonly isNew: boolean;
   readonly byConnection = true;
   readonly #world: ServiceWorld;
-  readonly #askers = new Map<number, (answered: Answered) => void>();
+  readonly #askers = new Askers();
   readonly #watchers = new Set<() => void>();
   #setup: ServiceSetup;
   #state: AcceptState;
@@ -263,10 +264,7 @@ export class AcceptService implements Service {
   }
 
   #ask(asker: number, event: Extract<AcceptEvent, { asker: number }>): Promise<Answered> {
-    return new Promise((resolve) => {
-      this.#askers.set(asker, resolve);
-      this.#dispatch(event);
-    });
+    return this.#askers.ask(asker, () => this.#dispatch(event));
   }
 
   #dispatch(event: AcceptEvent): void {
@@ -306,8 +304,7 @@ export class AcceptService implements Service {
             effect.answer === "failed"
               ? { answer: "failed", failure: failureOf(this.config, effect.message, this.#world.clock) }
               : { answer: effect.answer };
-          this.#askers.get(asker)?.(answered);
-          this.#askers.delete(asker);
+          this.#askers.answer(asker, answered);
         }
     }
   }
