@@ -9,19 +9,31 @@ import {
   type ServiceState,
   workersOf,
 } from "../lifecycle/service-state.js";
-import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js";
+import {
+  acceptingOf,
+  atWorkOf,
+  hasStaleWorkers,
+  isAtRest,
+  isContinued,
+  isStartAwaited,
+  onlyServes,
+  readyOf,
+  workerOf,
+} from "../lifecycle/standing.js";
+import type { Worker } from "../lifecycle/worker.js";
 import { type Answered, Askers } from "./askers.js";
 import { DeadlineTimer } from "./deadline-timer.js";
 import { RuntimeDirectories } from "./directories/runtime-directories.js";
 import { FactReport } from "./fact-report.js";
 import { IdleWatch } from "./idle-watch.js";
-import type { ArmRecord, ChildRecord, HeldRecord, ListedChild } from "./keeper/records.js";
+import type { ChildRecord } from "./keeper/records.js";
 import type { ServiceOutput } from "./left-behind/remnant-output.js";
 import type { LogRing } from "./logs/log-ring.js";
 import { ServiceLog } from "./logs/service-log.js";
 import { Mailbox } from "./mailbox.js";
 import { reloadOutcome } from "./notify/reload-outcome.js";
 import { RestartReceipts } from "./restart-receipts.js";
+import { adoptWorkers, type KeeperTables } from "./service-adoption.js";
 import { ServiceNote } from "./service-note.js";
 import { isSteered, type ServiceSetup, versionOf } from "./service-setup.js";
 import { areBound, socketProblemOf } from "./service-sockets.js";
@@ -30,7 +42,7 @@ import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
 import type { ServiceWorld } from "./service-world.js";
 import { ServiceLanes } from "./steering/service-lanes.js";
-import { awaitsSentence, failureView, signalNumber } from "./words.js";
+import { awaitsSentence, failureView } from "./words.js";
 
 /**
  * Effects that change nothing which a new supervisor would not see or do again by itself: a look, a sweep of what is left. They do not wait
@@ -44,16 +56,6 @@ const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set([
   "steer",
   "look-into",
 ]);
-
-/** It accepts connections, or will before long. */
-const ACCEPTING: ReadonlySet<Worker["state"]["phase"]> = new Set(["starting", "warming", "confirming", "ready"]);
-
-/** What an earlier supervisor has left in the keeper. */
-export interface KeeperTables {
-  readonly children: readonly ListedChild[];
-  readonly arms: readonly ArmRecord[];
-  readonly held: readonly HeldRecord[];
-}
 
 /**
  * One service in the world: events go through the pure machine, its effects to keeper and kernel.
@@ -100,7 +102,7 @@ export class ServiceRuntime {
     this.#log = new ServiceLog(config, world);
     this.#directories = new RuntimeDirectories(world.log, workersOf(this.#state).length > 0);
     this.#idle = new IdleWatch({
-      pids: () => this.#restingPids(),
+      pids: () => (onlyServes(this.#state) ? this.acceptors() : undefined),
       listeners: () => this.#setup.sockets.flatMap((socket) => world.sockets.inodes(socket)).map(({ ino }) => ino),
       monotonic: () => world.clock.monotonic(),
       idle: () => this.dispatch({ type: "idle" }),
@@ -125,7 +127,7 @@ export class ServiceRuntime {
       sink: () => this.#log.sink,
       find: (worker) => this.#find(worker),
       acceptors: () => this.acceptors(),
-      isAwaited: (slot) => workersOf(this.#state).some(({ worker }) => worker.slot === slot && mayStart(worker)),
+      isAwaited: (slot) => isStartAwaited(this.#state, slot),
       emit: (worker, event, lines) =>
         this.dispatch({ type: "worker", worker, event, ...(lines.length > 0 ? { lines } : {}) }),
     });
@@ -141,9 +143,7 @@ export class ServiceRuntime {
 
   /** Whether a worker that serves, or is to, was started with something else than what is in force. */
   get hasStaleWorkers(): boolean {
-    return workersOf(this.#state).some(
-      ({ worker, role }) => role !== "retiring" && worker.version !== undefined && worker.version !== this.#version,
-    );
+    return hasStaleWorkers(this.#state, this.#version);
   }
 
   /** Why its workers, or those of another setup, cannot be started now; undefined: they can. */
@@ -166,9 +166,7 @@ export class ServiceRuntime {
 
   /** All processes of the workers that may accept connections, now or soon. */
   acceptors(): readonly number[] {
-    return workersOf(this.#state)
-      .filter(({ worker: { state } }) => ACCEPTING.has(state.phase))
-      .flatMap(({ worker }) => this.#workers.pids(worker.id));
+    return acceptingOf(this.#state).flatMap(({ id }) => this.#workers.pids(id));
   }
 
   /** Something of it may be there, or come at any time. */
@@ -270,9 +268,10 @@ export class ServiceRuntime {
   dispatch(event: ServiceEvent): void {
     if (this.#closed || !this.#mailbox.put(event)) return;
     this.#write();
-    this.#settleStore();
-    this.#directories.settle(this.config, this.#rests);
-    this.#followHealth();
+    // What workers have stored stays while another one of their instance comes by itself, and is closed with the last one after that.
+    this.#workers.store.settle(isContinued(this.#state));
+    this.#directories.settle(this.config, isAtRest(this.#state));
+    this.#workers.followHealth(readyOf(this.#state));
     this.#armTimer();
     for (const changed of this.#watchers) changed();
     this.#world.order.changed();
@@ -282,42 +281,19 @@ export class ServiceRuntime {
    * Continues with workers that an earlier supervisor started: opens what the keeper kept of them, repeats what may not have happened. What is heard
    * meanwhile waits, so that nothing is repeated for a state that is not the one any more.
    */
-  async adopt({ children, arms, held }: KeeperTables): Promise<void> {
+  async adopt(tables: KeeperTables): Promise<void> {
     this.#mailbox.hold();
-    await this.#workers.store.adopt(held);
-    const childOf = new Map(children.map((child) => [child.key, child]));
-    const armOf = new Map(arms.map((arm) => [arm.key, arm]));
-    const events: ServiceEvent[] = [];
-    const effects: ServiceEffect[] = [];
-    const told: (() => void)[] = [];
-    for (const { worker } of workersOf(this.#state)) {
-      const key = workerKey(this.config.name, worker.slot, worker.id);
-      const child = childOf.get(key);
-      const arm = armOf.get(key);
-      const record = child ?? arm;
-      if (record !== undefined) await this.#workers.reopen(worker.id, record);
-      const stopSignal = signalNumber(stopSignalOf(worker, this.config) ?? "") ?? 0;
-      const wasSignalled =
-        child !== undefined && stopSignal > 0 && ((child.signals >> BigInt(stopSignal - 1)) & 1n) === 1n;
-      const resumed = resumeWorker(
-        worker,
-        { child: child !== undefined, arm: arm !== undefined, wasSignalled },
-        this.config,
-      );
-      effects.push(...resumed.effects);
-      for (const event of resumed.events) events.push({ type: "worker", worker: worker.id, event });
-      if (child !== undefined) told.push(() => this.#workers.hear(worker.id, child));
-    }
+    await this.#workers.store.adopt(tables.held);
+    const { effects, events, news } = await adoptWorkers(this.#state, this.config, tables, this.#workers);
     this.#lanes.steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
     this.#mailbox.release();
     for (const event of events) this.dispatch(event);
-    for (const tell of told) tell(); // After what the worker itself has said before.
+    for (const { worker, child } of news) this.#workers.hear(worker, child);
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
-    for (const arm of arms) {
+    for (const arm of tables.arms) {
       const tag = decodeWorkerTag(arm.tag);
-      if (tag?.service !== this.config.name || this.#find(tag.worker) !== undefined) continue;
-      this.#workers.dropArm(arm);
+      if (tag?.service === this.config.name && this.#find(tag.worker) === undefined) this.#workers.dropArm(arm);
     }
     this.#armTimer();
   }
@@ -340,9 +316,7 @@ export class ServiceRuntime {
 
   /** To the processes of all workers that are ready. */
   async signalWorkers(signal: number): Promise<number> {
-    const ready = this.#state.instances.flatMap(({ current }) =>
-      current && isAtWork(current, this.config) ? [current] : [],
-    );
+    const ready = atWorkOf(this.#state, this.config);
     const sent = await Promise.allSettled(
       ready.map(({ slot, id }) => this.#world.keeper.signal(workerKey(this.config.name, slot, id), signal)),
     );
@@ -377,27 +351,6 @@ export class ServiceRuntime {
     await this.#workers.ended.told();
     await this.#directories.close();
     await this.#log.close();
-  }
-
-  /** It has no worker, and gets none before somebody asks for one. */
-  get #rests(): boolean {
-    const { desired, instances } = this.#state;
-    return workersOf(this.#state).length === 0 && (desired === "stopped" || instances.every(({ halted }) => halted));
-  }
-
-  #followHealth(): void {
-    const ready = workersOf(this.#state).filter(({ worker }) => worker.state.phase === "ready");
-    this.#workers.followHealth(ready.map(({ worker }) => worker));
-  }
-
-  /** What workers have stored stays while another one of their instance comes by itself, and is closed with the last one after that. */
-  #settleStore(): void {
-    const { desired, size, instances } = this.#state;
-    const slots = new Set(workersOf(this.#state).map(({ worker }) => worker.slot));
-    const halted = new Set(instances.filter(({ halted }) => halted).map(({ slot }) => slot));
-    this.#workers.store.settle(
-      (slot) => slots.has(slot) || (desired === "started" && slot <= size && !halted.has(slot)),
-    );
   }
 
   #step(event: ServiceEvent): void {
@@ -473,14 +426,6 @@ export class ServiceRuntime {
     });
   }
 
-  /** Of its workers, while all of them do nothing but serve. */
-  #restingPids(): readonly number[] | undefined {
-    const { job, instances, retiring } = this.#state;
-    const running = instances.flatMap(({ current }) => current ?? []);
-    const rests = running.length > 0 && running.every(({ state: { phase } }) => phase === "ready");
-    return rests && job === undefined && retiring.length === 0 ? this.acceptors() : undefined;
-  }
-
   #watchIdle({ name, idleStopMs }: ServiceConfig): void {
     if (this.#idle.watch(idleStopMs)) return;
     this.#world.log.warn(
@@ -493,16 +438,6 @@ export class ServiceRuntime {
   }
 
   #find(id: number): Worker | undefined {
-    return workersOf(this.#state).find(({ worker }) => worker.id === id)?.worker;
+    return workerOf(this.#state, id);
   }
-}
-
-/** It serves; or it is a task that runs. */
-function isAtWork({ state: { phase } }: Worker, { type }: ServiceConfig): boolean {
-  return phase === "ready" || (type === "task" && phase === "warming");
-}
-
-/** The keeper may start it at any moment, or is about to. */
-function mayStart({ state: { phase } }: Worker): boolean {
-  return phase === "armed" || phase === "disarming" || phase === "starting";
 }
