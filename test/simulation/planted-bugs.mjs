@@ -123,7 +123,7 @@ export const PLANTED_BUGS = [
   {
     name: "an arm that fires while it is adopted is a surprise",
     law: /the keeper refused fetch/,
-    file: `${runtime}worker-reopening.ts`,
+    file: `${runtime}workers/worker-reopening.ts`,
     find: "if (!(error instanceof KeeperError) || error.errno !== ENOENT) throw error;",
     replace: "throw error;",
   },

@@ -4,7 +4,7 @@ import type { Worker } from "../../lifecycle/worker.js";
 import { keepWords } from "../commands/keep-words.js";
 import { KeeperError } from "../keeper/keeper-error.js";
 import { signalNumber } from "../words.js";
-import { keyOf, type WorkersInput } from "../workers-input.js";
+import { keyOf, type WorkersInput } from "../workers/workers-input.js";
 import type { WorkerNotices } from "./worker-notices.js";
 import type { Reloaded, WorkerReloads } from "./worker-reloads.js";
 

@@ -1,4 +1,4 @@
-import { KeeperError } from "./keeper/keeper-error.js";
+import { KeeperError } from "../keeper/keeper-error.js";
 import { complain, keyOf, type WorkersInput } from "./workers-input.js";
 
 const ENOENT = 2;

@@ -1,11 +1,11 @@
-import type { OwnedFd } from "../../ancillary/index.js";
-import { KeeperError } from "./keeper/keeper-error.js";
-import type { ArmRecord, ListedChild } from "./keeper/records.js";
-import { type DrainedLogs, settleDrained, takeDrained } from "./logs/drained-logs.js";
-import type { WorkerNotices } from "./notify/worker-notices.js";
+import type { OwnedFd } from "../../../ancillary/index.js";
+import { KeeperError } from "../keeper/keeper-error.js";
+import type { ArmRecord, ListedChild } from "../keeper/records.js";
+import { type DrainedLogs, settleDrained, takeDrained } from "../logs/drained-logs.js";
+import type { WorkerNotices } from "../notify/worker-notices.js";
+import { decodeWorkerTag, type WorkerTag } from "../service-store.js";
+import { sortKept } from "../worker-resources.js";
 import type { OpenWorkers } from "./open-workers.js";
-import { decodeWorkerTag, type WorkerTag } from "./service-store.js";
-import { sortKept } from "./worker-resources.js";
 import { complain, type WorkersInput } from "./workers-input.js";
 
 const ENOENT = 2;

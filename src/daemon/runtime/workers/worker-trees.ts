@@ -1,11 +1,11 @@
-import type { Leaving } from "./left-behind/left-behind.js";
-import type { WorkerNotices } from "./notify/worker-notices.js";
+import type { Leaving } from "../left-behind/left-behind.js";
+import type { WorkerNotices } from "../notify/worker-notices.js";
+import { closeMembers } from "../process-tree.js";
+import { ownProcesses } from "../service-store.js";
+import { signalNumber } from "../words.js";
+import { WorkerTree } from "../worker-tree.js";
 import type { OpenWorkers } from "./open-workers.js";
-import { closeMembers } from "./process-tree.js";
-import { ownProcesses } from "./service-store.js";
-import { signalNumber } from "./words.js";
 import type { WorkerSignals } from "./worker-signals.js";
-import { WorkerTree } from "./worker-tree.js";
 import { complain, type WorkersInput } from "./workers-input.js";
 
 const SIGKILL = 9;

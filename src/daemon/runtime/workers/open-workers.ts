@@ -1,10 +1,10 @@
-import type { NotifySocket } from "../../ancillary/index.js";
-import type { WorkerHandoffs } from "./handoff/worker-handoffs.js";
-import type { DrainedLogs } from "./logs/drained-logs.js";
-import type { WorkerNotices } from "./notify/worker-notices.js";
-import type { WorkerTag } from "./service-store.js";
-import type { WorkerPipes } from "./start-plan.js";
-import { WorkerResources } from "./worker-resources.js";
+import type { NotifySocket } from "../../../ancillary/index.js";
+import type { WorkerHandoffs } from "../handoff/worker-handoffs.js";
+import type { DrainedLogs } from "../logs/drained-logs.js";
+import type { WorkerNotices } from "../notify/worker-notices.js";
+import type { WorkerTag } from "../service-store.js";
+import type { WorkerPipes } from "../start-plan.js";
+import { WorkerResources } from "../worker-resources.js";
 import type { WorkersInput } from "./workers-input.js";
 
 export interface OpenInput extends Pick<WorkersInput, "ring" | "sink"> {

@@ -1,5 +1,5 @@
-import { waitsForSocket } from "./listening.js";
-import type { WorkerProbes } from "./probe/worker-probes.js";
+import { waitsForSocket } from "../listening.js";
+import type { WorkerProbes } from "../probe/worker-probes.js";
 import type { WorkersInput } from "./workers-input.js";
 
 /** Pauses between two looks at whether a worker waits for its sockets. One look costs about as much as a read of three files per process. */

@@ -1,9 +1,9 @@
-import type { Worker, WorkerEvent } from "../lifecycle/worker.js";
-import type { LogRing } from "./logs/log-ring.js";
-import type { LogSink } from "./logs/log-sink.js";
-import type { ServiceSetup } from "./service-setup.js";
-import { workerKey } from "./service-store.js";
-import type { ServiceWorld } from "./service-world.js";
+import type { Worker, WorkerEvent } from "../../lifecycle/worker.js";
+import type { LogRing } from "../logs/log-ring.js";
+import type { LogSink } from "../logs/log-sink.js";
+import type { ServiceSetup } from "../service-setup.js";
+import { workerKey } from "../service-store.js";
+import type { ServiceWorld } from "../service-world.js";
 
 /** What those who act on the workers of one service know, and how the machine hears of it. */
 export interface WorkersInput {

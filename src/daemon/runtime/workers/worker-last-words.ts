@@ -1,10 +1,10 @@
-import { socketUseOf } from "./connections/socket-use.js";
-import { socketUseInWords } from "./connections/socket-use-words.js";
-import { kernelTellsConnections } from "./connections/sockets-look.js";
-import type { WorkerHooks } from "./hooks/worker-hooks.js";
-import type { WorkerNotices } from "./notify/worker-notices.js";
+import { socketUseOf } from "../connections/socket-use.js";
+import { socketUseInWords } from "../connections/socket-use-words.js";
+import { kernelTellsConnections } from "../connections/sockets-look.js";
+import type { WorkerHooks } from "../hooks/worker-hooks.js";
+import type { WorkerNotices } from "../notify/worker-notices.js";
+import type { WorkerProbes } from "../probe/worker-probes.js";
 import type { OpenWorkers } from "./open-workers.js";
-import type { WorkerProbes } from "./probe/worker-probes.js";
 import type { WorkerTrees } from "./worker-trees.js";
 import { complain, type WorkersInput } from "./workers-input.js";
 

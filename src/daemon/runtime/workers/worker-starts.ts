@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { NotifySocket } from "../../ancillary/index.js";
-import type { SocketConfig } from "../config/config.js";
-import type { WorkerHandoffs } from "./handoff/worker-handoffs.js";
-import type { WorkerHooks } from "./hooks/worker-hooks.js";
-import { KeeperError } from "./keeper/keeper-error.js";
-import type { FdStore } from "./notify/fd-store.js";
+import { NotifySocket } from "../../../ancillary/index.js";
+import type { SocketConfig } from "../../config/config.js";
+import type { WorkerHandoffs } from "../handoff/worker-handoffs.js";
+import type { WorkerHooks } from "../hooks/worker-hooks.js";
+import { KeeperError } from "../keeper/keeper-error.js";
+import type { FdStore } from "../notify/fd-store.js";
+import { planStart, type StartPlan, StartPlanError } from "../start-plan.js";
 import type { OpenWorkers } from "./open-workers.js";
-import { planStart, type StartPlan, StartPlanError } from "./start-plan.js";
 import { complain, keyOf, type WorkersInput } from "./workers-input.js";
 
 /** Errno of the keeper that means "what you ask for is so already". */
