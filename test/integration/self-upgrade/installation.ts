@@ -22,6 +22,8 @@ export function installation(
     recursive: true,
     filter: (path) => !path.endsWith(".map") && !path.endsWith(".d.ts"),
   });
+  // Not the bundle: modules can be changed one by one.
+  writeFileSync(join(there, "dist/bin/supervisor.js"), 'await import("../daemon/main.js");\n');
   change(there, o.changes ?? {});
   return there;
 }

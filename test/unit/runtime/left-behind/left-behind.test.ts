@@ -49,9 +49,10 @@ function leaving(worker: number): Leaving {
 
 const noPipes = () => [];
 
-async function startChild(script = "echo ready; exec sleep 3600"): Promise<ChildProcess> {
+/** It executes nothing more: in the middle of that the kernel shows no environment. */
+async function startChild(script = "echo ready; read nothing"): Promise<ChildProcess> {
   const env = { PATH: process.env.PATH, INVOCATION_ID: invocation };
-  child = spawn("/bin/sh", ["-c", script], { env, stdio: ["ignore", "pipe", "ignore"] });
+  child = spawn("/bin/sh", ["-c", script], { env, stdio: ["pipe", "pipe", "ignore"] });
   await once(child.stdout!, "data");
   return child;
 }
@@ -60,6 +61,7 @@ async function endChild(): Promise<void> {
   const ended = child?.exitCode === null && child.signalCode === null ? once(child, "exit") : undefined;
   child?.kill("SIGKILL");
   await ended;
+  child?.stdin?.destroy();
   child?.stdout?.destroy();
   child = undefined;
 }
@@ -138,7 +140,7 @@ describe("what a worker leaves behind", () => {
   });
 
   test("is asked to end at the end of everything, and killed if it does not", async () => {
-    const one = await startChild("trap '' TERM; echo deaf; exec sleep 3600");
+    const one = await startChild("trap '' TERM; echo deaf; read nothing");
     left.take(leaving(1), noPipes);
     const ended = once(one, "exit");
     await left.end(1);
