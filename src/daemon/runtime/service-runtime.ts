@@ -31,13 +31,12 @@ import type { ServiceOutput } from "./left-behind/remnant-output.js";
 import type { LogRing } from "./logs/log-ring.js";
 import { ServiceLog } from "./logs/service-log.js";
 import { Mailbox } from "./mailbox.js";
-import { reloadOutcome } from "./notify/reload-outcome.js";
 import { RestartReceipts } from "./restart-receipts.js";
 import { adoptWorkers, type KeeperTables } from "./service-adoption.js";
 import { ServiceNote } from "./service-note.js";
 import { isSteered, type ServiceSetup, versionOf } from "./service-setup.js";
 import { areBound, socketProblemOf } from "./service-sockets.js";
-import { decodeWorkerTag, encodeState, type WorkerTag, workerKey } from "./service-store.js";
+import { decodeWorkerTag, encodeState, type WorkerTag } from "./service-store.js";
 import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
 import type { ServiceWorld } from "./service-world.js";
@@ -315,25 +314,14 @@ export class ServiceRuntime {
   }
 
   /** To the processes of all workers that are ready. */
-  async signalWorkers(signal: number): Promise<number> {
-    const ready = atWorkOf(this.#state, this.config);
-    const sent = await Promise.allSettled(
-      ready.map(({ slot, id }) => this.#world.keeper.signal(workerKey(this.config.name, slot, id), signal)),
-    );
-    return sent.filter(({ status }) => status === "fulfilled").length;
+  signalWorkers(signal: number): Promise<number> {
+    return this.#workers.signal(atWorkOf(this.#state, this.config), signal);
   }
 
   /** Tells all workers that are ready to read their configuration again, and waits for those that say when they have. */
-  async reload(policy: ReloadPolicy): Promise<Pick<Outcome, "result" | "message">> {
-    const { name } = this.config;
+  reload(policy: ReloadPolicy): Promise<Pick<Outcome, "result" | "message">> {
     const ready = this.#state.instances.flatMap(({ current }) => (current?.state.phase === "ready" ? [current] : []));
-    const workers = await Promise.all(
-      ready.map(async (worker) => ({
-        instance: `${name}/${worker.slot}`,
-        how: await this.#workers.reload(worker, policy),
-      })),
-    );
-    return reloadOutcome({ service: name, policy, workers });
+    return this.#workers.reload(ready, policy);
   }
 
   /** SIGKILL to all workers and their trees, without any timeout. The machine hears of it as of every other end. */

@@ -1,6 +1,6 @@
 import type { ReloadPolicy, ServiceConfig } from "../config/config.js";
+import type { Outcome } from "../control/api.js";
 import type { Worker, WorkerEffect, WorkerEvent } from "../lifecycle/worker.js";
-import { eventsOf } from "./child-events.js";
 import { wordsOf } from "./drain/valve-finder.js";
 import { WorkerDrains } from "./drain/worker-drains.js";
 import { EndedWorkers } from "./ended-workers.js";
@@ -10,22 +10,22 @@ import type { ArmRecord, ChildRecord, ListedChild } from "./keeper/records.js";
 import { WorkerLeavings } from "./left-behind/worker-leavings.js";
 import { FdStore } from "./notify/fd-store.js";
 import { MainMoves } from "./notify/main-moves.js";
-import { PidFiles } from "./notify/pid-files.js";
 import type { Said } from "./notify/said.js";
 import { TellReload } from "./notify/tell-reload.js";
 import { WorkerNotices } from "./notify/worker-notices.js";
-import { type Reloaded, WorkerReloads } from "./notify/worker-reloads.js";
+import { WorkerReloads } from "./notify/worker-reloads.js";
 import { WorkerHealth } from "./probe/worker-health.js";
 import { WorkerProbes } from "./probe/worker-probes.js";
 import { signalNumber } from "./words.js";
 import { OpenWorkers } from "./workers/open-workers.js";
 import { WorkerLastWords } from "./workers/worker-last-words.js";
+import { WorkerNews } from "./workers/worker-news.js";
 import { WorkerObservation } from "./workers/worker-observation.js";
 import { WorkerReopening } from "./workers/worker-reopening.js";
 import { WorkerSignals } from "./workers/worker-signals.js";
 import { WorkerStarts } from "./workers/worker-starts.js";
 import { WorkerTrees } from "./workers/worker-trees.js";
-import type { WorkersInput } from "./workers/workers-input.js";
+import type { WorkerEvents, WorkersInput } from "./workers/workers-input.js";
 
 const SIGKILL = 9;
 const SIGTERM = 15;
@@ -52,18 +52,17 @@ export class ServiceWorkers {
   readonly #reloads: WorkerReloads;
   readonly #tellReload: TellReload;
   readonly #moves: MainMoves;
-  readonly #pidFiles: PidFiles;
+  readonly #news: WorkerNews;
   readonly #store: FdStore;
 
   constructor(input: WorkersInput) {
+    const emit: WorkerEvents = (worker, event) => this.#emit(worker, event);
     this.#o = input;
     this.#handoffs = new WorkerHandoffs({
-      setup: input.setup,
-      world: input.world,
-      find: input.find,
+      ...input,
       receiver: (worker) => this.#notices.receiver(worker),
       // READY=1 by another way.
-      ready: (worker) => this.#emit(worker, { type: "announced", by: "notify" }),
+      ready: (worker) => emit(worker, { type: "announced", by: "notify" }),
       status: (worker, text) => this.#notices.setStatus(worker, text),
     });
     this.#ended = new EndedWorkers({
@@ -82,23 +81,20 @@ export class ServiceWorkers {
     this.#reloads = new WorkerReloads(input.world.clock, (worker) => this.#open.of(worker)?.drainNotify());
     this.#moves = new MainMoves({
       keeper: input.world.keeper,
-      ended: (worker, record) => this.#tell(worker, record),
+      ended: (worker, record) => this.#news.tell(worker, record),
     });
     this.#notices = new WorkerNotices({
-      setup: input.setup,
-      world: input.world,
-      find: input.find,
-      emit: (worker, event) => this.#emit(worker, event),
+      ...input,
+      emit,
       store: this.#store,
       reloads: this.#reloads,
       moves: this.#moves,
     });
     this.#open = new OpenWorkers({
-      ring: input.ring,
-      sink: input.sink,
+      ...input,
       notices: this.#notices,
       handoffs: this.#handoffs,
-      announced: (worker) => this.#emit(worker, { type: "announced", by: "newline" }),
+      announced: (worker) => emit(worker, { type: "announced", by: "newline" }),
     });
     this.#signals = new WorkerSignals(input);
     this.#trees = new WorkerTrees({ ...input, open: this.#open, notices: this.#notices, signals: this.#signals });
@@ -111,14 +107,6 @@ export class ServiceWorkers {
       },
     });
     this.#tellReload = new TellReload({ ...input, notices: this.#notices, reloads: this.#reloads });
-    this.#pidFiles = new PidFiles({
-      path: () => this.#config.pidFile,
-      phase: (worker) => input.find(worker)?.state.phase,
-      treeIsEmpty: (worker) => this.#trees.tree(worker, false)?.isEmpty() ?? true,
-      follow: (worker, pid) => this.#notices.follow(worker, pid),
-      remark: (worker, words) => this.#lastWords.remark(worker, words),
-      ended: (worker, record) => this.#emitEnd(worker, record),
-    });
     const asking = {
       setup: input.setup,
       sockets: input.world.sockets,
@@ -132,27 +120,17 @@ export class ServiceWorkers {
       log: input.world.log,
     });
     this.#hooks = new WorkerHooks({
-      setup: input.setup,
+      ...input,
       commands: input.world.commands,
-      ring: input.ring,
       log: input.world.log,
-      find: input.find,
       over: (worker, hook, ok, lines) => input.emit(worker, { type: "hooks", hook, ok }, lines),
     });
-    this.#leavings = new WorkerLeavings({
-      service: input.setup().config.name,
-      log: input.world.log,
-      leftBehind: () => input.world.leftBehind,
-      treeOf: (worker) => this.#trees.tree(worker, true),
-      slotOf: (worker) => input.find(worker)?.slot ?? 0,
-      signsOf: (worker) => this.#trees.signs(worker),
-      resourcesOf: (worker) => this.#open.of(worker),
-    });
+    this.#leavings = new WorkerLeavings({ ...input, open: this.#open, trees: this.#trees });
     this.#probes = new WorkerProbes({
       ...asking,
-      answered: (worker) => this.#emit(worker, { type: "announced", by: "probe" }),
+      answered: (worker) => emit(worker, { type: "announced", by: "probe" }),
     });
-    this.#observation = new WorkerObservation({ ...input, probes: this.#probes });
+    this.#observation = new WorkerObservation({ ...input, probes: this.#probes, emit });
     this.#starts = new WorkerStarts({
       ...input,
       store: this.#store,
@@ -168,14 +146,21 @@ export class ServiceWorkers {
       probes: this.#probes,
       notices: this.#notices,
     });
+    this.#news = new WorkerNews({
+      ...input,
+      open: this.#open,
+      notices: this.#notices,
+      moves: this.#moves,
+      trees: this.#trees,
+      lastWords: this.#lastWords,
+      emit,
+    });
     this.#drains = new WorkerDrains({
-      setup: input.setup,
-      world: input.world,
-      find: input.find,
+      ...input,
       pids: (worker) => this.#trees.pids(worker),
       others: input.acceptors,
       handoffs: this.#handoffs,
-      emit: (worker, event) => this.#emit(worker, event),
+      emit,
     });
   }
 
@@ -272,21 +257,7 @@ export class ServiceWorkers {
 
   /** The keeper's news of a worker. What the worker itself said before is heard first. */
   hear(worker: number, record: ChildRecord): void {
-    if (record.process !== undefined) this.#notices.identify(worker, record.pid, record.process);
-    this.#open.of(worker)?.drainNotify();
-    if (!this.#moves.isPast(worker, record)) this.#tell(worker, record);
-  }
-
-  #tell(worker: number, record: ChildRecord): void {
-    for (const event of eventsOf(record)) {
-      if (event.type === "exited" && this.#pidFiles.holds(worker, record)) return;
-      this.#emit(worker, event);
-    }
-  }
-
-  #emitEnd(worker: number, record: ChildRecord): void {
-    const end = eventsOf(record).find(({ type }) => type === "exited");
-    if (end !== undefined) this.#emit(worker, end);
+    this.#news.hear(worker, record);
   }
 
   /** Hears what all workers have said by now. */
@@ -330,16 +301,21 @@ export class ServiceWorkers {
     return this.#store;
   }
 
-  /** Tells a ready worker to read its configuration again, and waits where it is one that says when it has. */
-  reload(worker: Worker, policy: ReloadPolicy): Promise<Reloaded> {
-    return this.#tellReload.tell(worker, policy);
+  /** To the main processes of these. Resolves with how many got it. */
+  signal(workers: readonly Worker[], signal: number): Promise<number> {
+    return this.#signals.sendAll(workers, signal);
+  }
+
+  /** Tells these, which are ready, to read their configuration again, and waits for those that say when they have. */
+  reload(workers: readonly Worker[], policy: ReloadPolicy): Promise<Pick<Outcome, "result" | "message">> {
+    return this.#tellReload.tell(workers, policy);
   }
 
   close(): void {
     this.#drains.closeAll();
     this.#hooks.closeAll();
     this.#reloads.closeAll();
-    this.#pidFiles.close();
+    this.#news.close();
     this.#store.close();
     this.#handoffs.close();
     this.#probes.closeAll();

@@ -1,10 +1,12 @@
 import type { ReloadPolicy } from "../../config/config.js";
+import type { Outcome } from "../../control/api.js";
 import { isWanted } from "../../lifecycle/end.js";
 import type { Worker } from "../../lifecycle/worker.js";
 import { keepWords } from "../commands/keep-words.js";
 import { KeeperError } from "../keeper/keeper-error.js";
 import { signalNumber } from "../words.js";
 import { keyOf, type WorkersInput } from "../workers/workers-input.js";
+import { reloadOutcome } from "./reload-outcome.js";
 import type { WorkerNotices } from "./worker-notices.js";
 import type { Reloaded, WorkerReloads } from "./worker-reloads.js";
 
@@ -24,8 +26,24 @@ export class TellReload {
     this.#o = input;
   }
 
-  /** Waits where it is a worker that says when it has. */
-  async tell(worker: Worker, policy: ReloadPolicy): Promise<Reloaded> {
+  /** All of these, and waits for those that say when they have. */
+  async tell(workers: readonly Worker[], policy: ReloadPolicy): Promise<Pick<Outcome, "result" | "message">> {
+    const service = this.#o.setup().config.name;
+    const told = workers.map(async (worker) => ({
+      instance: `${service}/${worker.slot}`,
+      how: await this.#tell(worker, policy),
+    }));
+    return reloadOutcome({ service, policy, workers: await Promise.all(told) });
+  }
+
+  /** Of one whose end the machine is about to hear of: nobody waits for it any longer. */
+  ended(worker: number): "ended" | "retired" {
+    const how = isWanted(this.#o.find(worker)?.reason) ? "retired" : "ended";
+    this.#o.reloads.ended(worker, how);
+    return how;
+  }
+
+  async #tell(worker: Worker, policy: ReloadPolicy): Promise<Reloaded> {
     const { timeoutMs, wait } = policy;
     const { when } = this.#o.setup().config.ready;
     const notifies = when === "notify" || (when === "auto" && this.#o.notices.of(worker.id).ready === true);
@@ -38,13 +56,6 @@ export class TellReload {
     if (bad !== undefined) return bad;
     const how = (await waiting) ?? "sent";
     return how === "silent" && when === "auto" ? "sent" : how;
-  }
-
-  /** Of one whose end the machine is about to hear of: nobody waits for it any longer. */
-  ended(worker: number): "ended" | "retired" {
-    const how = isWanted(this.#o.find(worker)?.reason) ? "retired" : "ended";
-    this.#o.reloads.ended(worker, how);
-    return how;
   }
 
   async #signal(worker: number, signal: string | undefined): Promise<Reloaded | undefined> {

@@ -1,12 +1,13 @@
 import { waitsForSocket } from "../listening.js";
 import type { WorkerProbes } from "../probe/worker-probes.js";
-import type { WorkersInput } from "./workers-input.js";
+import type { WorkerEvents, WorkersInput } from "./workers-input.js";
 
 /** Pauses between two looks at whether a worker waits for its sockets. One look costs about as much as a read of three files per process. */
 const FIRST_LOOK_MS = 4;
 const LONGEST_LOOK_MS = 64;
 
-export interface ObservationInput extends Pick<WorkersInput, "setup" | "world" | "find" | "emit"> {
+export interface ObservationInput extends Pick<WorkersInput, "setup" | "world" | "find"> {
+  readonly emit: WorkerEvents;
   readonly probes: Pick<WorkerProbes, "start">;
 }
 
@@ -31,8 +32,8 @@ export class WorkerObservation {
     if (config.ready.when === "probe") return probes.start(found);
     const inodes = sockets.flatMap((socket) => world.sockets.inodes(socket, found.lane));
     const waiting = waitsForSocket(found.pid, inodes);
-    if (waiting === "yes") return emit(worker, { type: "announced", by: "listening" }, []);
-    if (waiting === "not-permitted") return emit(worker, { type: "unobservable" }, []);
+    if (waiting === "yes") return emit(worker, { type: "announced", by: "listening" });
+    if (waiting === "not-permitted") return emit(worker, { type: "unobservable" });
     setTimeout(() => this.#look(worker, Math.min(pauseMs * 2, LONGEST_LOOK_MS)), pauseMs).unref();
   }
 }

@@ -1,3 +1,4 @@
+import type { Worker } from "../../lifecycle/worker.js";
 import { KeeperError } from "../keeper/keeper-error.js";
 import { complain, keyOf, type WorkersInput } from "./workers-input.js";
 
@@ -10,6 +11,13 @@ export class WorkerSignals {
 
   constructor(input: Pick<WorkersInput, "setup" | "world" | "find">) {
     this.#o = input;
+  }
+
+  /** Resolves with how many of them got it. */
+  async sendAll(workers: readonly Pick<Worker, "id">[], signal: number): Promise<number> {
+    const { keeper } = this.#o.world;
+    const sent = await Promise.allSettled(workers.map(({ id }) => keeper.signal(keyOf(this.#o, id), signal)));
+    return sent.filter(({ status }) => status === "fulfilled").length;
   }
 
   /** @param what that is, after "could not" */

@@ -22,6 +22,9 @@ export interface WorkersInput {
   readonly emit: (worker: number, event: WorkerEvent, lines: readonly string[]) => void;
 }
 
+/** How the machine hears of a worker where nothing of its own has to be said of it. */
+export type WorkerEvents = (worker: number, event: WorkerEvent) => void;
+
 /** The keeper's key of a worker. */
 export function keyOf({ setup, find }: Pick<WorkersInput, "setup" | "find">, worker: number): string {
   return workerKey(setup().config.name, find(worker)?.slot ?? 0, worker);
