@@ -1,4 +1,4 @@
-# Holdfast as a container: the keeper is PID 1, no compiler and no npm in the image, no file written outside /run and /tmp.
+# Holdfast as a container: the keeper is PID 1, no compiler and no packages in the image, no file written outside /run and /tmp.
 # docs/container.md tells how to use it. NODE_IMAGE may be any image with Node.js at /usr/local, e.g. from a mirror.
 ARG NODE_IMAGE=node:24-bookworm
 ARG NODE_RUNTIME_IMAGE=node:24-bookworm-slim
@@ -27,10 +27,12 @@ COPY --from=build /opt/holdfast/bin /opt/holdfast/bin
 COPY --from=build /opt/holdfast/build /opt/holdfast/build
 COPY --from=build /opt/holdfast/dist /opt/holdfast/dist
 COPY --from=build /opt/holdfast/config /opt/holdfast/config
+# /node_modules/holdfast is where a program in any folder looks last for holdfast/worker: it gets that of this image unless it brings its own.
 # /run/holdfast is for the control socket of whatever user it runs as: sticky and open to all, as /tmp is.
 RUN ln -s /opt/holdfast/bin/holdfast /usr/local/bin/holdfast \
  && ln -s /opt/holdfast/build/Release/holdfast-keeper /usr/local/bin/holdfast-keeper \
- && mkdir -p /etc/holdfast \
+ && mkdir -p /etc/holdfast /node_modules \
+ && ln -s /opt/holdfast /node_modules/holdfast \
  && cp /opt/holdfast/config/examples/container.toml /etc/holdfast/holdfast.toml \
  && mkdir -m 1777 /run/holdfast
 # Root and any other user then find the control socket at the same place, /run/holdfast/control.sock.

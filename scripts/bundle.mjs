@@ -5,9 +5,10 @@
  *   node scripts/bundle.mjs
  *
  * The command keeps a file for each of its subcommands, and the supervisor is one file: its next start may find another version there, and the one
- * that runs has read all of it. The directory lies as deep as dist/cli and dist/daemon, so that paths relative to a module mean the same.
+ * that runs has read all of it. The directory lies as deep as dist/cli and dist/daemon, so that paths relative to a module mean the same. The packages
+ * ask that their licences go with copies of them: dist/bin/LICENSES.txt has those.
  */
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
@@ -15,6 +16,7 @@ import { rolldown } from "rolldown";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const directory = join(root, "dist/bin");
 
+const packages = new Set();
 const written = [
   ...(await write("dist/cli/main.js", {
     dir: directory,
@@ -23,7 +25,9 @@ const written = [
   })),
   ...(await write("dist/daemon/main.js", { file: join(directory, "supervisor.js"), codeSplitting: false })),
 ];
-for (const file of readdirSync(directory)) if (!written.includes(file)) rmSync(join(directory, file));
+writeFileSync(join(directory, "LICENSES.txt"), [...packages].sort().map(licenceOf).join("\n"));
+for (const file of readdirSync(directory))
+  if (!written.includes(file) && file !== "LICENSES.txt") rmSync(join(directory, file));
 
 /** Resolves with the names of its files. */
 async function write(input, output) {
@@ -38,5 +42,16 @@ async function write(input, output) {
   });
   const { output: files } = await build.write({ format: "esm", sourcemap: true, ...output });
   await build.close();
+  for (const id of files.flatMap(({ moduleIds = [] }) => moduleIds)) {
+    const folder = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id)?.[0];
+    if (folder !== undefined) packages.add(folder);
+  }
   return files.map(({ fileName }) => fileName);
+}
+
+function licenceOf(folder) {
+  const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
+  if (file === undefined) throw new Error(`${folder} has no licence`);
+  const { name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  return `${name} ${version}\n\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
 }

@@ -106,6 +106,16 @@ say "PID 1 is $(inside sh -c 'tr "\0" " " </proc/1/cmdline')"
 inside sh -c 'test "$(stat -c %u /proc/1)" = 12345' || die "PID 1 does not run as 12345"
 inside sh -c '! touch /opt/holdfast/x 2>/dev/null' || die "the root file system can be written"
 
+say "programs find the libraries"
+inside sh -c 'cat >/run/holdfast/finds.mjs && node /run/holdfast/finds.mjs' <<'EOF' || die "a program does not find the libraries"
+import { createRequire } from "node:module";
+import { socketPair } from "holdfast/ancillary";
+import { serve } from "holdfast/worker";
+for (const end of socketPair("unix-seqpacket")) end.close();
+const { serve: required } = createRequire(import.meta.url)("holdfast/worker");
+if (typeof serve !== "function" || typeof required !== "function") process.exitCode = 1;
+EOF
+
 say "an orphan is reaped by PID 1"
 inside sh -c '(sleep 0.2 &) ; exit 0'
 sleep 0.5

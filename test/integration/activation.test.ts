@@ -118,13 +118,16 @@ describe("a service that starts with a connection", () => {
       { family: "AF_UNIX", type: "SOCK_SEQPACKET", name: join(scene.directory, "alpha.sock") },
     ]);
     expect(self.descriptors).toEqual({
-      0: { target: "/dev/null", blocking: true },
-      1: { target: expect.stringMatching(/^pipe:/), blocking: true },
-      2: { target: expect.stringMatching(/^pipe:/), blocking: true },
+      0: { target: "/dev/null", mode: "r", blocking: true },
+      1: { target: expect.stringMatching(/^pipe:/), mode: "w", blocking: true },
+      2: { target: expect.stringMatching(/^pipe:/), mode: "w", blocking: true },
       ...Object.fromEntries(
-        [3, 4, 5, 6].map((number) => [number, { target: expect.stringMatching(/^socket:/), blocking: true }]),
+        [3, 4, 5, 6].map((number) => [
+          number,
+          { target: expect.stringMatching(/^socket:/), mode: "rw", blocking: true },
+        ]),
       ),
-      7: { target: join(scene.directory, "pipe.fifo"), blocking: true },
+      7: { target: join(scene.directory, "pipe.fifo"), mode: "rw", blocking: true },
     });
     expect(self.descriptors[1]?.target).not.toBe(self.descriptors[2]?.target);
     expect(self.blocked_signals).toBe("0000000000000000");

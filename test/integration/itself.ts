@@ -6,8 +6,10 @@ export interface Itself {
   readonly session: number;
   readonly directory: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** By number: what it is, and whether a read of it waits. */
-  readonly descriptors: Readonly<Record<string, { readonly target: string; readonly blocking: boolean }>>;
+  /** By number: what it is, what it is open for, and whether a read of it waits. */
+  readonly descriptors: Readonly<
+    Record<string, { readonly target: string; readonly mode: "r" | "w" | "rw"; readonly blocking: boolean }>
+  >;
   /** Those of LISTEN_FDS that are sockets, in order: their type, family and name, and the values of getsockopt(2). */
   readonly sockets: readonly Readonly<Record<string, unknown>>[];
   /** Real, effective, saved. */

@@ -89,7 +89,7 @@ function droppedInWords({ logDropped, logBytesDropped }: ServiceView): string | 
 
 function renderWorkers(output: Output, workers: readonly WorkerView[], now: number): string {
   const anyValve = workers.some(({ valve }) => valve !== undefined);
-  const anyStatus = workers.some((worker) => statusOf(worker) !== "");
+  const anyStatus = workers.some((worker) => statusOf(worker, now) !== "");
   const anyPeer = workers.some(({ peer }) => peer !== undefined);
   const anyStored = workers.some(({ stored }) => stored !== undefined);
   return renderTable(
@@ -104,7 +104,9 @@ function renderWorkers(output: Output, workers: readonly WorkerView[], now: numb
       ...(anyPeer ? [{ title: "PEER", value: ({ peer }: WorkerView) => peer ?? "", mayShrink: true }] : []),
       ...(anyValve ? [{ title: "VALVE", value: valveOf, mayShrink: true }] : []),
       ...(anyStored ? [{ title: "STORED", value: ({ stored }: WorkerView) => String(stored ?? 0), right: true }] : []),
-      ...(anyStatus ? [{ title: "STATUS", value: statusOf, mayShrink: true }] : []),
+      ...(anyStatus
+        ? [{ title: "STATUS", value: (worker: WorkerView) => statusOf(worker, now), mayShrink: true }]
+        : []),
     ],
     workers,
   );
@@ -114,8 +116,9 @@ function valveOf({ valve, inFlight }: WorkerView): string {
   return [valve, inFlight === undefined ? undefined : `(${inFlight} in flight)`].filter(Boolean).join(" ");
 }
 
-/** All that it says of itself, and how it was found. */
-function statusOf({ statusText, errno, exitStatus, hook, reloading, unhealthy, aside, startedAs }: WorkerView): string {
+/** All that it says of itself, how it was found, and when its time is over. */
+function statusOf(worker: WorkerView, now: number): string {
+  const { statusText, errno, exitStatus, hook, reloading, unhealthy, aside, startedAs, runsUntil } = worker;
   const said = [
     ...(unhealthy === undefined ? [] : [`(unhealthy: ${unhealthy}${aside === undefined ? "" : `; gets ${aside}`})`]),
     ...(hook === undefined ? [] : [`(${hook} runs)`]),
@@ -123,6 +126,7 @@ function statusOf({ statusText, errno, exitStatus, hook, reloading, unhealthy, a
     ...(startedAs === undefined ? [] : [`(started as pid ${startedAs})`]),
     ...(errno === undefined ? [] : [`(${errno})`]),
     ...(exitStatus === undefined ? [] : [`(exit status ${exitStatus})`]),
+    ...(runsUntil === undefined ? [] : [`(run_limit ${relativeTime(runsUntil, now)})`]),
   ];
   return [statusText ?? "", ...said].join(" ").trim();
 }

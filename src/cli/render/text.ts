@@ -1,8 +1,11 @@
 /** Escapes of select-graphic-rendition, which only colour: programs use them in their logs. */
-const harmless = /\x1b\[[0-9;]*m|[\x00-\x08\x0a-\x1f\x7f-\x9f]/g;
-const control = /[\x00-\x1f\x7f-\x9f]/g;
+const harmless = /\x1b\[[0-9;]*m|[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
+const control = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
 
-/** One line that cannot move the cursor or retitle a terminal: control characters are written as `\x1b`. */
+/**
+ * One line that cannot move the cursor or retitle a terminal, nor show its words in another order than they stand in (UAX 9: embeddings, overrides,
+ * isolates): such characters are written as `\x1b` and `\u202e`.
+ */
 export function printable(text: string): string {
   return text.replace(control, escapeCharacter);
 }
@@ -19,7 +22,8 @@ export function printableWithColours(text: string): string {
 }
 
 function escapeCharacter(character: string): string {
-  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  const code = character.charCodeAt(0).toString(16);
+  return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, "0")}`;
 }
 
 /** Cut to so many columns, with an ellipsis where something is missing. */

@@ -9,6 +9,7 @@ import {
   checkIdleStop,
   checkReferences,
   checkService,
+  checkStored,
   ServiceClaims,
   warnOfUnusedKeys,
 } from "./check-services.js";
@@ -84,6 +85,10 @@ export function buildConfig(sections: Sections, o: Building): Built {
     checkProbes(config, { site, sockets: known });
     starters.claim(config, site, known);
   }
+  checkStored(
+    services,
+    Math.min(o.accounts.hardLimits.get("nofile") ?? Number.POSITIVE_INFINITY, o.accounts.mostFiles),
+  );
   if (o.complete && services.length === sections.service.entries.size) warnOfUnused(sockets, services, sections, o);
   return {
     supervisor: supervisor ?? UNUSABLE,

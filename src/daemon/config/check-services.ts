@@ -153,6 +153,23 @@ export function checkDescriptors(
   o.site.refuse(["sockets"], wrong(message, { code: "too-large" }));
 }
 
+/** The keeper holds each stored descriptor, and the supervisor two: its own, and one for the keeper's successor. */
+const HELD_BY_SUPERVISOR = 2;
+
+/** What workers may store, all services together, against what one process may have open. */
+export function checkStored(
+  services: readonly { readonly config: ServiceConfig; readonly site: Site }[],
+  mostFiles: number,
+): void {
+  const count = ({ fdStore = 0, workers }: ServiceConfig): number => fdStore * workers * HELD_BY_SUPERVISOR;
+  const sum = services.reduce((so, { config }) => so + count(config), 0);
+  const [most] = [...services].sort((a, b) => count(b.config) - count(a.config));
+  if (most === undefined || sum <= mostFiles) return;
+  const message = `fd_store of all workers may come to ${sum} descriptors in the supervisor, which has two of each, and ${mostFiles} is its limit`;
+  const hint = "raise its limit of open files (ulimit -n, LimitNOFILE=), or lower fd_store";
+  most.site.warn(["fd_store"], wrong(message, { code: "too-large", hint }));
+}
+
 /** What services must agree on. Sharing a socket is fine, as long as it is clear whom a connection starts. */
 export class ServiceClaims {
   readonly #starters = new Map<string, ServiceConfig & { where: string }>();

@@ -1,15 +1,18 @@
-/** What people call our keys elsewhere: systemd, supervisord, pm2, compose files. */
-export const OTHER_NAMES = new Map([
+/** What people call our keys elsewhere: systemd, supervisord, pm2, compose files. In any case, and with or without `_` and `-`. */
+export function otherName(key: string): string | undefined {
+  return OTHER_NAMES.get(key.toLowerCase().replaceAll(/[-_]/g, ""));
+}
+
+const OTHER_NAMES = new Map([
   ["cmd", "command"],
   ["exec", "command"],
   ["execstart", "command"],
-  ["exec_start", "command"],
   ["program", "command"],
   ["script", "command"],
   ["args", "command"],
   ["environment", "env"],
-  ["environment_file", "env_files"],
-  ["env_file", "env_files"],
+  ["environmentfile", "env_files"],
+  ["envfile", "env_files"],
   ["cwd", "working_directory"],
   ["dir", "working_directory"],
   ["directory", "working_directory"],
@@ -24,9 +27,8 @@ export const OTHER_NAMES = new Map([
   ["stderr", "log"],
   ["rlimits", "limits"],
   ["ulimits", "limits"],
-  ["stop_signal", "stop.signal"],
   ["stopsignal", "stop.signal"],
-  ["stop_timeout", "stop.timeout"],
+  ["stoptimeout", "stop.timeout"],
   ["address", "listen"],
   ["bind", "listen"],
   ["port", "listen"],
@@ -50,7 +52,6 @@ export const OTHER_NAMES = new Map([
   ["killmode", "stop.kill"],
   ["watchdogsec", "watchdog"],
   ["supplementarygroups", "groups"],
-  ["environmentfile", "env_files"],
   ["ambientcapabilities", "capabilities"],
   ["capabilityboundingset", "capability_bounding"],
   ["limitnofile", "limits"],
@@ -65,4 +66,20 @@ export const OTHER_NAMES = new Map([
   ["socketgroup", "group"],
   ["triggerlimitburst", "trigger_limit.starts"],
   ["triggerlimitintervalsec", "trigger_limit.interval"],
+  ["restartsteps", "restart.backoff.factor"],
+  ["restartrandomizeddelaysec", "restart.backoff.jitter"],
+  ["runtimemaxsec", "run_limit"],
+  ["maxruntime", "run_limit"],
+  ["wantedby", "start"],
+  ["passenvironment", "env"],
+  ["runtimedirectorypreserve", "runtime_directory.preserve"],
+  ["ioschedulingclass", "io_class"],
+  ["ioschedulingpriority", "io_priority"],
+  ["cpuschedulingpolicy", "scheduling"],
+  ["cpuschedulingpriority", "scheduling_priority"],
+  ["listensequentialpacket", "listen"],
+  ["listenfifo", "listen"],
+  ["deferacceptsec", "defer_accept"],
+  ["iptos", "tos"],
+  ["ipttl", "ttl"],
 ]);

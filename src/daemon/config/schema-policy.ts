@@ -110,9 +110,24 @@ export const restartSchema = annotate(
   { shorthand: "when" },
 );
 
+/** `Type=` of unit files. */
+const UNIT_TYPES = {
+  simple: 'write "spawned", or better "auto"',
+  exec: 'write "spawned", or better "auto"',
+  forking: "leave ready out, and write pid_file, or better run it in the foreground",
+  oneshot: 'leave ready out, and write type = "task"',
+  "notify-reload": 'write "notify", and reload = "SIGHUP"',
+};
+
+/** `KillMode=` of unit files. */
+const UNIT_KILL_MODES = {
+  "control-group": 'write "tree"',
+  none: 'what is not to end with the worker is left alone with "process", until Holdfast itself ends',
+};
+
 export const readySchema = annotate(
   z.strictObject({
-    when: withDefault(choice(["auto", "notify", "listening", "newline", "spawned", "probe"]), "auto", {
+    when: withDefault(choice(["auto", "notify", "listening", "newline", "spawned", "probe"], UNIT_TYPES), "auto", {
       is: "What makes a worker ready. `notify`: READY=1 on NOTIFY_SOCKET. `newline`: a line on the descriptor that READY_FD names. `spawned`: it was started and lived for `settle`. `listening`: the kernel shows it waiting for one of its sockets (epoll, accept, poll, select). `auto`: `notify` or `listening`, whichever comes first; without sockets it must live for `settle`. `probe`: it answered `probe`; that is also what `auto` means where there is one. With `pid_file`, `auto` waits for what that says.",
       example: '"notify"',
     }),
@@ -181,7 +196,7 @@ export const stopSchema = annotate(
       is: 'After so long SIGKILL goes to what is left of its process tree. `"0s"`: at once.',
       example: '"20s"',
     }),
-    kill: withDefault(choice(["tree", "mixed", "process"]), "tree", {
+    kill: withDefault(choice(["tree", "mixed", "process"], UNIT_KILL_MODES), "tree", {
       is: "What the rest of its process tree gets once its own process has ended. `tree`: the stop signal, and SIGKILL after `timeout`. `mixed`: SIGKILL at once. `process`: nothing; stop signal and SIGKILL go to the worker's own process alone, and what it leaves behind, also by a crash, goes on beside the next worker until Holdfast itself ends.",
       example: '"mixed"',
     }),

@@ -73,6 +73,14 @@ const UNIT_TYPES = {
   exec: 'leave type out; ready = "spawned" means the same',
 };
 
+const STARTS = {
+  "multi-user.target": 'write "boot"',
+  "sockets.target": 'write "connection"',
+  enabled: 'write "boot"',
+  auto: 'write "boot"',
+  disabled: 'write "manual"',
+};
+
 /** `[service.NAME]`, and with every key optional `[defaults]`. */
 export const serviceSchema = z.strictObject({
   command: required(command, {
@@ -93,7 +101,7 @@ export const serviceSchema = z.strictObject({
     example: "true",
   }),
   workers: withDefault(integer(1, 256), 1, { is: "How many workers run at the same time.", example: "4" }),
-  start: withDefault(choice(["boot", "connection", "manual"]), "boot", {
+  start: withDefault(choice(["boot", "connection", "manual"], STARTS), "boot", {
     is: "`boot`: with the supervisor. `connection`: with the first connection or datagram on one of its sockets. `manual`: with `holdfast start`.",
     example: '"connection"',
   }),

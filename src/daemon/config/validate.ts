@@ -2,10 +2,18 @@ import type { z } from "zod";
 import { laterKey } from "./later.js";
 import { describeValue, noteOf, wrongOf } from "./leaf.js";
 import { didYouMean } from "./nearest.js";
-import { OTHER_NAMES } from "./other-names.js";
+import { otherName } from "./other-names.js";
 import { type Findings, formatPath, type KeyPath, type Wrong } from "./problem.js";
+import { serviceSchema } from "./schema-service.js";
+import { socketSchema } from "./schema-socket.js";
 import { type AnySchema, keyPaths, keysOf, shapeOf } from "./shape.js";
 import { entriesOf, placeOf, type Tree, toPlain } from "./tree.js";
+
+/** Whose key may have been meant for, by the section in which it stands. */
+const ELSEWHERE = new Map<string, { readonly schema: AnySchema; readonly table: string }>([
+  ["service", { schema: socketSchema, table: "[socket.NAME]" }],
+  ["socket", { schema: serviceSchema, table: "[service.NAME]" }],
+]);
 
 /** Nothing to suggest is looked for beyond this many keys of one table. */
 const MOST_LISTED = 10;
@@ -140,8 +148,10 @@ function hintFor(key: string, section: string, table: AnySchema): string | undef
   if (section === "service" && /^(listen|port|ports|address|bind)$/.test(key)) {
     return 'a service names its sockets in sockets = ["NAME"], and [socket.NAME] has the addresses in listen';
   }
-  const other = OTHER_NAMES.get(key.toLowerCase());
+  const other = otherName(key);
   if (other !== undefined && paths.includes(other)) return `did you mean "${other}"?`;
+  const elsewhere = ELSEWHERE.get(section);
+  if (elsewhere !== undefined && keysOf(elsewhere.schema).includes(key)) return `it is a key of ${elsewhere.table}`;
   const near = didYouMean(key, keys);
   if (near !== undefined) return near;
   const deeper = paths.filter((path) => path.endsWith(`.${key}`)).slice(0, 3);

@@ -127,11 +127,20 @@ function isCalm({ wait, halted }: ServiceState["instances"][number]): boolean {
 function failureOf({ state }: Member): NonNullable<Awaited["failed"]> | undefined {
   const { desired, awaits, blocked, instances, completed } = state;
   if (desired === "stopped") return "stopped";
-  if (awaits !== undefined) return awaits.some(({ failed }) => failed !== undefined) ? "awaits" : undefined;
+  if (awaits !== undefined) return awaitsFailed(awaits);
   if (completed !== undefined || instances.some(({ current }) => current !== undefined)) return undefined;
   if (blocked) return "blocked";
   if (instances.some(isCalm)) return undefined; // It starts as soon as its place is free.
   return state.lastFailure?.end ?? "stopped";
+}
+
+/** It waits for something that does not come, and names where that chain ends. */
+function awaitsFailed(awaits: readonly Awaited[]): Awaited["failed"] {
+  for (const { service, failed } of awaits) {
+    if (failed === undefined) continue;
+    return typeof failed === "object" && failed.kind === "awaits" ? failed : { kind: "awaits", service };
+  }
+  return undefined;
 }
 
 function reasonsToHold({ config, state }: Member, members: Members): readonly Awaited[] {

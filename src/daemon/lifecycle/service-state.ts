@@ -53,7 +53,7 @@ export interface Awaited {
   /** `gone`: it conflicts. */
   readonly until: "started" | "ready" | "completed" | "gone";
   /** Why that does not come by itself, as far as anybody can tell: how its last worker ended, or what stands in its own way. */
-  readonly failed?: End | "blocked" | "awaits" | "stopped";
+  readonly failed?: End | "blocked" | "stopped" | { readonly kind: "awaits"; readonly service: string };
   /** Not by its configuration: it was put on hold while the other one is restarted. */
   readonly restarting?: true;
 }
@@ -135,6 +135,8 @@ export interface Failure {
   readonly end: End;
   /** What it wrote last; bounded by the runtime. */
   readonly lines: readonly string[];
+  /** It ended with 0 before it was ready. */
+  readonly unready?: true;
 }
 
 export type ServiceEvent =

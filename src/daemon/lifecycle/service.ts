@@ -15,6 +15,7 @@
  *   - or it gets no new connections until it is healthy again, unless it is the last one that serves (who-serves.ts).
  */
 
+import type { ServiceConfig } from "../config/config.js";
 import { advance, laneOf } from "./advance.js";
 import { beginAwaiting, departIfOver, orderEvent } from "./awaiting.js";
 import { commandService } from "./commands.js";
@@ -144,7 +145,8 @@ function ended(turn: Turn, worker: Worker, role: "current" | "successor" | "reti
     : classify(end, worker.reason, turn.policy.restart) === "clean";
   const failed = !isWanted(worker.reason) && !isWell;
   const failure = failureOf(worker, turn.at, lines);
-  if (failed) turn.set({ lastFailure: failure });
+  if (failed || (failure.unready === true && !isWanted(worker.reason) && saysReady(turn.policy)))
+    turn.set({ lastFailure: failure });
   switch (role) {
     case "retiring":
       turn.note((receipt) => withRetired(receipt, worker));
@@ -251,10 +253,17 @@ function jobWaitsFor(turn: Turn, slot: number): boolean {
   }
 }
 
+/** Its status of 0 alone is no success: it had a word to say before, or a file to write. */
+function saysReady({ type, ready, pidFile }: ServiceConfig): boolean {
+  return type !== "task" && (ready.when === "notify" || ready.when === "newline" || pidFile !== undefined);
+}
+
 function failureOf(worker: Worker, at: number, lines: readonly string[]): Failure {
   if (worker.state.phase !== "gone") throw new Error("only a worker that is gone has failed");
   const { end } = worker.state;
-  return { at, slot: worker.slot, worker: worker.id, code: codeOf(worker, end.kind), end, lines };
+  const unready = end.kind === "exited" && end.code === 0 && worker.readyAt === undefined;
+  const code = codeOf(worker, end.kind);
+  return { at, slot: worker.slot, worker: worker.id, code, end, lines, ...(unready ? { unready: true } : {}) };
 }
 
 function codeOf(worker: Worker, kind: string): Failure["code"] {

@@ -2,6 +2,7 @@ import type { ServiceConfig } from "../config/config.js";
 import type { AwaitedView, ServicePhase, ServiceView, WorkerView } from "../control/api.js";
 import type { Aside } from "../lifecycle/aside.js";
 import { awaitedHook } from "../lifecycle/hooks.js";
+import { runLimitDue } from "../lifecycle/run-limit.js";
 import { type Awaited, nextDeadline, type ServiceState, triggersFree, workersOf } from "../lifecycle/service-state.js";
 import type { Worker } from "../lifecycle/worker.js";
 import type { Clock } from "./clock.js";
@@ -90,6 +91,7 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
   const hook = awaitedHook(worker.state);
   const stored = storedBy(worker.slot);
   const startedAs = input.startedAs(worker.id);
+  const runsUntil = runLimitDue(worker);
   const valve = valveInWords(input, worker);
   return {
     instance: `${config.name}/${worker.slot}`,
@@ -100,6 +102,7 @@ function workerView(input: ViewInput, worker: Worker, role: WorkerView["role"]):
     ...(startedAs === undefined ? {} : { startedAs }),
     ...(worker.startedAt === undefined ? {} : { startedAt: clock.wallAt(worker.startedAt).toISOString() }),
     ...(worker.readyAt === undefined ? {} : { readyAt: clock.wallAt(worker.readyAt).toISOString() }),
+    ...(runsUntil === undefined ? {} : { runsUntil: clock.wallAt(runsUntil).toISOString() }),
     ...(status === undefined ? {} : { statusText: status }),
     ...(errno === undefined || errno === 0 ? {} : { errno: errnoInWords(errno) }),
     ...(exitStatus === undefined ? {} : { exitStatus }),

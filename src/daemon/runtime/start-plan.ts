@@ -108,7 +108,7 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
     const own = target === 1 ? standardSocket : undefined;
     if (own !== undefined) map.push({ target, from: own });
     else if (to === "inherit") map.push({ target, from: { frame: send(standard(target)) } });
-    else if (to === "null") map.push({ target, from: { frame: send(devNull()) } });
+    else if (to === "null") map.push({ target, from: { frame: send(devNull("w")) } });
     if (to === "inherit" || to === "null") return;
     const [read, write] = pipe();
     pipes[name] = read;
@@ -117,7 +117,7 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
     map.push({ target, from: { frame: send(write) } });
   };
 
-  map.push({ target: 0, from: standardSocket ?? { frame: send(devNull()) } });
+  map.push({ target: 0, from: standardSocket ?? { frame: send(devNull("r")) } });
   output(1, "stdout");
   output(2, "stderr");
   let target = FIRST_LISTEN_FD;
@@ -181,9 +181,9 @@ function plan(input: PlanInput, opened: OwnedFd[]): StartPlan {
   return { request, tag, fds: frame, theirs, pipes };
 }
 
-/** Read and write. The caller's. */
-export function devNull(): OwnedFd {
-  return OwnedFd.adopt(openSync("/dev/null", "r+"));
+/** For reading as stdin, or for writing as stdout or stderr. The caller's. */
+export function devNull(mode: "r" | "w"): OwnedFd {
+  return OwnedFd.adopt(openSync("/dev/null", mode));
 }
 
 /** A duplicate of our own stdout or stderr. */

@@ -115,11 +115,10 @@ export function failedInWords(failed: NonNullable<Awaited["failed"]>): string {
   switch (failed) {
     case "blocked":
       return "cannot be started because of a socket";
-    case "awaits":
-      return "waits itself for something that has failed";
     case "stopped":
       return "does not run";
     default:
+      if (failed.kind === "awaits") return `waits itself for ${failed.service}`;
       return failed.kind === "exited" ? `failed with status ${failed.code}` : describeEnd(failed);
   }
 }
@@ -161,7 +160,10 @@ function failureSentence(service: ServiceConfig, failure: Failure): string {
     return `${who} could not be started: it cannot enter its working_directory ${folder}: ${meaning} (${name})`;
   }
   // Of a good status alone nobody knows what was wrong.
-  if (end.kind === "exited" && end.code === 0) return `${who} ${describeEnd(end)}${remarkOf(failure.lines)}`;
+  if (end.kind === "exited" && end.code === 0) {
+    const early = failure.unready === true && service.type !== "task" ? " before it was ready" : "";
+    return `${who} ${describeEnd(end)}${early}${remarkOf(failure.lines)}`;
+  }
   const limits = Object.entries(service.limits).map(([name, { soft, hard }]) => `${name} = "${soft}:${hard}"`);
   if (end.kind === "not-started" && stageName(end.stage) === "limits" && limits.length > 0)
     return `${who} ${describeEnd(end)}; the limits are ${limits.join(", ")}`;
@@ -291,8 +293,14 @@ export function factSentence(
         message: `${who} gets a successor for the connections that an earlier worker has left waiting in lane ${fact.lane}`,
         level: "warn",
       };
-    case "restarted":
-      return { message: `${service} was restarted`, level: "info" };
+    case "restarted": {
+      // So it is when an apply takes back what it has not got done, and where only a connection starts a worker.
+      const nothing = fact.receipt.started.length === 0 && fact.receipt.retired.length === 0;
+      const message = nothing
+        ? `${service} goes on as it is: no worker had to be replaced`
+        : `${service} was restarted`;
+      return { message, level: "info" };
+    }
     case "completed":
       return { message: `${who}${pid} has completed`, level: "info" };
     case "awaits": {

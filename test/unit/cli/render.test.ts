@@ -69,6 +69,12 @@ describe("text for a terminal", () => {
     expect(printable("a\tb\x1b]0;title\x07\u009b")).toBe("a\\x09b\\x1b]0;title\\x07\\x9b");
   });
 
+  test("stands in the order in which it was written, whatever a program says", () => {
+    for (const safe of [printable, printableWithColours])
+      expect(safe("\u202etxt.\u2066a\u2069\u2028")).toBe("\\u202etxt.\\u2066a\\u2069\\u2028");
+    expect(printable("\u05e9\u05dc\u200f")).toBe("\u05e9\u05dc\u200f");
+  });
+
   test("keeps colours of a log line, ends them, and keeps nothing else", () => {
     expect(printableWithColours("\x1b[31mred\x1b[2J\tx")).toBe("\x1b[31mred\\x1b[2J\tx\x1b[0m");
     expect(printableWithColours("plain")).toBe("plain");

@@ -44,6 +44,14 @@ describe("the status of a service", () => {
     expect(column(status({ workers }), "VALVE")).toEqual(["epoll", "epoll (3 in flight)", "(0 in flight)"]);
   });
 
+  test("says when run_limit is due, beside what a worker says of itself", () => {
+    const workers: WorkerView[] = [
+      { ...ready, runsUntil: "2026-01-01T00:06:00.000Z", statusText: "fine" },
+      { ...ready, runsUntil: "2026-01-01T00:03:00.000Z" },
+    ];
+    expect(column(status({ workers }), "STATUS")).toEqual(["fine (run_limit in 5min)", "(run_limit in 2min)"]);
+  });
+
   test("has no column for valves where no worker has one", () => {
     expect(status({ workers: [ready] })).not.toContain("VALVE");
   });

@@ -41,3 +41,23 @@ Max nice priority         0                    0
     ]);
   });
 });
+
+test("what workers may store in all is held against the limit of open files", () => {
+  const text = `version = 1
+[defaults]
+command = "x"
+[service.small]
+fd_store = 10
+[service.large]
+fd_store = 50
+workers = 10
+`;
+  const warnings = (nofile: number) => {
+    const result = parseConfigText(text, "x.toml", { ...ANN, hardLimits: new Map([["nofile", nofile]]) });
+    return result.warnings.map(({ path, message }) => `${path}: ${message}`);
+  };
+  expect(warnings(1020)).toEqual([]);
+  expect(warnings(1019)).toEqual([
+    "service.large.fd_store: fd_store of all workers may come to 1020 descriptors in the supervisor, which has two of each, and 1019 is its limit",
+  ]);
+});

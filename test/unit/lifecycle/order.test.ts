@@ -90,10 +90,26 @@ describe("a service that awaits", () => {
       [{ service: "db", until: "ready", failed: "blocked" }],
     ],
     [
-      "is told that what it requires waits for something that has failed",
+      "is told for which one, that has failed, what it requires waits itself",
       { after: { db: "ready" }, requires: ["db"] },
       member("db", {}, {}, { awaits: [{ service: "x", until: "completed", failed: exited(1) }] }),
-      [{ service: "db", until: "ready", failed: "awaits" }],
+      [{ service: "db", until: "ready", failed: { kind: "awaits", service: "x" } }],
+    ],
+    [
+      "is told which one at the end of a chain has failed",
+      { after: { db: "ready" }, requires: ["db"] },
+      member(
+        "db",
+        {},
+        {},
+        {
+          awaits: [
+            { service: "w", until: "ready" },
+            { service: "x", until: "ready", failed: { kind: "awaits", service: "y" } },
+          ],
+        },
+      ),
+      [{ service: "db", until: "ready", failed: { kind: "awaits", service: "y" } }],
     ],
     [
       "does not wait for a worker that only a connection starts",

@@ -56,10 +56,15 @@ function renderAwaited(on: readonly Awaited[]): string {
   if (on.length === 0) return "others";
   return on
     .map(({ service, until, failed }) => {
-      const why = failed === undefined ? "" : ` (${typeof failed === "string" ? failed : renderEnd(failed)})`;
+      const why = failed === undefined ? "" : ` (${renderFailed(failed)})`;
       return `${service} ${until}${why}`;
     })
     .join(", ");
+}
+
+function renderFailed(failed: NonNullable<Awaited["failed"]>): string {
+  if (typeof failed === "string") return failed;
+  return failed.kind === "awaits" ? `awaits ${failed.service}` : renderEnd(failed);
 }
 
 /** Only what is out of the ordinary: workers that were not drained, and no time without a ready worker, go without saying. */

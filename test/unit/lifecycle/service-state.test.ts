@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ServiceConfig } from "../../../src/daemon/config/config.js";
 import { stepService } from "../../../src/daemon/lifecycle/service.js";
 import {
   countTrigger,
@@ -132,6 +133,28 @@ describe("the last failure of a service", () => {
     stepService(state, event, { at, policy: plainService, random: 0.5 }).state;
   const booted = step(newService(plainService), 0, { type: "boot" });
 
+  test.each<[string, Partial<ServiceConfig>, boolean]>([
+    ["is told of one that had to notify", { ready: { ...plainService.ready, when: "notify" } }, true],
+    ["is told of one that had to write its pid_file", { pidFile: "/run/web.pid" }, true],
+    ["is none of one that had nothing to say", {}, false],
+  ])("with a status of 0 before it was ready %s", (_, more, isTold) => {
+    const policy = {
+      ...plainService,
+      ready: { ...plainService.ready, when: "auto" as const, settleMs: 1_000 },
+      ...more,
+    };
+    let state = newService(policy);
+    const events: ServiceEvent[] = [
+      { type: "boot" },
+      { type: "worker", worker: 1, event: { type: "started", pid: 9, at: 1 } },
+      { type: "worker", worker: 1, event: { type: "exited", end: exited } },
+      { type: "worker", worker: 1, event: { type: "gone" } },
+    ];
+    for (const event of events) state = stepService(state, event, { at: 1, policy, random: 0.5 }).state;
+    expect(state.lastFailure?.unready).toBe(isTold ? true : undefined);
+    expect(state.lastFailure === undefined).toBe(!isTold);
+  });
+
   test("names worker, code and last lines", () => {
     const failed = step(booted, 5, {
       type: "worker",
@@ -166,7 +189,9 @@ describe("the last failure of a service", () => {
       event: { type: "exited", end: { kind: "exited", code: 1 } },
     });
     expect(step(dead, 3, { type: "worker", worker: 1, event: { type: "gone" } }).lastFailure).toBeUndefined();
-    const done = step(booted, 2, { type: "worker", worker: 1, event: { type: "exited", end: exited } });
+    const started = step(booted, 1, { type: "worker", worker: 1, event: { type: "started", pid: 9, at: 1 } });
+    const ready = step(started, 1, { type: "worker", worker: 1, event: { type: "announced", by: "notify" } });
+    const done = step(ready, 2, { type: "worker", worker: 1, event: { type: "exited", end: exited } });
     expect(step(done, 3, { type: "worker", worker: 1, event: { type: "gone" } }).lastFailure).toBeUndefined();
   });
 });

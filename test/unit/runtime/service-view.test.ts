@@ -82,3 +82,12 @@ describe("the view of an unhealthy worker", () => {
     expect(view({ instances }).workers).toMatchObject([{ phase: "ready", aside: words }]);
   });
 });
+
+test("the view of a worker says when its run_limit is over, until it is", () => {
+  const limited = (limit: NonNullable<Worker["limit"]>) => {
+    const current: Worker = { id: 1, slot: 1, state: { phase: "ready" }, limit };
+    return view({ instances: [{ ...newInstance(1), current }] }).workers;
+  };
+  expect(limited({ ms: 1, until: now + 1 })).toMatchObject([{ runsUntil: new Date(now + 1).toISOString() }]);
+  expect(limited({ ms: 1, until: now, over: true })).not.toMatchObject([{ runsUntil: expect.anything() }]);
+});

@@ -24,6 +24,7 @@ export const workerView = view<WorkerView>("Worker")({
   role: z.enum(["current", "successor", "retiring"]),
   startedAt: at.exactOptional(),
   readyAt: at.exactOptional(),
+  runsUntil: at.exactOptional(),
   statusText: z.string().exactOptional(),
   errno: z.string().exactOptional(),
   exitStatus: count.exactOptional(),

@@ -88,6 +88,8 @@ export interface WorkerView {
   readonly role: "current" | "successor" | "retiring";
   readonly startedAt?: string;
   readonly readyAt?: string;
+  /** When the time is over that `run_limit` gives it. */
+  readonly runsUntil?: string;
   /** Of a process for one connection: who is at its other end, `192.0.2.1:4711` or `uid:1000`. */
   readonly peer?: string;
   /** STATUS= of sd_notify. */

@@ -61,7 +61,7 @@ export function planAccept(o: {
   const fds: Fd[] = [stdout.read, stderr.read];
   const frame = (fd: Fd): { readonly frame: number } => ({ frame: fds.push(fd) - 1 });
   const output = (number: 1 | 2): { readonly frame: number } => {
-    if (service.log.to === "null") return frame(open(devNull()));
+    if (service.log.to === "null") return frame(open(devNull("w")));
     if (service.log.to === "inherit") return frame(open(standard(number)));
     return frame((number === 1 ? stdout : stderr).write);
   };
@@ -72,7 +72,7 @@ export function planAccept(o: {
         { target: 2, from: output(2) },
       ]
     : [
-        { target: 0, from: frame(open(devNull())) },
+        { target: 0, from: frame(open(devNull("r"))) },
         { target: 1, from: output(1) },
         { target: 2, from: output(2) },
         { target: FIRST_LISTEN_FD, from: "connection" },

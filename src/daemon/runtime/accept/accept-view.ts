@@ -72,6 +72,9 @@ function workerView({ config, state, clock }: AcceptViewInput, connection: Conne
     phase: isEnding(state, connection) ? (state.ending?.phase ?? "ready") : "ready",
     role: isEnding(state, connection) ? "retiring" : "current",
     startedAt: clock.wallAt(startedAt).toISOString(),
+    ...(config.runLimitMs === undefined || isEnding(state, connection)
+      ? {}
+      : { runsUntil: clock.wallAt(startedAt + config.runLimitMs).toISOString() }),
     peer,
   };
 }

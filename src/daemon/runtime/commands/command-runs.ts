@@ -209,7 +209,7 @@ export class CommandRuns {
     };
     const settings = launchSettings({ service, command: argv, env, configFile });
     const tag: CommandTag = { v: 1, invocation };
-    using stdin = devNull();
+    using stdin = devNull("r");
     const request: StartRequest = {
       key: run.key,
       tag: Buffer.from(JSON.stringify(tag)),

@@ -44,7 +44,11 @@ export class Folder implements Disposable {
 
   /** Goes on to one that lies in this one, which is closed, also where that fails. */
   into(name: string): Folder {
-    return this.enter(name);
+    try {
+      return this.enter(name);
+    } finally {
+      this.#fd.close();
+    }
   }
 
   /** False if there is something of that name. */

@@ -24,12 +24,18 @@ import {
 import { RuntimeDirectories } from "../../../../src/daemon/runtime/directories/runtime-directories.js";
 import type { Identity } from "../../../../src/daemon/runtime/identity.js";
 import { createLogger } from "../../../../src/daemon/runtime/logger.js";
+import { newDescriptors, openDescriptors } from "../../ancillary/census.js";
 
 let base: string;
+let before: Map<number, string>;
 beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), "holdfast-folders-"));
+  before = openDescriptors();
 });
-afterEach(() => rmSync(base, { recursive: true }));
+afterEach(() => {
+  rmSync(base, { recursive: true });
+  expect(newDescriptors(before)).toEqual([]);
+});
 
 function serviceWith(...directories: Partial<ServiceDirectories>[]): ServiceConfig {
   const filled = directories.map((some) => ({ kind: "runtime", base, names: [], mode: 0o755, ...some }));
