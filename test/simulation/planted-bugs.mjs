@@ -89,7 +89,7 @@ export const PLANTED_BUGS = [
     name: "an adoption forgets where new connections go",
     law: /its connections go to/,
     file: `${runtime}service-runtime.ts`,
-    find: "this.#steer(this.#state.steering ?? []);\n    for (const effect",
+    find: "this.#lanes.steer(this.#state.steering ?? []);\n    for (const effect",
     replace: "for (const effect",
   },
   {
@@ -123,7 +123,7 @@ export const PLANTED_BUGS = [
   {
     name: "an arm that fires while it is adopted is a surprise",
     law: /the keeper refused fetch/,
-    file: `${runtime}service-workers.ts`,
+    file: `${runtime}workers/worker-reopening.ts`,
     find: "if (!(error instanceof KeeperError) || error.errno !== ENOENT) throw error;",
     replace: "throw error;",
   },

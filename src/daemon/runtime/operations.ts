@@ -3,26 +3,26 @@ import type {
   LogLine,
   Operations,
   Outcome,
-  ServiceView,
   SocketAction,
   SocketOutcome,
   SocketView,
   SupervisorView,
-  WaitFor,
 } from "../control/api.js";
 import { ControlError } from "../control/control-error.js";
 import type { Applier } from "./applier.js";
+import type { Answered } from "./askers.js";
 import type { Clock } from "./clock.js";
 import type { CommandRuns } from "./commands/command-runs.js";
 import type { EventLog } from "./event-log.js";
 import { firstProblem } from "./hooks/service-check.js";
 import type { LeftBehind } from "./left-behind/left-behind.js";
 import { type Ordering, type Reached, reachedInWords } from "./ordering.js";
+import { worded } from "./outcome-words.js";
 import type { Service } from "./service.js";
-import type { Answered } from "./service-runtime.js";
 import { isSteered } from "./service-setup.js";
 import type { SocketPauses } from "./socket-pauses.js";
 import type { SocketTable } from "./socket-table.js";
+import { waitFor } from "./wait-for.js";
 import { seconds, signalNumber } from "./words.js";
 
 const ENDING = "holdfast is stopping everything and takes no commands any more";
@@ -233,137 +233,4 @@ function usersOf(services: ReadonlyMap<string, Service>, socket: string): string
   return [...services.values()]
     .filter(({ config }) => config.sockets.includes(socket))
     .map(({ config }) => config.name);
-}
-
-function worded(
-  service: Service,
-  action: Action,
-  { answer, failure, because, receipt }: Answered,
-): { result: Outcome["result"]; message: string } {
-  const { name } = service.config;
-  switch (answer) {
-    case "done":
-      return { result: "done", message: doneSentence(service, action) };
-    case "unchanged":
-      return { result: "unchanged", message: unchangedSentence(service, action) };
-    case "failed":
-      return { result: "failed", message: failure?.message ?? because ?? `${name} failed` };
-    case "rolled-back":
-      return {
-        result: "rolled-back",
-        message: `the new worker failed, the one before goes on: ${failure?.message ?? "no reason is known"}${mixture(receipt)}`,
-      };
-    case "superseded":
-      return { result: "superseded", message: `a later command took the place of this one` };
-    case "not-ready":
-      return {
-        result: "not-running",
-        message: `${name} has no ready worker that a canary could be tried beside; \`holdfast why ${name}\` tells why`,
-      };
-  }
-}
-
-/** Earlier instances of the same restart stay replaced: what serves then is of both versions. */
-function mixture(receipt: Answered["receipt"]): string {
-  const count = receipt?.started.length ?? 0;
-  if (count === 0) return "";
-  return `; ${count} ${count === 1 ? "instance was" : "instances were"} replaced before and ${count === 1 ? "stays" : "stay"} so`;
-}
-
-function doneSentence(service: Service, action: Action): string {
-  const { name } = service.config;
-  const view = service.view();
-  const count = `${view.ready} of ${view.instances} ready`;
-  switch (action.action) {
-    case "start":
-      if (view.type === "task") return taskSentence(view);
-      return `${name} is started (${count})`;
-    case "stop":
-      return `${name} is stopped`;
-    case "restart":
-      if (view.type === "task") return taskSentence(view);
-      return view.phase === "waiting"
-        ? `no worker of ${name} was running; the next connection starts a new one`
-        : `${name} is restarted (${count})`;
-    case "scale":
-      return `${name} has ${view.instances} ${view.instances === 1 ? "instance" : "instances"} (${count})`;
-    case "reset":
-      return `the failures of ${name} are forgotten`;
-    case "canary":
-      return `one worker of the new version gets ${action.percent} % of the new connections to ${name} (${count})`;
-    case "promote":
-      return `${name} is restarted, the canary first (${count})`;
-    case "abort":
-      return `the canary of ${name} is gone (${count})`;
-    case "reload":
-    case "signal":
-      return `${name} was told`;
-  }
-}
-
-function taskSentence({ name, phase }: ServiceView): string {
-  return phase === "completed" ? `${name} has completed` : `${name} was run`;
-}
-
-function unchangedSentence({ config: { name }, state }: Service, action: Action): string {
-  const isComplete = state.completed !== undefined;
-  switch (action.action) {
-    case "start":
-      return isComplete
-        ? `${name} has completed and counts as active; restart runs it again`
-        : `${name} is running already`;
-    case "stop":
-      return `${name} was not running`;
-    case "scale":
-      return `${name} has that many instances already`;
-    case "promote":
-    case "abort":
-      return `${name} has no canary`;
-    case "canary":
-    case "restart":
-    case "reset":
-    case "reload":
-    case "signal":
-      return `nothing was to be done for ${name}`;
-  }
-}
-
-/** @param gone aborted when nobody waits for the answer any more */
-function waitFor(
-  service: Service,
-  what: WaitFor,
-  timeoutMs: number,
-  gone: AbortSignal | undefined,
-): Promise<"reached" | "timed-out"> {
-  return new Promise((resolve) => {
-    const end = (result: "reached" | "timed-out"): void => {
-      clearTimeout(timer);
-      unwatch();
-      gone?.removeEventListener("abort", giveUp);
-      resolve(result);
-    };
-    const check = (): void => {
-      if (holds(service.view(), what)) end("reached");
-    };
-    const giveUp = (): void => end("timed-out");
-    const timer = setTimeout(giveUp, timeoutMs);
-    gone?.addEventListener("abort", giveUp);
-    const unwatch = service.watch(check);
-    check();
-  });
-}
-
-function holds(view: ServiceView, what: WaitFor): boolean {
-  switch (what) {
-    case "completed":
-      return view.phase === "completed";
-    case "ready":
-      return view.ready === view.instances;
-    case "running":
-      return view.workers.some(
-        ({ phase, pid }) => pid !== undefined && (phase === "starting" || phase === "running" || phase === "ready"),
-      );
-    case "stopped":
-      return view.workers.length === 0 && view.desired === "stopped";
-  }
 }

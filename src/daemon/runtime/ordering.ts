@@ -9,8 +9,9 @@ import {
   stoppedWith,
 } from "../lifecycle/order-commands.js";
 import { workersOf } from "../lifecycle/service-state.js";
+import type { Answered } from "./askers.js";
 import type { Service } from "./service.js";
-import { type Answered, ServiceRuntime } from "./service-runtime.js";
+import { ServiceRuntime } from "./service-runtime.js";
 
 /** A service that a command has reached beside the one that it named, and what has become of that. */
 export interface Reached {

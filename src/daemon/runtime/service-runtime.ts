@@ -1,36 +1,47 @@
 import type { ReloadPolicy, ServiceConfig } from "../config/config.js";
-import type { FailureView, Outcome, ReceiptView, ServiceView } from "../control/api.js";
-import type { Receipt } from "../lifecycle/receipt.js";
+import type { Outcome, ServiceView } from "../control/api.js";
 import { stepService } from "../lifecycle/service.js";
 import {
-  type Answer,
   newService,
   nextDeadline,
-  range,
   type ServiceEffect,
   type ServiceEvent,
-  type ServiceFact,
   type ServiceState,
   workersOf,
 } from "../lifecycle/service-state.js";
-import { isAbandoned, type Share } from "../lifecycle/steering.js";
-import { hasCompleted, isTask } from "../lifecycle/task.js";
-import { resumeWorker, stopSignalOf, type Worker } from "../lifecycle/worker.js";
+import {
+  acceptingOf,
+  atWorkOf,
+  hasStaleWorkers,
+  isAtRest,
+  isContinued,
+  isStartAwaited,
+  onlyServes,
+  readyOf,
+  workerOf,
+} from "../lifecycle/standing.js";
+import type { Worker } from "../lifecycle/worker.js";
+import { type Answered, Askers } from "./askers.js";
+import { DeadlineTimer } from "./deadline-timer.js";
 import { RuntimeDirectories } from "./directories/runtime-directories.js";
+import { FactReport } from "./fact-report.js";
 import { IdleWatch } from "./idle-watch.js";
-import type { ArmRecord, ChildRecord, HeldRecord, ListedChild } from "./keeper/records.js";
+import type { ChildRecord } from "./keeper/records.js";
 import type { ServiceOutput } from "./left-behind/remnant-output.js";
-import { LogRing } from "./logs/log-ring.js";
-import type { LogSink } from "./logs/log-sink.js";
-import { reloadOutcome } from "./notify/reload-outcome.js";
-import { type Counted, receiptView } from "./receipt-view.js";
+import type { LogRing } from "./logs/log-ring.js";
+import { ServiceLog } from "./logs/service-log.js";
+import { Mailbox } from "./mailbox.js";
+import { RestartReceipts } from "./restart-receipts.js";
+import { adoptWorkers, type KeeperTables } from "./service-adoption.js";
+import { ServiceNote } from "./service-note.js";
 import { isSteered, type ServiceSetup, versionOf } from "./service-setup.js";
-import { decodeWorkerTag, encodeState, serviceKey, type WorkerTag, workerKey } from "./service-store.js";
+import { areBound, socketProblemOf } from "./service-sockets.js";
+import { decodeWorkerTag, encodeState, type WorkerTag } from "./service-store.js";
 import { serviceView } from "./service-view.js";
 import { ServiceWorkers } from "./service-workers.js";
 import type { ServiceWorld } from "./service-world.js";
-import { SocketWatch } from "./socket-watch.js";
-import { awaitsSentence, factSentence, failureView, signalNumber } from "./words.js";
+import { ServiceLanes } from "./steering/service-lanes.js";
+import { awaitsSentence, failureView } from "./words.js";
 
 /**
  * Effects that change nothing which a new supervisor would not see or do again by itself: a look, a sweep of what is left. They do not wait
@@ -45,28 +56,6 @@ const REPEATABLE: ReadonlySet<ServiceEffect["type"]> = new Set([
   "look-into",
 ]);
 
-/** It accepts connections, or will before long. */
-const ACCEPTING: ReadonlySet<Worker["state"]["phase"]> = new Set(["starting", "warming", "confirming", "ready"]);
-
-const nothingCounted: Counted = { sockets: [], listenDrops: 0, listenOverflows: 0 };
-
-/** What an earlier supervisor has left in the keeper. */
-export interface KeeperTables {
-  readonly children: readonly ListedChild[];
-  readonly arms: readonly ArmRecord[];
-  readonly held: readonly HeldRecord[];
-}
-
-/** An answer to a command, before it is put into words. */
-export interface Answered {
-  readonly answer: Answer;
-  readonly failure?: FailureView;
-  /** Why it failed, where nothing of its own has. */
-  readonly because?: string;
-  /** Of a restart. */
-  readonly receipt?: ReceiptView;
-}
-
 /**
  * One service in the world: events go through the pure machine, its effects to keeper and kernel.
  *
@@ -76,26 +65,23 @@ export interface Answered {
 export class ServiceRuntime {
   readonly isNew: boolean;
   readonly byConnection: boolean = false;
-  readonly ring = new LogRing({ maxLines: 2_000, maxBytes: 1024 * 1024 });
   readonly #world: ServiceWorld;
   readonly #workers: ServiceWorkers;
-  readonly #askers = new Map<number, (answered: Answered) => void>();
+  readonly #askers = new Askers();
   readonly #watchers = new Set<() => void>();
-  #mailbox: ServiceEvent[] = [];
-  #stepping = false;
-  #adopting = false;
+  readonly #mailbox = new Mailbox<ServiceEvent>((event) => this.#step(event));
+  readonly #note: ServiceNote;
+  readonly #timer: DeadlineTimer;
   #state: ServiceState;
-  #written = "";
-  #timer: NodeJS.Timeout | undefined;
   #closed = false;
   readonly #idle: IdleWatch;
-  /** While it is restarted: what the kernel counts at its sockets. */
-  #watch: SocketWatch | undefined;
+  readonly #lanes: ServiceLanes;
+  readonly #receipts: RestartReceipts;
+  readonly #report: FactReport;
+  readonly #log: ServiceLog;
   readonly #directories: RuntimeDirectories;
   #setup: ServiceSetup;
   #version: string;
-  /** The newest is for workers that start; those before are closed once their workers are gone. */
-  #sinks: readonly (LogSink | undefined)[];
 
   /** @param state what an earlier supervisor left; undefined: it was never started, and `boot` begins it */
   constructor(setup: ServiceSetup, world: ServiceWorld, state?: ServiceState) {
@@ -105,23 +91,42 @@ export class ServiceRuntime {
     this.isNew = state === undefined;
     this.#world = world;
     this.#state = state ?? newService(config);
-    this.#sinks = [world.sinks.open(config.name, config.log)];
+    this.#note = new ServiceNote(config.name, world.keeper, (error) =>
+      world.log.error(`${config.name}: the keeper did not take its state: ${error.message}`, { error }),
+    );
+    this.#timer = new DeadlineTimer(world.clock, () => {
+      this.#workers.listen(); // READY=1, WATCHDOG=1 or EXTEND_TIMEOUT_USEC that came in time count, also where we are late.
+      this.dispatch({ type: "deadline" });
+    });
+    this.#log = new ServiceLog(config, world);
     this.#directories = new RuntimeDirectories(world.log, workersOf(this.#state).length > 0);
     this.#idle = new IdleWatch({
-      pids: () => this.#restingPids(),
+      pids: () => (onlyServes(this.#state) ? this.acceptors() : undefined),
       listeners: () => this.#setup.sockets.flatMap((socket) => world.sockets.inodes(socket)).map(({ ino }) => ino),
       monotonic: () => world.clock.monotonic(),
       idle: () => this.dispatch({ type: "idle" }),
     });
     this.#watchIdle(config);
+    this.#lanes = new ServiceLanes({
+      sockets: world.sockets,
+      setup: () => this.#setup,
+      state: () => this.#state,
+      stranded: (lane) => this.dispatch({ type: "stranded", lane }),
+    });
+    this.#receipts = new RestartReceipts({
+      service: config.name,
+      look: () => world.sockets.look(this.#setup.sockets),
+      handedOver: (worker) => this.#workers.handedOver(worker),
+    });
+    this.#report = new FactReport(world, this.#receipts);
     this.#workers = new ServiceWorkers({
       setup: () => this.#setup,
       world,
       ring: this.ring,
-      sink: () => this.#sinks.at(-1),
+      sink: () => this.#log.sink,
       find: (worker) => this.#find(worker),
       acceptors: () => this.acceptors(),
-      isAwaited: (slot) => workersOf(this.#state).some(({ worker }) => worker.slot === slot && mayStart(worker)),
+      isAwaited: (slot) => isStartAwaited(this.#state, slot),
       emit: (worker, event, lines) =>
         this.dispatch({ type: "worker", worker, event, ...(lines.length > 0 ? { lines } : {}) }),
     });
@@ -137,28 +142,21 @@ export class ServiceRuntime {
 
   /** Whether a worker that serves, or is to, was started with something else than what is in force. */
   get hasStaleWorkers(): boolean {
-    return workersOf(this.#state).some(
-      ({ worker, role }) => role !== "retiring" && worker.version !== undefined && worker.version !== this.#version,
-    );
+    return hasStaleWorkers(this.#state, this.#version);
   }
 
   /** Why its workers, or those of another setup, cannot be started now; undefined: they can. */
   socketProblem(setup = this.#setup): string | undefined {
-    const { sockets, isPaused } = this.#world;
-    return setup.sockets
-      .map(
-        (socket) =>
-          sockets.problem(socket) ??
-          (isPaused(socket.name)
-            ? `socket ${socket.name} is paused; \`holdfast resume ${socket.name}\` ends that`
-            : undefined),
-      )
-      .find(Boolean);
+    return socketProblemOf(setup, this.#world);
   }
 
   /** Where what its workers write goes now. */
   get output(): ServiceOutput {
-    return { ring: this.ring, sink: this.#sinks.at(-1) };
+    return this.#log.output;
+  }
+
+  get ring(): LogRing {
+    return this.#log.ring;
   }
 
   get state(): ServiceState {
@@ -167,9 +165,7 @@ export class ServiceRuntime {
 
   /** All processes of the workers that may accept connections, now or soon. */
   acceptors(): readonly number[] {
-    return workersOf(this.#state)
-      .filter(({ worker: { state } }) => ACCEPTING.has(state.phase))
-      .flatMap(({ worker }) => this.#workers.pids(worker.id));
+    return acceptingOf(this.#state).flatMap(({ id }) => this.#workers.pids(id));
   }
 
   /** Something of it may be there, or come at any time. */
@@ -199,17 +195,14 @@ export class ServiceRuntime {
       unhealthy: (worker) => this.#workers.unhealthy(worker),
       startedAs: (worker) => this.#workers.startedAs(worker),
       socketProblem: this.socketProblem(),
-      logDropped: this.#sinks.reduce((sum, sink) => sum + (sink?.dropped ?? 0), 0),
+      logDropped: this.#log.dropped,
       logBytesDropped: this.#workers.logBytesDropped,
     });
   }
 
   /** Resolves with the answer of the machine to a command. */
   ask(asker: number, event: Extract<ServiceEvent, { asker: number }>): Promise<Answered> {
-    return new Promise((resolve) => {
-      this.#askers.set(asker, resolve);
-      this.dispatch(event);
-    });
+    return this.#askers.ask(asker, () => this.dispatch(event));
   }
 
   /**
@@ -219,18 +212,14 @@ export class ServiceRuntime {
    * @param undoes it goes back to what it was: no task runs again for that
    */
   async configure(setup: ServiceSetup, asker: number, undoes = false): Promise<Answered> {
-    const { config } = this;
-    const { log } = config;
-    if (JSON.stringify(log) !== JSON.stringify(setup.config.log)) {
-      this.#sinks = [...this.#sinks, this.#world.sinks.open(setup.config.name, setup.config.log)];
-    }
-    this.#directories.leave(config);
+    this.#log.configure(setup.config.log);
+    this.#directories.leave(this.config);
     const before = this.#version;
     this.#setup = setup;
     this.#version = versionOf(setup);
     this.#watchIdle(setup.config);
     // An address that an apply has bound knows what was asked for when it was bound.
-    this.#steer(this.#state.steering ?? []);
+    this.#lanes.steer(this.#state.steering ?? []);
     this.#workers.offerSockets();
     this.socketsChanged();
     const event = {
@@ -246,10 +235,10 @@ export class ServiceRuntime {
     }
     const asked = this.ask(asker, event);
     // Somebody may have connected to such an address before it knew that.
-    this.#lookAround();
+    this.#lanes.lookAround();
     const answered = await asked;
     if (answered.answer === "done") {
-      this.#closeOldSinks();
+      this.#log.closeFormer();
       this.#directories.removeFormer(this.config);
     }
     return answered;
@@ -266,7 +255,7 @@ export class ServiceRuntime {
     this.#state = { ...this.#state, blocked: !this.#isBound() };
     this.dispatch({ type: "boot" });
     // Its socket may be older than the service, and have more lanes.
-    this.#lookAround();
+    this.#lanes.lookAround();
   }
 
   /** Its sockets were bound, or could not be. */
@@ -276,19 +265,12 @@ export class ServiceRuntime {
   }
 
   dispatch(event: ServiceEvent): void {
-    if (this.#closed) return;
-    this.#mailbox.push(event);
-    if (this.#stepping || this.#adopting) return;
-    this.#stepping = true;
-    try {
-      for (let next = this.#mailbox.shift(); next !== undefined; next = this.#mailbox.shift()) this.#step(next);
-    } finally {
-      this.#stepping = false;
-    }
+    if (this.#closed || !this.#mailbox.put(event)) return;
     this.#write();
-    this.#settleStore();
-    this.#directories.settle(this.config, this.#rests);
-    this.#followHealth();
+    // What workers have stored stays while another one of their instance comes by itself, and is closed with the last one after that.
+    this.#workers.store.settle(isContinued(this.#state));
+    this.#directories.settle(this.config, isAtRest(this.#state));
+    this.#workers.followHealth(readyOf(this.#state));
     this.#armTimer();
     for (const changed of this.#watchers) changed();
     this.#world.order.changed();
@@ -298,42 +280,19 @@ export class ServiceRuntime {
    * Continues with workers that an earlier supervisor started: opens what the keeper kept of them, repeats what may not have happened. What is heard
    * meanwhile waits, so that nothing is repeated for a state that is not the one any more.
    */
-  async adopt({ children, arms, held }: KeeperTables): Promise<void> {
-    this.#adopting = true;
-    await this.#workers.store.adopt(held);
-    const childOf = new Map(children.map((child) => [child.key, child]));
-    const armOf = new Map(arms.map((arm) => [arm.key, arm]));
-    const events: ServiceEvent[] = [];
-    const effects: ServiceEffect[] = [];
-    const told: (() => void)[] = [];
-    for (const { worker } of workersOf(this.#state)) {
-      const key = workerKey(this.config.name, worker.slot, worker.id);
-      const child = childOf.get(key);
-      const arm = armOf.get(key);
-      const record = child ?? arm;
-      if (record !== undefined) await this.#workers.reopen(worker.id, record);
-      const stopSignal = signalNumber(stopSignalOf(worker, this.config) ?? "") ?? 0;
-      const wasSignalled =
-        child !== undefined && stopSignal > 0 && ((child.signals >> BigInt(stopSignal - 1)) & 1n) === 1n;
-      const resumed = resumeWorker(
-        worker,
-        { child: child !== undefined, arm: arm !== undefined, wasSignalled },
-        this.config,
-      );
-      effects.push(...resumed.effects);
-      for (const event of resumed.events) events.push({ type: "worker", worker: worker.id, event });
-      if (child !== undefined) told.push(() => this.#workers.hear(worker.id, child));
-    }
-    this.#steer(this.#state.steering ?? []);
+  async adopt(tables: KeeperTables): Promise<void> {
+    this.#mailbox.hold();
+    await this.#workers.store.adopt(tables.held);
+    const { effects, events, news } = await adoptWorkers(this.#state, this.config, tables, this.#workers);
+    this.#lanes.steer(this.#state.steering ?? []);
     for (const effect of effects) this.#perform(effect);
-    this.#adopting = false;
+    this.#mailbox.release();
     for (const event of events) this.dispatch(event);
-    for (const tell of told) tell(); // After what the worker itself has said before.
+    for (const { worker, child } of news) this.#workers.hear(worker, child);
     this.#workers.listen(); // Before a deadline that passed meanwhile ends a worker whose READY=1 is here already.
-    for (const arm of arms) {
+    for (const arm of tables.arms) {
       const tag = decodeWorkerTag(arm.tag);
-      if (tag?.service !== this.config.name || this.#find(tag.worker) !== undefined) continue;
-      this.#workers.dropArm(arm);
+      if (tag?.service === this.config.name && this.#find(tag.worker) === undefined) this.#workers.dropArm(arm);
     }
     this.#armTimer();
   }
@@ -344,7 +303,7 @@ export class ServiceRuntime {
     // The configuration may be another one than the state was made with: an apply that was cut off had tried it.
     this.dispatch({ type: "deadline" });
     // What a lane of a worker that is forgotten has left behind is looked for once more.
-    this.#lookAround();
+    this.#lanes.lookAround();
   }
 
   /** News of a child whose key is one of ours. */
@@ -355,27 +314,14 @@ export class ServiceRuntime {
   }
 
   /** To the processes of all workers that are ready. */
-  async signalWorkers(signal: number): Promise<number> {
-    const ready = this.#state.instances.flatMap(({ current }) =>
-      current && isAtWork(current, this.config) ? [current] : [],
-    );
-    const sent = await Promise.allSettled(
-      ready.map(({ slot, id }) => this.#world.keeper.signal(workerKey(this.config.name, slot, id), signal)),
-    );
-    return sent.filter(({ status }) => status === "fulfilled").length;
+  signalWorkers(signal: number): Promise<number> {
+    return this.#workers.signal(atWorkOf(this.#state, this.config), signal);
   }
 
   /** Tells all workers that are ready to read their configuration again, and waits for those that say when they have. */
-  async reload(policy: ReloadPolicy): Promise<Pick<Outcome, "result" | "message">> {
-    const { name } = this.config;
+  reload(policy: ReloadPolicy): Promise<Pick<Outcome, "result" | "message">> {
     const ready = this.#state.instances.flatMap(({ current }) => (current?.state.phase === "ready" ? [current] : []));
-    const workers = await Promise.all(
-      ready.map(async (worker) => ({
-        instance: `${name}/${worker.slot}`,
-        how: await this.#workers.reload(worker, policy),
-      })),
-    );
-    return reloadOutcome({ service: name, policy, workers });
+    return this.#workers.reload(ready, policy);
   }
 
   /** SIGKILL to all workers and their trees, without any timeout. The machine hears of it as of every other end. */
@@ -386,42 +332,13 @@ export class ServiceRuntime {
   /** Lets go of everything without ending a worker. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#watch?.end();
+    this.#timer.arm(undefined);
+    this.#receipts.close();
     this.#idle.stop();
     this.#workers.close();
     await this.#workers.ended.told();
     await this.#directories.close();
-    await Promise.all(this.#sinks.map((sink) => sink?.close()));
-  }
-
-  /** It has no worker, and gets none before somebody asks for one. */
-  get #rests(): boolean {
-    const { desired, instances } = this.#state;
-    return workersOf(this.#state).length === 0 && (desired === "stopped" || instances.every(({ halted }) => halted));
-  }
-
-  #followHealth(): void {
-    const ready = workersOf(this.#state).filter(({ worker }) => worker.state.phase === "ready");
-    this.#workers.followHealth(ready.map(({ worker }) => worker));
-  }
-
-  /** What workers have stored stays while another one of their instance comes by itself, and is closed with the last one after that. */
-  #settleStore(): void {
-    const { desired, size, instances } = this.#state;
-    const slots = new Set(workersOf(this.#state).map(({ worker }) => worker.slot));
-    const halted = new Set(instances.filter(({ halted }) => halted).map(({ slot }) => slot));
-    this.#workers.store.settle(
-      (slot) => slots.has(slot) || (desired === "started" && slot <= size && !halted.has(slot)),
-    );
-  }
-
-  #closeOldSinks(): void {
-    const old = this.#sinks.slice(0, -1);
-    this.#sinks = this.#sinks.slice(-1);
-    for (const sink of old) {
-      sink?.close().catch((error: Error) => this.#world.log.error(`${this.config.name}: ${error.message}`, { error }));
-    }
+    await this.#log.close();
   }
 
   #step(event: ServiceEvent): void {
@@ -436,50 +353,30 @@ export class ServiceRuntime {
       random: Math.random(),
     });
     this.#state = step.state;
-    const counted = this.#countSockets();
+    this.#receipts.follow(step.state.job);
     for (const { worker } of workersOf(step.state)) pids.set(worker.id, worker.pid ?? pids.get(worker.id));
     if (step.effects.some(({ type }) => !REPEATABLE.has(type))) this.#write();
-    for (const effect of step.effects) this.#perform(effect, counted);
+    for (const effect of step.effects) this.#perform(effect);
     // Words come last: a worker that is started again does not wait for them.
     const lines = event.type === "worker" ? (event.lines ?? []) : [];
     for (const fact of step.facts) {
-      this.#report(fact, { now: at, lines, pid: "worker" in fact ? pids.get(fact.worker) : undefined, counted });
+      this.#report.add(this.config, fact, {
+        now: at,
+        lines,
+        pid: "worker" in fact ? pids.get(fact.worker) : undefined,
+      });
     }
   }
 
-  /** Begins to count with a restart, and ends with it: then it tells what was counted. */
-  #countSockets(): Counted {
-    const kind = this.#state.job?.kind;
-    const restarts = kind === "restart" || kind === "restart-hard";
-    if (restarts) this.#watch ??= new SocketWatch(() => this.#world.sockets.look(this.#setup.sockets));
-    const counted = restarts ? undefined : this.#watch?.end();
-    if (!restarts) this.#watch = undefined;
-    return counted ?? nothingCounted;
-  }
-
   #write(): void {
-    const bytes = encodeState(this.#state);
-    const text = bytes.toString("latin1");
-    if (text === this.#written) return;
-    this.#written = text;
-    this.#world.keeper.hold(serviceKey(this.config.name), bytes, [], true).catch((error: Error) => {
-      this.#world.log.error(`${this.config.name}: the keeper did not take its state: ${error.message}`, { error });
-    });
+    this.#note.write(encodeState(this.#state));
   }
 
   #armTimer(): void {
-    clearTimeout(this.#timer);
-    const deadline = nextDeadline(this.#state);
-    if (deadline === undefined || this.#closed) return;
-    // setTimeout counts whole milliseconds and 2^31 of them at most; early is harmless, the machine looks at the time itself.
-    const wait = Math.min(Math.max(1, Math.ceil(deadline - this.#world.clock.monotonic())), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => {
-      this.#workers.listen(); // READY=1, WATCHDOG=1 or EXTEND_TIMEOUT_USEC that came in time count, also where we are late.
-      this.dispatch({ type: "deadline" });
-    }, wait);
+    this.#timer.arm(this.#closed ? undefined : nextDeadline(this.#state));
   }
 
-  #perform(effect: ServiceEffect, counted: Counted = nothingCounted): void {
+  #perform(effect: ServiceEffect): void {
     switch (effect.type) {
       case "spawn":
       case "arm":
@@ -499,57 +396,22 @@ export class ServiceRuntime {
       case "end-hooks":
         return this.#workers.perform(effect);
       case "steer":
-        return this.#steer(effect.shares);
+        return this.#lanes.steer(effect.shares);
       case "look-into":
-        return this.#lookInto(effect.lane);
+        return this.#lanes.lookInto(effect.lane);
       case "answer":
-        for (const asker of effect.askers) this.#answer(asker, effect, counted);
+        for (const asker of effect.askers) this.#answer(asker, effect);
     }
   }
 
-  #answer(
-    asker: number,
-    { answer, failure, awaits, receipt }: Extract<ServiceEffect, { type: "answer" }>,
-    counted: Counted,
-  ): void {
-    const resolve = this.#askers.get(asker);
-    if (resolve === undefined) return; // It was asked of an earlier supervisor.
-    this.#askers.delete(asker);
+  #answer(asker: number, { answer, failure, awaits, receipt }: Extract<ServiceEffect, { type: "answer" }>): void {
     const view = failure && failureView(this.config, failure, this.#world.clock);
-    resolve({
+    this.#askers.answer(asker, {
       answer,
       ...(view === undefined ? {} : { failure: view }),
       ...(awaits === undefined ? {} : { because: awaitsSentence(this.config.name, awaits) }),
-      ...(receipt === undefined ? {} : { receipt: this.#receiptView(receipt, counted) }),
+      ...(receipt === undefined ? {} : { receipt: this.#receipts.view(receipt) }),
     });
-  }
-
-  #report(fact: ServiceFact, more: Parameters<typeof factSentence>[2] & { readonly counted: Counted }): void {
-    const completes =
-      fact.type === "worker-ended" && isTask(this.config) && hasCompleted(fact.end, fact.reason, this.config.restart);
-    const { message, level } = factSentence(this.config.name, fact, { ...more, completes });
-    const { pid } = more;
-    const { type, ...rest } =
-      fact.type === "restarted" ? { ...fact, receipt: this.#receiptView(fact.receipt, more.counted) } : fact;
-    const where = {
-      service: this.config.name,
-      ...("slot" in fact ? { instance: `${this.config.name}/${fact.slot}` } : {}),
-      ...("worker" in fact ? { worker: fact.worker } : {}),
-    };
-    this.#world.log[level](message, { event: type, ...where, ...(pid === undefined ? {} : { pid }) });
-    this.#world.events.add({ type, message, ...where, data: { ...rest, ...(pid === undefined ? {} : { pid }) } });
-  }
-
-  /** Of its workers, while all of them do nothing but serve. */
-  #restingPids(): readonly number[] | undefined {
-    const { job, instances, retiring } = this.#state;
-    const running = instances.flatMap(({ current }) => current ?? []);
-    const rests = running.length > 0 && running.every(({ state: { phase } }) => phase === "ready");
-    return rests && job === undefined && retiring.length === 0 ? this.acceptors() : undefined;
-  }
-
-  #receiptView(receipt: Receipt, counted: Counted): ReceiptView {
-    return receiptView(this.config.name, receipt, counted, (worker) => this.#workers.handedOver(worker));
   }
 
   #watchIdle({ name, idleStopMs }: ServiceConfig): void {
@@ -559,38 +421,11 @@ export class ServiceRuntime {
     );
   }
 
-  #steer(shares: readonly Share[]): void {
-    for (const socket of this.#setup.sockets) this.#world.sockets.steer(socket, shares);
-  }
-
-  #lookInto(lane: number): void {
-    if (this.#setup.sockets.some((socket) => this.#world.sockets.waitsIn(socket, lane))) {
-      this.dispatch({ type: "stranded", lane });
-    }
-  }
-
-  /** Looks into every lane that nobody is due to get. */
-  #lookAround(): void {
-    const most = Math.max(0, ...this.#setup.sockets.map((socket) => this.#world.sockets.lanes(socket)));
-    for (const lane of range(most)) if (isAbandoned(this.#state, lane)) this.#lookInto(lane);
-  }
-
   #isBound(): boolean {
-    const { sockets, isPaused } = this.#world;
-    return this.#setup.sockets.every((socket) => sockets.isBound(socket) && !isPaused(socket.name));
+    return areBound(this.#setup, this.#world);
   }
 
   #find(id: number): Worker | undefined {
-    return workersOf(this.#state).find(({ worker }) => worker.id === id)?.worker;
+    return workerOf(this.#state, id);
   }
-}
-
-/** It serves; or it is a task that runs. */
-function isAtWork({ state: { phase } }: Worker, { type }: ServiceConfig): boolean {
-  return phase === "ready" || (type === "task" && phase === "warming");
-}
-
-/** The keeper may start it at any moment, or is about to. */
-function mayStart({ state: { phase } }: Worker): boolean {
-  return phase === "armed" || phase === "disarming" || phase === "starting";
 }

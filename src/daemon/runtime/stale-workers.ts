@@ -1,6 +1,6 @@
+import type { Answered } from "./askers.js";
 import type { Logger } from "./logger.js";
 import type { Service } from "./service.js";
-import type { Answered } from "./service-runtime.js";
 
 /** Between tries to bring a service back to the configuration in force. */
 const FIRST_RETRY_MS = 1_000;

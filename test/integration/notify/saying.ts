@@ -34,9 +34,11 @@ export function saying(first = "READY=1", more = "", timeout = "20s"): string {
     ${more}`;
 }
 
-/** Lets the worker say a line; it may be heard at any time. */
-export function say(scene: Scene, line: string): Promise<void> {
-  return appendFile(join(scene.directory, "say"), `${line}\n`);
+/** Lets the worker say a line; it may be heard at any time. A worker that has just been started makes the fifo first: before, this would make a file. */
+export async function say(scene: Scene, line: string): Promise<void> {
+  const fifo = join(scene.directory, "say");
+  await expect.poll(() => existsSync(fifo), { timeout: 20_000, interval: 20 }).toBe(true);
+  await appendFile(fifo, `${line}\n`);
 }
 
 let barriers = 0;

@@ -10,6 +10,7 @@ import {
   stepAccept,
 } from "../../lifecycle/accept.js";
 import { newService, type ServiceEvent, type ServiceState } from "../../lifecycle/service-state.js";
+import { type Answered, Askers } from "../askers.js";
 import { eventsOf } from "../child-events.js";
 import { DeadlineTimer } from "../deadline-timer.js";
 import { RuntimeDirectories } from "../directories/runtime-directories.js";
@@ -19,9 +20,10 @@ import type { ServiceOutput } from "../left-behind/remnant-output.js";
 import type { LogRing } from "../logs/log-ring.js";
 import { Mailbox } from "../mailbox.js";
 import type { Service } from "../service.js";
+import type { KeeperTables } from "../service-adoption.js";
 import { ServiceNote } from "../service-note.js";
-import type { Answered, KeeperTables } from "../service-runtime.js";
 import type { ServiceSetup } from "../service-setup.js";
+import { areBound, socketProblemOf } from "../service-sockets.js";
 import type { WorkerTag } from "../service-store.js";
 import type { ServiceWorld } from "../service-world.js";
 import { signalNumber } from "../words.js";
@@ -54,7 +56,7 @@ export class AcceptService implements Service {
   readonly isNew: boolean;
   readonly byConnection = true;
   readonly #world: ServiceWorld;
-  readonly #askers = new Map<number, (answered: Answered) => void>();
+  readonly #askers = new Askers();
   readonly #watchers = new Set<() => void>();
   #setup: ServiceSetup;
   #state: AcceptState;
@@ -112,10 +114,7 @@ export class AcceptService implements Service {
   }
 
   socketProblem(setup = this.#setup): string | undefined {
-    const { sockets, isPaused } = this.#world;
-    const paused = setup.sockets.find(({ name }) => isPaused(name));
-    const words = paused && `socket ${paused.name} is paused; \`holdfast resume ${paused.name}\` ends that`;
-    return setup.sockets.map((socket) => sockets.problem(socket)).find(Boolean) ?? words;
+    return socketProblemOf(setup, this.#world);
   }
 
   /** None of its processes accepts. */
@@ -265,10 +264,7 @@ export class AcceptService implements Service {
   }
 
   #ask(asker: number, event: Extract<AcceptEvent, { asker: number }>): Promise<Answered> {
-    return new Promise((resolve) => {
-      this.#askers.set(asker, resolve);
-      this.#dispatch(event);
-    });
+    return this.#askers.ask(asker, () => this.#dispatch(event));
   }
 
   #dispatch(event: AcceptEvent): void {
@@ -308,8 +304,7 @@ export class AcceptService implements Service {
             effect.answer === "failed"
               ? { answer: "failed", failure: failureOf(this.config, effect.message, this.#world.clock) }
               : { answer: effect.answer };
-          this.#askers.get(asker)?.(answered);
-          this.#askers.delete(asker);
+          this.#askers.answer(asker, answered);
         }
     }
   }
@@ -364,8 +359,7 @@ export class AcceptService implements Service {
   }
 
   #isBound(): boolean {
-    const { sockets, isPaused } = this.#world;
-    return this.#setup.sockets.every((socket) => sockets.isBound(socket) && !isPaused(socket.name));
+    return areBound(this.#setup, this.#world);
   }
 
   #report(
