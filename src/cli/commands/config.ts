@@ -4,10 +4,13 @@ import { exitCode } from "../exit-code.js";
 import { Failure } from "../failure.js";
 import { loadConfig, renderProblems } from "../load-config.js";
 
+/** Keys whose numbers are written in octal in the file. */
+const modes: ReadonlySet<string> = new Set(["mode", "controlMode", "umask"]);
+
 export const config: CommandSpec = {
   operands: [{ flags: "<what>", description: "show, or schema" }],
   details:
-    "show prints the configuration as JSON with every default filled in, durations in milliseconds and sizes in bytes. Values of env are shown as they are, secrets included. schema prints the JSON Schema of the file, for editors.",
+    "show prints the configuration as JSON with every default filled in, durations in milliseconds, sizes in bytes, and modes as in the file. Values of env are shown as they are, secrets included. schema prints the JSON Schema of the file, for editors.",
   examples: [
     "holdfast config show",
     "holdfast config schema > holdfast.schema.json",
@@ -25,8 +28,12 @@ export const config: CommandSpec = {
     if (!loaded.ok)
       throw new Failure(exitCode.invalidConfiguration, renderProblems(loaded, loaded.problems, context.err.colour));
     context.out.write(
-      `${JSON.stringify(loaded.config, undefined, context.options.output === "jsonl" ? undefined : 2)}\n`,
+      `${JSON.stringify(loaded.config, asInTheFile, context.options.output === "jsonl" ? undefined : 2)}\n`,
     );
     return exitCode.done;
   },
 };
+
+function asInTheFile(key: string, value: unknown): unknown {
+  return modes.has(key) && typeof value === "number" ? value.toString(8).padStart(4, "0") : value;
+}

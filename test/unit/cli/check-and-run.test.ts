@@ -69,7 +69,9 @@ describe("config", () => {
   test("show prints the configuration with its defaults", async () => {
     const { code, out } = await runBin(["config", "show", "-c", write(right)]);
     expect(code).toBe(0);
-    expect(JSON.parse(out).services.web).toMatchObject({ workers: 1, start: "boot" });
+    const { services, supervisor } = JSON.parse(out);
+    expect(services.web).toMatchObject({ workers: 1, start: "boot", umask: "0022" });
+    expect(supervisor.controlMode).toBe("0600");
   });
 
   test("schema prints a JSON Schema", async () => {
