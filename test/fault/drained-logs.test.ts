@@ -35,6 +35,11 @@ async function service(run: KeeperRun): Promise<ServiceView> {
   return (await run.get("/v1/services/loud")) as ServiceView;
 }
 
+/** What it writes may be read before the keeper's news of its start. */
+function workerOf(run: KeeperRun): Promise<number> {
+  return until("the pid of the worker", async () => (await service(run)).workers[0]?.pid);
+}
+
 function numbered(line: number): string {
   return String(line).padStart(lineBytes - 1, "0");
 }
@@ -77,7 +82,7 @@ describe("a worker that logs while there is no supervisor", () => {
     const run = runWith(command("bursts", String(burstLines)));
     let { pid } = await run.supervisor();
     await until("a worker", () => logOf(run) === "waiting\n");
-    const worker = (await service(run)).workers[0]!.pid!;
+    const worker = await workerOf(run);
     for (let burst = 1; burst <= 3; burst++) {
       run.touch("hold");
       process.kill(pid, "SIGKILL");
@@ -103,7 +108,7 @@ describe("a worker that logs while there is no supervisor", () => {
     const run = runWith(command("bursts", String(burstLines)), 'watchdog = "1s"');
     const { pid } = await run.supervisor();
     await until("a worker", () => logOf(run) === "waiting\n");
-    const worker = (await service(run)).workers[0]!.pid!;
+    const worker = await workerOf(run);
     run.touch("hold");
     process.kill(pid, "SIGSTOP");
     process.kill(worker, "SIGUSR1");
@@ -119,7 +124,7 @@ describe("a worker that logs while there is no supervisor", () => {
     const run = runWith(command("bursts", "100"));
     const { pid } = await run.supervisor();
     await until("a worker", () => logOf(run) === "waiting\n");
-    const worker = (await service(run)).workers[0]!.pid!;
+    const worker = await workerOf(run);
     run.touch("hold");
     process.kill(pid, "SIGKILL");
     await gone(pid);
@@ -149,7 +154,7 @@ describe("a worker that logs without end", () => {
       await gone(pid);
     }
     await run.supervisor((view) => view.starts === kills + 1);
-    process.kill((await service(run)).workers[0]!.pid!, "SIGKILL");
+    process.kill(await workerOf(run), "SIGKILL");
     await until("its end", async () => (await service(run)).phase === "failed");
     await isSettled(run);
     const log = logOf(run);
