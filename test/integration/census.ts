@@ -32,3 +32,8 @@ function environment(pid: number): string[] {
     return []; // It ended while we looked, or it is a process of somebody else's that we may not read.
   }
 }
+
+/** Whether two keepers mean the same start of a process: the second one knows it from the kernel alone, which counts in ticks. */
+export function isSameStart(one: { readonly startedAt?: string }, other: { readonly startedAt?: string }): boolean {
+  return Math.abs(Date.parse(one.startedAt!) - Date.parse(other.startedAt!)) < 100;
+}
