@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeMachine } from "./lib/machine.mjs";
 import { number, readOptions } from "./lib/options.mjs";
-import { descendants } from "./lib/proc.mjs";
+import { descendants, readMemory } from "./lib/proc.mjs";
 import { root } from "./lib/programs.mjs";
 import { formatMs, median } from "./lib/samples.mjs";
 import { printTable } from "./lib/table.mjs";
@@ -31,13 +31,13 @@ const programs = [
   { name: "holdfast check, bundled", argv: [join(root, "dist/bin/holdfast.js"), "check", "-c", file] },
   { name: "supervisor, as compiled", supervisor: join(root, "dist/daemon/main.js") },
   { name: "supervisor, bundled", supervisor: join(root, "dist/bin/supervisor.js") },
-].map((program) => ({ ...program, wall: [], own: [] }));
+].map((program) => ({ ...program, wall: [], own: [], memory: [] }));
 
 process.stdout.write(describeMachine());
 try {
   for (let round = 0; round < values.times; round++) {
-    for (const { argv, supervisor, wall, own } of programs) {
-      if (argv === undefined) own.push(await startSupervisor(supervisor, wall));
+    for (const { argv, supervisor, wall, ...counts } of programs) {
+      if (argv === undefined) await startSupervisor(supervisor, { wall, ...counts });
       else runToEnd(argv, wall);
     }
   }
@@ -45,12 +45,13 @@ try {
   rmSync(directory, { recursive: true });
 }
 printTable(
-  ["program", "time, ms", "of it beyond Node.js", "processor time, ms"],
-  programs.map(({ name, wall, own }) => [
+  ["program", "time, ms", "of it beyond Node.js", "processor time, ms", "resident, MiB"],
+  programs.map(({ name, wall, own, memory }) => [
     name,
     formatMs(median(wall)),
     formatMs(median(wall) - median(programs[0].wall)),
     formatMs(median(own)),
+    formatMs(median(memory)),
   ]),
 );
 
@@ -61,15 +62,17 @@ function runToEnd(argv, wall) {
   if (status !== 0) throw new Error(`${argv.join(" ")} ended with ${status}`);
 }
 
-/** Until operators can reach it; resolves with the processor time that it has taken by then, in ms. */
-async function startSupervisor(program, wall) {
+/** Until operators can reach it; with the processor time that it has taken by then, in ms, and its memory, in MiB. */
+async function startSupervisor(program, { wall, own, memory }) {
   const keeper = join(root, "build/Release/holdfast-keeper");
   const begun = performance.now();
   const child = spawn(keeper, ["--", process.execPath, program, "-c", file], { stdio: "ignore" });
   try {
     await until(`${program} listens`, () => existsSync(control), { everyMs: 1 });
     wall.push(performance.now() - begun);
-    return descendants(child.pid).find(({ name }) => name !== "sleep").cpuMs;
+    const { pid, cpuMs } = descendants(child.pid).find(({ name }) => name !== "sleep");
+    own.push(cpuMs);
+    memory.push(readMemory(pid).rss / 1024);
   } finally {
     const ended = once(child, "exit");
     child.kill("SIGTERM");

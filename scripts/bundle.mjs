@@ -1,6 +1,6 @@
 /**
  * Makes the two programs, dist/bin/holdfast.js (the command) and dist/bin/supervisor.js, from what the TypeScript compiler has made: a few files
- * instead of some hundred, with the packages that they use. A start then costs about a third less (bench/start.mjs).
+ * instead of some hundred, with the packages that they use, because that is quicker to start (bench/start.mjs).
  *
  *   node scripts/bundle.mjs
  *
